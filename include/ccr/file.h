@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* File I/O that finishes what it starts: whole reads, whole writes, EINTR retried. */
+#ifndef CCR_FILE_H
+#define CCR_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "ccr/err.h"
+
+/**
+ * struct blob - bytes the holder owns
+ * @data: malloc'ed; NULL when @size is 0
+ * @size: bytes
+ */
+struct blob {
+	uint8_t *data;
+	size_t size;
+};
+
+/** blob_free() - release the bytes; takes an all-zero blob, leaves one */
+void blob_free(struct blob *blob);
+
+/**
+ * file_open_ro() - open an existing file for reading, O_CLOEXEC
+ * @what: the name of the thing in messages, for example "kernel image"
+ *
+ * Directories are refused.
+ *
+ * Return: a descriptor, or -errno with @err set.
+ */
+int file_open_ro(const char *path, const char *what, struct ccr_err *err);
+
+/**
+ * file_read_all() - the whole content of an open file, from its start
+ * @fd: a regular file, block device or pipe
+ * @max_size: more than that is refused with -EFBIG
+ * @what: the name of the thing in messages
+ * @ret_blob: the content; the caller owns it. Untouched on error.
+ *
+ * Return: 0, or -errno with @err set.
+ */
+int file_read_all(int fd, size_t max_size, const char *what, struct blob *ret_blob,
+		  struct ccr_err *err);
+
+/** file_load() - file_open_ro() and file_read_all() in one; same parameters and errors */
+int file_load(const char *path, size_t max_size, const char *what, struct blob *ret_blob,
+	      struct ccr_err *err);
+
+/**
+ * file_save() - replace a file as a whole: written beside it, synced, then renamed
+ *
+ * Devices, pipes and symbolic links (such as /dev/stdout) are written in place.
+ *
+ * Return: 0, or -errno with @err set and @path untouched (unless it is written in place).
+ */
+int file_save(const char *path, const void *data, size_t size, const char *what,
+	      struct ccr_err *err);
+
+/**
+ * file_write_full() - write all of @size bytes, whatever write(2) accepts at a time
+ *
+ * Return: 0 or -errno.
+ */
+int file_write_full(int fd, const void *data, size_t size);
+
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ccr/err.h"
+#include "ccr/log.h"
+
+#define LOG_TEXT_SIZE 1024
+
+struct level_style {
+	const char *word;
+	const char *colour;
+};
+
+static const struct level_style level_styles[] = {
+	[LOG_ERROR] = {"error: ", "\x1b[1;31m"},
+	[LOG_WARN] = {"warning: ", "\x1b[1;33m"},
+	[LOG_INFO] = {"", ""},
+	[LOG_DEBUG] = {"debug: ", "\x1b[2m"},
+};
+
+static struct {
+	enum log_level level;
+	bool colour;
+	atomic_bool raw;
+} log_state = {.level = LOG_INFO};
+
+void log_init(enum log_level level)
+{
+	const char *no_color = getenv("NO_COLOR");
+
+	log_state.level = level;
+	log_state.colour = (!no_color || !*no_color) && isatty(STDERR_FILENO);
+}
+
+void log_raw_terminal(bool raw)
+{
+	atomic_store(&log_state.raw, raw);
+}
+
+__attribute__((format(printf, 2, 0))) static void format_text(char text[LOG_TEXT_SIZE],
+							      const char *fmt, va_list args)
+{
+	static const char cut[] = "...";
+	int length = vsnprintf(text, LOG_TEXT_SIZE, fmt, args);
+
+	if (length < 0)
+		text[0] = '\0';
+	else if (length >= LOG_TEXT_SIZE)
+		memcpy(text + LOG_TEXT_SIZE - sizeof(cut), cut, sizeof(cut));
+	err_make_printable(text);
+}
+
+void log_msg(enum log_level level, const char *fmt, ...)
+{
+	const struct level_style *style = &level_styles[level];
+	int saved_errno = errno;
+	char text[LOG_TEXT_SIZE];
+	char line[LOG_TEXT_SIZE + 64];
+	bool colour = log_state.colour && *style->colour;
+	va_list args;
+	int length;
+
+	if (level > log_state.level)
+		return;
+	va_start(args, fmt);
+	format_text(text, fmt, args);
+	va_end(args);
+	length = snprintf(line, sizeof(line), "ccr-run: %s%s%s%s%s", colour ? style->colour : "",
+			  style->word, colour ? "\x1b[0m" : "", text,
+			  atomic_load(&log_state.raw) ? "\r\n" : "\n");
+	/* A message that stderr does not take has nobody left to be told. */
+	while (length > 0 && write(STDERR_FILENO, line, (size_t)length) < 0 && errno == EINTR)
+		;
+	errno = saved_errno;
+}
+
+bool log_allow(struct log_limit *limit)
+{
+	int nr_left = __atomic_load_n(&limit->nr_left, __ATOMIC_RELAXED);
+
+	do {
+		if (nr_left < 0)
+			return false;
+	} while (!__atomic_compare_exchange_n(&limit->nr_left, &nr_left, nr_left - 1, true,
+					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	if (nr_left == 0)
+		log_warn("(further messages of this kind are not shown)");
+	return nr_left > 0;
+}
