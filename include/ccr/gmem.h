@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Guest memory, and the only place that turns guest addresses into host memory.
+ *
+ * A machine has one RAM range. In a realm each page of it is either private (the guest's own,
+ * RIPAS RAM) or shared with the host (RIPAS EMPTY; the guest reaches it at its address with the
+ * shared bit set), and the two states have different backing memory: what was written on one side
+ * is never seen on the other, and a change of state loses the contents.
+ *
+ *	kind	      private side	    shared side
+ *	GMEM_PLAIN    none		    memfd; every page is shared with the devices
+ *	GMEM_SPLIT    memfd, KVM slot at    memfd, KVM slot at base | shared bit
+ *		      base
+ *	GMEM_REALM    guest_memfd, which    memfd; both sides are in one KVM slot
+ *		      KVM owns
+ *
+ * Of the two sides of a page only the live one can be touched, by the guest as well (the other is
+ * mapped without access and holds no memory), so a realm costs its RAM once.
+ *
+ * Devices are given copies (gmem_read(), gmem_write()). Their touch of a private page is -EFAULT
+ * here, in C, whatever the kind of machine. Addresses are without the shared bit: whoever takes
+ * one from a guest strips it first, with gmem_strip().
+ *
+ * Locks: one reader-writer lock inside. Accesses hold it for reading, changes of state for
+ * writing, so a change never overtakes a copy. All functions may be called from any thread, except
+ * gmem_create(), gmem_destroy() and gmem_load(), which belong to the owner's set-up and teardown.
+ */
+#ifndef CCR_GMEM_H
+#define CCR_GMEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ccr/err.h"
+#include "ccr/ipa.h"
+
+enum gmem_kind { GMEM_PLAIN, GMEM_SPLIT, GMEM_REALM };
+
+enum gmem_side { GMEM_PRIVATE, GMEM_SHARED };
+
+/**
+ * GMEM_MAX_RUNS - most runs of neighbouring shared pages that a guest may create
+ *
+ * Each costs the host four mappings at the most; the kernel's default limit is 65530 a process.
+ */
+#define GMEM_MAX_RUNS 8192
+
+/**
+ * struct gmem_private_ops - how the private side of a GMEM_REALM machine changes
+ * @to_shared, @to_private: change [@offset, @offset + @size) of RAM, whole granules, and give the
+ *	memory of the side that died back to the host. Called with gmem's lock held for writing.
+ *	Return 0 or -errno.
+ */
+struct gmem_private_ops {
+	int (*to_shared)(void *ctx, uint64_t offset, uint64_t size);
+	int (*to_private)(void *ctx, uint64_t offset, uint64_t size);
+};
+
+struct gmem;
+
+/**
+ * gmem_create() - reserve guest memory; nothing is allocated until it is touched
+ * @base: first address, a multiple of the host's page size
+ * @size: bytes, a multiple of 2 MiB
+ * @shared_bit: a power of two above the RAM's end; 0 for GMEM_PLAIN
+ *
+ * GMEM_SPLIT and GMEM_REALM start with all pages private, GMEM_PLAIN with all of them shared.
+ *
+ * Return: 0, or -errno with @err set: -ENOMEM if the host cannot give so much address space.
+ */
+int gmem_create(struct gmem **ret_gmem, enum gmem_kind kind, ipa_t base, uint64_t size,
+		uint64_t shared_bit, struct ccr_err *err);
+
+/** gmem_destroy() - takes NULL. No vCPU may still be able to run. */
+void gmem_destroy(struct gmem *gmem);
+
+/** gmem_strip() - the address without the shared bit */
+ipa_t gmem_strip(const struct gmem *gmem, ipa_t at);
+
+/**
+ * gmem_slot_address() - where a side is mapped in this process, for a KVM memory slot
+ *
+ * Return: an address that only the kernel may use; 0 if the machine has no such side.
+ */
+uint64_t gmem_slot_address(const struct gmem *gmem, enum gmem_side side);
+
+/** gmem_base(), gmem_size(), gmem_shared_bit() - as created; the last is 0 for GMEM_PLAIN */
+ipa_t gmem_base(const struct gmem *gmem);
+uint64_t gmem_size(const struct gmem *gmem);
+uint64_t gmem_shared_bit(const struct gmem *gmem);
+
+/** gmem_contains() - the whole range is RAM (shared or not); false if it wraps */
+bool gmem_contains(const struct gmem *gmem, ipa_t at, uint64_t size);
+
+/**
+ * gmem_read(), gmem_write() - copy from or to shared memory, as a device does
+ * @at: any alignment, without the shared bit
+ *
+ * Return: 0; -EFAULT if any byte is outside RAM or private (then nothing was written).
+ */
+int gmem_read(struct gmem *gmem, ipa_t at, void *buf, size_t size);
+int gmem_write(struct gmem *gmem, ipa_t at, const void *buf, size_t size);
+
+/**
+ * gmem_load() - put an initial image into memory, before any vCPU has run
+ *
+ * The bytes go to the side on which the pages are now; for GMEM_REALM, to the shared side, from
+ * where KVM takes them, until gmem_seal().
+ *
+ * Return: 0; -EFAULT if it is not all RAM.
+ */
+int gmem_load(struct gmem *gmem, ipa_t at, const void *buf, size_t size);
+
+/**
+ * gmem_set_private_ops() - who owns the private side of a GMEM_REALM machine
+ *
+ * Before the first change of state.
+ */
+void gmem_set_private_ops(struct gmem *gmem, const struct gmem_private_ops *ops, void *ctx);
+
+/**
+ * gmem_seal() - a GMEM_REALM machine's contents have been taken over by the RMM
+ *
+ * Until then gmem_load() fills the shared side, from which KVM copies; now that is given back.
+ *
+ * Return: 0 or -errno.
+ */
+int gmem_seal(struct gmem *gmem);
+
+/** gmem_is_shared() - state of the page at @at, which must be in RAM */
+bool gmem_is_shared(struct gmem *gmem, ipa_t at);
+
+/**
+ * gmem_run_end() - how far the state of the page at @at extends
+ * @top: upper bound, in RAM
+ *
+ * Return: the first page address above @at, at most @top, whose state differs.
+ */
+ipa_t gmem_run_end(struct gmem *gmem, ipa_t at, ipa_t top);
+
+/**
+ * gmem_set_shared(), gmem_set_private() - change the state of whole pages
+ * @at, @size: multiples of the granule, inside RAM
+ *
+ * Pages that change lose their contents; pages that have the state already keep theirs (a guest's
+ * first call covers all of its RAM). On return no copy that began earlier is still going on and
+ * the dead side is gone from the guest and from the host's memory.
+ *
+ * Return: 0; -EINVAL for a range that is not whole pages of RAM; -EPERM for GMEM_PLAIN; -ENOSPC
+ * beyond GMEM_MAX_RUNS (nothing was changed); another -errno if the host fails, after which the
+ * machine must be ended.
+ */
+int gmem_set_shared(struct gmem *gmem, ipa_t at, uint64_t size);
+int gmem_set_private(struct gmem *gmem, ipa_t at, uint64_t size);
+
+/** gmem_nr_shared_pages() - in granules */
+uint64_t gmem_nr_shared_pages(struct gmem *gmem);
+
+/** gmem_nr_refused() - device touches of private pages that were refused so far */
+uint64_t gmem_nr_refused(struct gmem *gmem);
+
+/*
+ * The part of the RMM in an emulated realm: private pages. tests/lint lets nobody but the emulated
+ * backend call these.
+ */
+
+/**
+ * gmem_rmm_read(), gmem_rmm_write() - copy from or to private pages of a GMEM_SPLIT machine
+ *
+ * Return: 0; -EFAULT if any byte is outside RAM or shared.
+ */
+int gmem_rmm_read(struct gmem *gmem, ipa_t at, void *buf, size_t size);
+int gmem_rmm_write(struct gmem *gmem, ipa_t at, const void *buf, size_t size);
+
+#endif

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "ccr/gmem.h"
+
+/*
+ * One side's memory: a memfd mapped as a whole. The mapping never moves; pages that are live on
+ * the other side are PROT_NONE in it, which takes them from the guest too, because KVM follows the
+ * mapping.
+ */
+struct backing {
+	int fd;
+	uint8_t *map;
+};
+
+struct gmem {
+	enum gmem_kind kind;
+	ipa_t base;
+	uint64_t size;
+	uint64_t shared_bit;
+	struct backing sides[2];
+	const struct gmem_private_ops *private_ops; /* GMEM_REALM only */
+	void *private_ctx;
+	pthread_rwlock_t lock;
+	uint64_t *shared; /* one bit a granule; written under the write lock */
+	uint64_t nr_shared;
+	uint64_t nr_runs; /* of neighbouring shared granules */
+	atomic_uint_least64_t nr_refused;
+};
+
+static bool test_bit(const struct gmem *gmem, uint64_t page)
+{
+	return gmem->shared[page / 64] >> (page % 64) & 1;
+}
+
+static uint64_t nr_pages(const struct gmem *gmem)
+{
+	return gmem->size / GRANULE_SIZE;
+}
+
+/* First page in [page, top) whose state is not @state; whole words at a time. */
+static uint64_t skip_state(const struct gmem *gmem, uint64_t page, uint64_t top, bool state)
+{
+	const uint64_t same = state ? ~0ull : 0;
+
+	while (page < top) {
+		if (page % 64 == 0 && top - page >= 64 && gmem->shared[page / 64] == same)
+			page += 64;
+		else if (test_bit(gmem, page) == state)
+			page++;
+		else
+			break;
+	}
+	return page;
+}
+
+static void fill_bits(struct gmem *gmem, uint64_t page, uint64_t top, bool state)
+{
+	for (; page < top && page % 64 != 0; page++)
+		gmem->shared[page / 64] = (gmem->shared[page / 64] & ~(1ull << page % 64)) |
+					  (uint64_t)state << page % 64;
+	for (; top - page >= 64; page += 64)
+		gmem->shared[page / 64] = state ? ~0ull : 0;
+	for (; page < top; page++)
+		gmem->shared[page / 64] = (gmem->shared[page / 64] & ~(1ull << page % 64)) |
+					  (uint64_t)state << page % 64;
+}
+
+static int backing_open(struct backing *side, const char *name, uint64_t size, int prot,
+			struct ccr_err *err)
+{
+	void *map;
+
+	side->fd = memfd_create(name, MFD_CLOEXEC);
+	if (side->fd < 0)
+		return err_set(err, -errno, "guest memory: memfd_create failed: %s",
+			       strerror(errno));
+	if (ftruncate(side->fd, (off_t)size) < 0)
+		return err_set(err, -errno, "guest memory: no memfd of %llu MiB: %s",
+			       (unsigned long long)(size >> 20), strerror(errno));
+	map = mmap(NULL, size, prot, MAP_SHARED | MAP_NORESERVE, side->fd, 0);
+	if (map == MAP_FAILED)
+		return err_set(err, -errno,
+			       "guest memory: cannot map %llu MiB: %s; try a smaller --mem",
+			       (unsigned long long)(size >> 20), strerror(errno));
+	side->map = map;
+	return 0;
+}
+
+static void backing_close(struct backing *side, uint64_t size)
+{
+	if (side->map)
+		munmap(side->map, size);
+	if (side->fd >= 0)
+		close(side->fd);
+}
+
+/* Take pages from the guest and from the host's memory. */
+static int kill_side(struct backing *side, uint64_t offset, uint64_t size)
+{
+	if (mprotect(side->map + offset, size, PROT_NONE) < 0)
+		return -errno;
+	if (fallocate(side->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
+		      (off_t)size) < 0)
+		return -errno;
+	return 0;
+}
+
+int gmem_create(struct gmem **ret_gmem, enum gmem_kind kind, ipa_t base, uint64_t size,
+		uint64_t shared_bit, struct ccr_err *err)
+{
+	struct gmem *gmem;
+	int ret = 0;
+
+	if (size == 0 || size % SZ_2M || base.v % GRANULE_SIZE)
+		return err_set(err, -EINVAL, "guest memory: size must be a multiple of 2 MiB");
+	gmem = calloc(1, sizeof(*gmem));
+	if (!gmem)
+		return err_set(err, -ENOMEM, "guest memory: out of memory");
+	gmem->kind = kind;
+	gmem->base = base;
+	gmem->size = size;
+	gmem->shared_bit = kind == GMEM_PLAIN ? 0 : shared_bit;
+	gmem->sides[GMEM_PRIVATE].fd = -1;
+	gmem->sides[GMEM_SHARED].fd = -1;
+	pthread_rwlock_init(&gmem->lock, NULL);
+
+	gmem->shared = calloc(size / GRANULE_SIZE / 64, sizeof(uint64_t));
+	if (!gmem->shared)
+		ret = err_set(err, -ENOMEM, "guest memory: out of memory");
+	if (!ret && kind == GMEM_SPLIT)
+		ret = backing_open(&gmem->sides[GMEM_PRIVATE], "ccr-private", size,
+				   PROT_READ | PROT_WRITE, err);
+	if (!ret)
+		ret = backing_open(&gmem->sides[GMEM_SHARED], "ccr-shared", size,
+				   kind == GMEM_SPLIT ? PROT_NONE : PROT_READ | PROT_WRITE, err);
+	if (ret) {
+		gmem_destroy(gmem);
+		return ret;
+	}
+	if (kind == GMEM_PLAIN) {
+		fill_bits(gmem, 0, nr_pages(gmem), true);
+		gmem->nr_shared = nr_pages(gmem);
+		gmem->nr_runs = 1;
+	}
+	*ret_gmem = gmem;
+	return 0;
+}
+
+void gmem_destroy(struct gmem *gmem)
+{
+	if (!gmem)
+		return;
+	backing_close(&gmem->sides[GMEM_PRIVATE], gmem->size);
+	backing_close(&gmem->sides[GMEM_SHARED], gmem->size);
+	pthread_rwlock_destroy(&gmem->lock);
+	free(gmem->shared);
+	free(gmem);
+}
+
+ipa_t gmem_strip(const struct gmem *gmem, ipa_t at)
+{
+	return ipa_at(at.v & ~gmem->shared_bit);
+}
+
+uint64_t gmem_slot_address(const struct gmem *gmem, enum gmem_side side)
+{
+	return (uint64_t)(uintptr_t)gmem->sides[side].map;
+}
+
+ipa_t gmem_base(const struct gmem *gmem)
+{
+	return gmem->base;
+}
+
+uint64_t gmem_size(const struct gmem *gmem)
+{
+	return gmem->size;
+}
+
+uint64_t gmem_shared_bit(const struct gmem *gmem)
+{
+	return gmem->shared_bit;
+}
+
+bool gmem_contains(const struct gmem *gmem, ipa_t at, uint64_t size)
+{
+	return range_within(at.v, size, gmem->base.v, gmem->size);
+}
+
+/*
+ * The one translation. The caller holds the lock and keeps it while it uses the pointer.
+ *
+ * Return: NULL unless all of the range is RAM in state @side.
+ */
+static uint8_t *translate(const struct gmem *gmem, ipa_t at, size_t size, enum gmem_side side)
+{
+	uint64_t first, top;
+
+	if (!gmem->sides[side].map || !gmem_contains(gmem, at, size))
+		return NULL;
+	first = (at.v - gmem->base.v) / GRANULE_SIZE;
+	top = (at.v - gmem->base.v + size + GRANULE_SIZE - 1) / GRANULE_SIZE;
+	if (skip_state(gmem, first, top, side == GMEM_SHARED) != top)
+		return NULL;
+	return gmem->sides[side].map + (at.v - gmem->base.v);
+}
+
+/* Copy under the lock; @out or @in is NULL. */
+static int copy(struct gmem *gmem, ipa_t at, size_t size, enum gmem_side side, void *out,
+		const void *in)
+{
+	uint8_t *host;
+
+	pthread_rwlock_rdlock(&gmem->lock);
+	host = translate(gmem, at, size, side);
+	if (host && out)
+		memcpy(out, host, size);
+	else if (host && in)
+		memcpy(host, in, size);
+	pthread_rwlock_unlock(&gmem->lock);
+	return host ? 0 : -EFAULT;
+}
+
+static int refuse(struct gmem *gmem, int ret)
+{
+	if (ret)
+		atomic_fetch_add(&gmem->nr_refused, 1);
+	return ret;
+}
+
+int gmem_read(struct gmem *gmem, ipa_t at, void *buf, size_t size)
+{
+	return refuse(gmem, copy(gmem, at, size, GMEM_SHARED, buf, NULL));
+}
+
+int gmem_write(struct gmem *gmem, ipa_t at, const void *buf, size_t size)
+{
+	return refuse(gmem, copy(gmem, at, size, GMEM_SHARED, NULL, buf));
+}
+
+int gmem_rmm_read(struct gmem *gmem, ipa_t at, void *buf, size_t size)
+{
+	return copy(gmem, at, size, GMEM_PRIVATE, buf, NULL);
+}
+
+int gmem_rmm_write(struct gmem *gmem, ipa_t at, const void *buf, size_t size)
+{
+	return copy(gmem, at, size, GMEM_PRIVATE, NULL, buf);
+}
+
+int gmem_load(struct gmem *gmem, ipa_t at, const void *buf, size_t size)
+{
+	if (gmem->kind == GMEM_REALM) {
+		if (!gmem_contains(gmem, at, size))
+			return -EFAULT;
+		memcpy(gmem->sides[GMEM_SHARED].map + (at.v - gmem->base.v), buf, size);
+		return 0;
+	}
+	return copy(gmem, at, size, gmem->kind == GMEM_PLAIN ? GMEM_SHARED : GMEM_PRIVATE, NULL,
+		    buf);
+}
+
+void gmem_set_private_ops(struct gmem *gmem, const struct gmem_private_ops *ops, void *ctx)
+{
+	gmem->private_ops = ops;
+	gmem->private_ctx = ctx;
+}
+
+int gmem_seal(struct gmem *gmem)
+{
+	return kill_side(&gmem->sides[GMEM_SHARED], 0, gmem->size);
+}
+
+bool gmem_is_shared(struct gmem *gmem, ipa_t at)
+{
+	bool shared = false;
+
+	pthread_rwlock_rdlock(&gmem->lock);
+	if (gmem_contains(gmem, at, 1))
+		shared = test_bit(gmem, (at.v - gmem->base.v) / GRANULE_SIZE);
+	pthread_rwlock_unlock(&gmem->lock);
+	return shared;
+}
+
+ipa_t gmem_run_end(struct gmem *gmem, ipa_t at, ipa_t top)
+{
+	uint64_t first, last, end;
+
+	if (top.v <= at.v || !gmem_contains(gmem, at, top.v - at.v))
+		return top;
+	first = (at.v - gmem->base.v) / GRANULE_SIZE;
+	last = (top.v - gmem->base.v + GRANULE_SIZE - 1) / GRANULE_SIZE;
+	pthread_rwlock_rdlock(&gmem->lock);
+	end = skip_state(gmem, first, last, test_bit(gmem, first));
+	pthread_rwlock_unlock(&gmem->lock);
+	return end == last ? top : ipa_at(gmem->base.v + end * GRANULE_SIZE);
+}
+
+/* Runs of shared pages that touch [page, top): within it, or its immediate neighbours. */
+static uint64_t count_runs(const struct gmem *gmem, uint64_t page, uint64_t top)
+{
+	uint64_t at = page > 0 ? page - 1 : 0, end = top < nr_pages(gmem) ? top + 1 : top, runs = 0;
+
+	while ((at = skip_state(gmem, at, end, false)) < end) {
+		at = skip_state(gmem, at, end, true);
+		runs++;
+	}
+	return runs;
+}
+
+/* What count_runs() would say if all of [page, top) had state @shared. */
+static uint64_t count_runs_after(const struct gmem *gmem, uint64_t page, uint64_t top, bool shared)
+{
+	const bool before = page > 0 && test_bit(gmem, page - 1);
+	const bool after = top < nr_pages(gmem) && test_bit(gmem, top);
+
+	return shared ? 1 : (uint64_t)before + (uint64_t)after;
+}
+
+static int revive_side(struct backing *side, uint64_t offset, uint64_t size)
+{
+	return mprotect(side->map + offset, size, PROT_READ | PROT_WRITE) < 0 ? -errno : 0;
+}
+
+/* Make [@page, @top) live on one side and dead on the other. */
+static int switch_side(struct gmem *gmem, uint64_t page, uint64_t top, bool shared)
+{
+	struct backing *to = &gmem->sides[shared ? GMEM_SHARED : GMEM_PRIVATE];
+	struct backing *from = &gmem->sides[shared ? GMEM_PRIVATE : GMEM_SHARED];
+	const uint64_t offset = page * GRANULE_SIZE, size = (top - page) * GRANULE_SIZE;
+	int ret;
+
+	if (gmem->kind == GMEM_REALM && shared) {
+		ret = gmem->private_ops->to_shared(gmem->private_ctx, offset, size);
+		return ret ? ret : revive_side(to, offset, size);
+	}
+	if (gmem->kind == GMEM_REALM) {
+		ret = gmem->private_ops->to_private(gmem->private_ctx, offset, size);
+		return ret ? ret : kill_side(from, offset, size);
+	}
+	ret = kill_side(from, offset, size);
+	return ret ? ret : revive_side(to, offset, size);
+}
+
+static int set_state(struct gmem *gmem, ipa_t at, uint64_t size, bool shared)
+{
+	uint64_t page, end, last, was, now;
+	int ret = 0;
+
+	if (gmem->kind == GMEM_PLAIN)
+		return -EPERM;
+	if (at.v % GRANULE_SIZE || size % GRANULE_SIZE || size == 0 ||
+	    !gmem_contains(gmem, at, size))
+		return -EINVAL;
+	page = (at.v - gmem->base.v) / GRANULE_SIZE;
+	last = page + size / GRANULE_SIZE;
+
+	pthread_rwlock_wrlock(&gmem->lock);
+	was = count_runs(gmem, page, last);
+	now = count_runs_after(gmem, page, last, shared);
+	if (now > was && gmem->nr_runs + now - was > GMEM_MAX_RUNS)
+		ret = -ENOSPC;
+	else
+		gmem->nr_runs = gmem->nr_runs + now - was;
+	while (!ret && (page = skip_state(gmem, page, last, shared)) < last) {
+		end = skip_state(gmem, page, last, !shared);
+		ret = switch_side(gmem, page, end, shared);
+		if (!ret) {
+			fill_bits(gmem, page, end, shared);
+			gmem->nr_shared += shared ? end - page : page - end;
+		}
+		page = end;
+	}
+	pthread_rwlock_unlock(&gmem->lock);
+	return ret;
+}
+
+int gmem_set_shared(struct gmem *gmem, ipa_t at, uint64_t size)
+{
+	return set_state(gmem, at, size, true);
+}
+
+int gmem_set_private(struct gmem *gmem, ipa_t at, uint64_t size)
+{
+	return set_state(gmem, at, size, false);
+}
+
+uint64_t gmem_nr_shared_pages(struct gmem *gmem)
+{
+	uint64_t nr;
+
+	pthread_rwlock_rdlock(&gmem->lock);
+	nr = gmem->nr_shared;
+	pthread_rwlock_unlock(&gmem->lock);
+	return nr;
+}
+
+uint64_t gmem_nr_refused(struct gmem *gmem)
+{
+	return atomic_load(&gmem->nr_refused);
+}
