@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * links: src/util/err.c src/util/file.c src/boot/kernel.c arch/arm64/image.c arch/arm64/memmap.c
+ *	arch/arm64/layout.c
+ */
+/*
+ * Property: image_parse() of any bytes gives a sentence or a plausible header; and whatever a
+ * header says, layout_place() refuses it or places kernel, initrd and device tree in RAM, in this
+ * order and with no page in common.
+ */
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ccr/image.h"
+#include "ccr/layout.h"
+#include "ccr/memmap.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+static void check_layout(const struct image_info *image, uint64_t ram_size, uint64_t initrd_size)
+{
+	uint64_t kernel_end, ram_end = MEMMAP_RAM_BASE + ram_size;
+	struct ccr_err err = {0};
+	struct layout layout;
+	struct memmap map;
+	int rc;
+
+	check(memmap_init(&map, ram_size, 1, NULL) == 0);
+	rc = layout_place(&map, image, initrd_size, &layout, &err);
+	check(err.code == rc);
+	if (rc) {
+		check(rc == -ENOSPC && *err.msg);
+		return;
+	}
+	check(layout.kernel_base.v >= MEMMAP_RAM_BASE && layout.kernel_base.v < ram_end);
+	check(image->image_size <= ram_end - layout.kernel_base.v);
+	kernel_end = align_up(layout.kernel_base.v + image->image_size, SZ_4K);
+	check(layout.initrd_size == initrd_size && layout.initrd_base.v % 4 == 0);
+	check(kernel_end <= layout.initrd_base.v);
+	check(layout.initrd_base.v + initrd_size <= layout.dtb_base.v);
+	check(layout.dtb_base.v - (layout.initrd_base.v + initrd_size) < 4);
+	check(layout.dtb_base.v + MEMMAP_DTB_SIZE <= ram_end);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct ccr_err err = {0};
+	struct image_info image;
+	uint64_t initrd_size;
+	int rc = image_parse(data, size, "file", &image, &err);
+
+	check(err.code == rc);
+	if (rc) {
+		check(rc == -EINVAL && *err.msg);
+		return 0;
+	}
+	check(image.image_size >= size);
+	check(image.text_offset % SZ_4K == 0);
+	check(image.page_size == 0 || image.page_size == 4096 || image.page_size == 16384 ||
+	      image.page_size == 65536);
+
+	/* The initrd's size: bytes that the header has no use for. */
+	memcpy(&initrd_size, data + 32, sizeof(initrd_size));
+	check_layout(&image, MEMMAP_MIN_RAM, initrd_size);
+	check_layout(&image, MEMMAP_MIN_RAM, initrd_size & 0xffffff);
+	check_layout(&image, 16 * SZ_1G, initrd_size & 0xfffffff);
+	return 0;
+}

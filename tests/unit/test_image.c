@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* links: src/util/err.c src/util/file.c src/boot/kernel.c arch/arm64/image.c */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <string.h>
+
+#include "ccr/image.h"
+
+#define FILE_SIZE 4096
+
+/* Offsets by booting.rst, spelled out so that the test does not share the code's struct. */
+enum { TEXT_OFFSET = 8, IMAGE_SIZE = 16, FLAGS = 24, MAGIC = 56 };
+
+static void put64(uint8_t *at, uint64_t value)
+{
+	for (int i = 0; i < 8; i++)
+		at[i] = (uint8_t)(value >> (8 * i));
+}
+
+static void make(uint8_t file[FILE_SIZE], uint64_t text_offset, uint64_t image_size, uint64_t flags)
+{
+	memset(file, 0, FILE_SIZE);
+	put64(file + TEXT_OFFSET, text_offset);
+	put64(file + IMAGE_SIZE, image_size);
+	put64(file + FLAGS, flags);
+	memcpy(file + MAGIC, "ARM\x64", 4);
+}
+
+static void reads_the_header(void **state)
+{
+	uint8_t file[FILE_SIZE];
+	struct ccr_err err = {0};
+	struct image_info info;
+
+	(void)state;
+	make(file, 0x80000, 0x2a50000, 0xa);
+	assert_int_equal(image_parse(file, sizeof(file), "Image", &info, &err), 0);
+	assert_int_equal(info.text_offset, 0x80000);
+	assert_int_equal(info.image_size, 0x2a50000);
+	assert_int_equal(info.page_size, 4096);
+	assert_int_equal(err.code, 0);
+}
+
+static void alignment_of_the_file_does_not_matter(void **state)
+{
+	uint8_t file[FILE_SIZE + 1];
+	struct image_info info;
+
+	(void)state;
+	make(file + 1, 0, 0x100000, 0xa);
+	assert_int_equal(image_parse(file + 1, FILE_SIZE, "Image", &info, NULL), 0);
+	assert_int_equal(info.image_size, 0x100000);
+}
+
+static void page_sizes(void **state)
+{
+	static const uint32_t sizes[] = {0, 4096, 16384, 65536};
+	uint8_t file[FILE_SIZE];
+	struct image_info info;
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		make(file, 0, 0x100000, i << 1 | 8);
+		assert_int_equal(image_parse(file, sizeof(file), "Image", &info, NULL), 0);
+		assert_int_equal(info.page_size, sizes[i]);
+	}
+}
+
+static void image_is_never_smaller_than_its_file(void **state)
+{
+	uint8_t file[FILE_SIZE];
+	struct image_info info;
+
+	(void)state;
+	make(file, 0, 1, 0);
+	assert_int_equal(image_parse(file, sizeof(file), "Image", &info, NULL), 0);
+	assert_int_equal(info.image_size, FILE_SIZE);
+}
+
+static void old_kernel_gets_defaults(void **state)
+{
+	uint8_t file[FILE_SIZE];
+	struct image_info info;
+
+	(void)state;
+	make(file, 0x123, 0, 0);
+	assert_int_equal(image_parse(file, sizeof(file), "Image", &info, NULL), 0);
+	assert_int_equal(info.text_offset, 0x80000);
+	assert_int_equal(info.image_size, FILE_SIZE + (16 << 20));
+	assert_int_equal(info.page_size, 0);
+}
+
+/* The header alone is believed; whether it fits is the layout's business. */
+static void absurd_sizes_are_passed_on(void **state)
+{
+	uint8_t file[FILE_SIZE];
+	struct image_info info;
+
+	(void)state;
+	make(file, 0xfffffffffffff000, UINT64_MAX, 2);
+	assert_int_equal(image_parse(file, sizeof(file), "Image", &info, NULL), 0);
+	assert_int_equal(info.text_offset, 0xfffffffffffff000);
+	assert_int_equal(info.image_size, UINT64_MAX);
+}
+
+static void refuse(const void *data, size_t size, const char *msg)
+{
+	struct image_info info = {1, 2, 3};
+	struct ccr_err err = {0};
+
+	assert_int_equal(image_parse(data, size, "/x", &info, &err), -EINVAL);
+	assert_int_equal(err.code, -EINVAL);
+	assert_string_equal(err.msg, msg);
+	assert_int_equal(info.text_offset, 1);
+}
+
+static void refusals_say_what_it_is(void **state)
+{
+	uint8_t file[FILE_SIZE] = {0};
+
+	(void)state;
+	refuse(NULL, 0, "kernel image /x: 0 bytes are too few for an arm64 Image; it is empty");
+	refuse("#!/bin/sh\n", 10,
+	       "kernel image /x: 10 bytes are too few for an arm64 Image; it is a script");
+	refuse(file, FILE_SIZE,
+	       "kernel image /x: not an arm64 Image; it is nothing this program knows");
+	memcpy(file,
+	       "\xfd"
+	       "7zXZ",
+	       6);
+	refuse(file, FILE_SIZE, "kernel image /x: not an arm64 Image; it is an xz archive");
+	make(file, 0, 0x100000, 0xa);
+	refuse(file, 63,
+	       "kernel image /x: 63 bytes are too few for an arm64 Image; it is an arm64 "
+	       "Image");
+	make(file, 0, 0x100000, 0xb);
+	refuse(file, FILE_SIZE,
+	       "kernel image /x: it is a big-endian kernel; build one without "
+	       "CONFIG_CPU_BIG_ENDIAN");
+	make(file, 0x80001, 0x100000, 0xa);
+	refuse(file, FILE_SIZE,
+	       "kernel image /x: damaged header: text offset 0x80001 is not a "
+	       "multiple of 4 KiB");
+}
+
+static void header_of_exactly_64_bytes_is_enough(void **state)
+{
+	uint8_t file[FILE_SIZE];
+	struct image_info info;
+
+	(void)state;
+	make(file, 0, 0x100000, 0xa);
+	assert_int_equal(image_parse(file, 64, "Image", &info, NULL), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(reads_the_header),
+		cmocka_unit_test(alignment_of_the_file_does_not_matter),
+		cmocka_unit_test(page_sizes),
+		cmocka_unit_test(image_is_never_smaller_than_its_file),
+		cmocka_unit_test(old_kernel_gets_defaults),
+		cmocka_unit_test(absurd_sizes_are_passed_on),
+		cmocka_unit_test(refusals_say_what_it_is),
+		cmocka_unit_test(header_of_exactly_64_bytes_is_enough),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
