@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the owner's options to everything that is placed in a guest: address map, images, device
+ * tree, plan. Pure but for reading the files; the same on every machine, so that `measure` and
+ * `run` cannot disagree.
+ */
+#ifndef CCR_LAUNCH_H
+#define CCR_LAUNCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ccr/file.h"
+#include "ccr/layout.h"
+#include "ccr/plan.h"
+
+/**
+ * struct launch_options - what the command line says about the guest
+ * @kernel: path, required
+ * @initrd: path or NULL
+ * @cmdline: kernel command line or NULL; nothing is ever added to it
+ * @ram_size: bytes
+ * @kaslr_seed: 0 for none
+ */
+struct launch_options {
+	enum machine_kind kind;
+	const char *kernel;
+	const char *initrd;
+	const char *cmdline;
+	uint64_t ram_size;
+	unsigned nr_vcpus;
+	uint64_t kaslr_seed;
+	enum hash_algo hash_algo;
+	uint8_t rpv[PLAN_RPV_SIZE];
+};
+
+/**
+ * struct launch - a guest ready to be placed
+ * @kernel, @initrd, @dtb: the bytes; the plan's segments point into them
+ */
+struct launch {
+	enum machine_kind kind;
+	struct memmap map;
+	struct layout layout;
+	struct image_info image;
+	struct blob kernel;
+	struct blob initrd;
+	struct blob dtb;
+	struct plan plan;
+};
+
+/**
+ * launch_load() - read the files and lay out the guest
+ *
+ * Return: 0, or -errno with @err set; launch_done() is needed only after 0.
+ */
+int launch_load(struct launch *launch, const struct launch_options *options, struct ccr_err *err);
+void launch_done(struct launch *launch);
+
+#endif
