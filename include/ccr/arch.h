@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An arm64 virtual machine's parts that KVM provides: interrupt controller, vCPUs, and what the
+ * host must be able to do.
+ */
+#ifndef CCR_ARCH_H
+#define CCR_ARCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ccr/err.h"
+#include "ccr/gmem.h"
+#include "ccr/kvm.h"
+#include "ccr/memmap.h"
+#include "ccr/plan.h"
+#include "ccr/realm_kvm.h"
+
+/* Memory slots. */
+#define ARCH_SLOT_RAM        0 /* plain RAM, or the private side */
+#define ARCH_SLOT_RAM_SHARED 1 /* the shared side of an emulated realm, at its high address */
+
+/**
+ * struct arch_host - an open KVM that has what @kind needs
+ * @kvm_fd: /dev/kvm
+ * @run_size: bytes of each vCPU's shared page
+ * @abi: the realm interface; valid for MACHINE_REALM
+ */
+struct arch_host {
+	int kvm_fd;
+	int run_size;
+	struct realm_abi abi;
+};
+
+/**
+ * arch_host_open() - open KVM and check it against what the machine needs
+ *
+ * Return: 0; with @err set: -ENOENT (no /dev/kvm), -EACCES (no permission), -EOPNOTSUPP (the
+ * kernel lacks something; the sentence names it and the version that has it), -E2BIG (more vCPUs
+ * or IPA bits than the host has); for MACHINE_REALM also the errors of realm_probe().
+ */
+int arch_host_open(struct arch_host *host, enum machine_kind kind, const struct memmap *map,
+		   struct ccr_err *err);
+void arch_host_close(struct arch_host *host);
+
+/**
+ * struct arch_vm - a KVM VM; all-zero but for descriptors of -1 when not yet created
+ * @kind: as created
+ * @gmem_fd: guest_memfd of a MACHINE_REALM
+ * @alias: bits to add to the address of an in-kernel device: the shared bit in an emulated realm,
+ *	whose guest reaches devices at their high addresses; else 0
+ * @map, @abi: borrowed; @abi is NULL but for a MACHINE_REALM
+ */
+struct arch_vm {
+	enum machine_kind kind;
+	int fd;
+	int gmem_fd;
+	int gic_fd;
+	uint64_t alias;
+	const struct memmap *map;
+	const struct realm_abi *abi;
+};
+
+/**
+ * arch_vm_create() - the VM with its memory, still without vCPUs
+ * @gmem: matches @kind; outlives the VM
+ *
+ * Return: 0, or -errno with @err set. arch_vm_destroy() is needed either way.
+ */
+int arch_vm_create(struct arch_vm *vm, const struct arch_host *host, enum machine_kind kind,
+		   const struct memmap *map, struct gmem *gmem, struct ccr_err *err);
+
+/**
+ * arch_vm_finish() - interrupt controller; after all vCPUs exist (their number is fixed now)
+ */
+int arch_vm_finish(struct arch_vm *vm, struct ccr_err *err);
+void arch_vm_destroy(struct arch_vm *vm);
+
+/**
+ * struct arch_vcpu - one virtual CPU
+ * @fd: -1 when not created
+ * @run: shared page, @run_size bytes
+ * @is_opaque: the registers belong to the RMM
+ */
+struct arch_vcpu {
+	unsigned index;
+	int fd;
+	int run_size;
+	struct kvm_run *run;
+	bool is_opaque;
+};
+
+/**
+ * arch_vcpu_create() - create and initialise vCPU @index; in ascending order
+ *
+ * vCPU 0 is runnable, all others wait for PSCI CPU_ON.
+ *
+ * Return: 0, or -errno with @err set. arch_vcpu_destroy() is needed either way.
+ */
+int arch_vcpu_create(struct arch_vcpu *vcpu, struct arch_vm *vm, const struct arch_host *host,
+		     unsigned index, struct ccr_err *err);
+void arch_vcpu_destroy(struct arch_vcpu *vcpu);
+
+/**
+ * arch_vcpu_set_entry() - first instruction and arguments of vCPU 0 (arm64 boot protocol)
+ */
+int arch_vcpu_set_entry(struct arch_vcpu *vcpu, uint64_t pc, const uint64_t gprs[PLAN_NR_GPRS],
+			struct ccr_err *err);
+
+/** arch_vcpu_get_entry() - the same, read back from KVM */
+int arch_vcpu_get_entry(struct arch_vcpu *vcpu, uint64_t *ret_pc, uint64_t gprs[PLAN_NR_GPRS],
+			struct ccr_err *err);
+
+/** arch_vcpu_get_gprs(), arch_vcpu_set_gprs() - X0 to X(@nr - 1). Return: 0 or -errno. */
+int arch_vcpu_get_gprs(struct arch_vcpu *vcpu, uint64_t *gprs, unsigned nr);
+int arch_vcpu_set_gprs(struct arch_vcpu *vcpu, const uint64_t *gprs, unsigned nr);
+
+/** arch_vcpu_get_pc() - Return: 0 or -errno */
+int arch_vcpu_get_pc(struct arch_vcpu *vcpu, uint64_t *ret_pc);
+
+/**
+ * arch_vcpu_abort() - the external abort an RMM would give for the access that just failed
+ * @gmem: to tell instruction fetches from data accesses, which is possible while the guest's MMU
+ *	is off; with it on, a fetch is reported as a data abort (Documentation/emulated-realm.md)
+ *
+ * Return: 0; 1 if the access was one of the exception vectors' own, so that a guest whose vectors
+ * are unusable can be told from one that handles its aborts; -errno.
+ */
+int arch_vcpu_abort(struct arch_vcpu *vcpu, struct gmem *gmem);
+
+/**
+ * arch_vcpu_abort_mmio() - the same for an access that KVM has reported as MMIO
+ *
+ * Leaves kvm_run.immediate_exit set: the vCPU's thread clears it, under its lock, when the next
+ * kvm_vcpu_run() returns at once.
+ */
+int arch_vcpu_abort_mmio(struct arch_vcpu *vcpu, struct gmem *gmem);
+
+#endif
