@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A running machine: it owns memory, KVM VM, vCPU threads, devices and the event loop.
+ *
+ * Threads: one a vCPU, and the caller's, which runs the event loop (console, signals, timers).
+ * vCPU threads handle device registers under the device's lock; everything else is the loop's.
+ */
+#ifndef CCR_VM_H
+#define CCR_VM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ccr/err.h"
+#include "ccr/launch.h"
+
+/** enum vm_outcome - why a machine has ended */
+enum vm_outcome {
+	VM_POWEROFF, /* the guest powered off */
+	VM_RESET,    /* the guest asked for a reset */
+	VM_CRASH,    /* the guest crashed as far as can be seen from outside */
+	VM_STOPPED,  /* somebody asked us to end it: a signal, the console's escape */
+	VM_FAILED,   /* it cannot go on: KVM or the host failed */
+};
+
+/**
+ * struct vm_config - how to run what was loaded
+ * @launch: the guest; outlives the call
+ * @no_reboot: a plain VM's reset ends it instead of starting it anew (a realm's always does)
+ * @quiet_s: seconds without output, or without RSI_VERSION in a realm, after which a diagnosis is
+ *	printed; 0 for never
+ */
+struct vm_config {
+	const struct launch *launch;
+	bool no_reboot;
+	unsigned quiet_s;
+};
+
+/**
+ * vm_run() - start the machine and stay with it until it ends
+ * @ret_outcome: valid after 0 and after -EIO; for VM_CRASH and VM_FAILED @err holds the sentence
+ *
+ * The terminal, if stdin is one, is in raw mode meanwhile and restored on every return.
+ *
+ * Return: 0 if the machine has run; -errno with @err set if it could not start; -EIO if it could
+ * not go on.
+ */
+int vm_run(const struct vm_config *config, enum vm_outcome *ret_outcome, struct ccr_err *err);
+
+#endif

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <string.h>
+
+#include "ccr/parse.h"
+#include "internal.h"
+
+/* Called by the vCPU threads and by the loop; the group lets only the first one through. */
+static void on_ended(void *ctx, enum vm_outcome outcome, const struct ccr_err *err)
+{
+	struct vm *vm = ctx;
+
+	loop_end(&vm->loop, outcome, err);
+}
+
+static void on_uart_irq(void *ctx, bool level)
+{
+	struct vm *vm = ctx;
+
+	kvm_vm_irq_line(vm->arch.fd, MEMMAP_SPI_UART, level);
+}
+
+static void on_uart_kick(void *ctx)
+{
+	struct vm *vm = ctx;
+
+	loop_wake(&vm->loop);
+}
+
+static int create_memory(struct vm *vm, struct ccr_err *err)
+{
+	const struct memmap *map = &vm->launch->map;
+	static const enum gmem_kind kinds[] = {
+		[MACHINE_PLAIN] = GMEM_PLAIN,
+		[MACHINE_EMULATED] = GMEM_SPLIT,
+		[MACHINE_REALM] = GMEM_REALM,
+	};
+
+	return gmem_create(&vm->gmem, kinds[vm->launch->kind], ipa_at(MEMMAP_RAM_BASE),
+			   map->ram_size, map->shared_bit, err);
+}
+
+static int create_vcpus(struct vm *vm, const struct arch_host *host, struct ccr_err *err)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; i < vm->vcpus.nr_vcpus && !ret; i++)
+		ret = arch_vcpu_create(&vm->vcpus.arch[i], &vm->arch, host, i, err);
+	return ret;
+}
+
+static int set_entry(struct vm *vm, struct ccr_err *err)
+{
+	const struct plan *plan = &vm->launch->plan;
+
+	return arch_vcpu_set_entry(&vm->vcpus.arch[0], plan->pc, plan->gprs, err);
+}
+
+static int load_plain(struct vm *vm, struct ccr_err *err)
+{
+	const struct plan *plan = &vm->launch->plan;
+
+	for (unsigned i = 0; i < plan->nr_segments; i++) {
+		const struct plan_segment *segment = &plan->segments[i];
+		const ipa_t at = ipa_at(segment->base.v + segment->lead_size);
+		const int ret = gmem_load(vm->gmem, at, segment->data, segment->data_size);
+
+		if (ret)
+			return err_set(err, ret, "%s does not fit guest memory at 0x%llx",
+				       segment->name, (unsigned long long)at.v);
+	}
+	return 0;
+}
+
+static void log_rim(const struct plan *plan, const uint8_t *rim, const char *how)
+{
+	char text[2 * HASH_MAX_SIZE + 1];
+
+	log_info("realm: RIM %s:%s (%s)", hash_name(plan->hash_algo),
+		 parse_format_hex(rim, hash_size(plan->hash_algo), text), how);
+}
+
+/* The RIM of the owner's files, before any of them is loaded. */
+static int expect_rim(struct vm *vm, const struct realm_host *host, uint8_t rim[HASH_MAX_SIZE],
+		      struct ccr_err *err)
+{
+	const struct plan *plan = &vm->launch->plan;
+	const int ret = measure_plan(plan, host, NULL, NULL, rim, err);
+
+	if (!ret)
+		log_rim(plan, rim, "expected");
+	return ret;
+}
+
+static int load_emulated(struct vm *vm, struct ccr_err *err)
+{
+	const struct plan *plan = &vm->launch->plan;
+	uint8_t expected[HASH_MAX_SIZE];
+	struct realm realm;
+	int ret;
+
+	log_warn("emulated realm: nothing here is confidential. This program plays the RMM's part, "
+		 "and it and the host can read all of the guest's memory.");
+	ret = expect_rim(vm, &realm_emulated_host, expected, err);
+	if (ret)
+		return ret;
+	emulated_init(&vm->emulated, vm->gmem, &vm->arch, vm->vcpus.arch);
+	realm_init(&realm, &emulated_backend, &vm->emulated);
+	ret = realm_build(&realm, plan, &realm_emulated_host, err);
+	if (ret)
+		return ret;
+	vm->vcpus.emulated = &vm->emulated;
+	log_rim(plan, vm->emulated.rim, "sealed");
+	if (memcmp(expected, vm->emulated.rim, hash_size(plan->hash_algo)) != 0)
+		return err_set(err, -EBADMSG,
+			       "realm: what was sealed is not what was measured: guest memory "
+			       "changed while it was loaded");
+	return 0;
+}
+
+static int load_realm(struct vm *vm, const struct realm_abi *abi, struct ccr_err *err)
+{
+	uint8_t expected[HASH_MAX_SIZE];
+	struct realm_host host;
+	struct realm realm;
+	char text[128];
+	int ret;
+
+	log_info("realm: KVM interface: %s", realm_abi_describe(abi, text));
+	ret = realm_kvm_init(&vm->realm, abi, &vm->arch, vm->vcpus.arch, vm->vcpus.nr_vcpus,
+			     vm->gmem);
+	if (ret)
+		return err_set(err, ret, "realm: out of memory");
+	ret = realm_kvm_host(&vm->realm, &host, err);
+	if (ret)
+		return ret;
+	realm_init(&realm, realm_kvm_backend(abi), &vm->realm);
+	ret = realm_build(&realm, &vm->launch->plan, &host, err);
+	if (ret)
+		return ret;
+	vm->vcpus.realm = &vm->realm;
+	return expect_rim(vm, &host, expected, err);
+}
+
+static int load(struct vm *vm, const struct arch_host *host, struct ccr_err *err)
+{
+	switch (vm->launch->kind) {
+	case MACHINE_PLAIN:
+		return load_plain(vm, err);
+	case MACHINE_EMULATED:
+		return load_emulated(vm, err);
+	case MACHINE_REALM:
+		return load_realm(vm, &host->abi, err);
+	}
+	return -EPROTO;
+}
+
+/* Everything that happens before the first guest instruction, in order. */
+static int create(struct vm *vm, const struct arch_host *host, struct ccr_err *err)
+{
+	const struct uart_host uart_host = {on_uart_irq, on_uart_kick, vm};
+	int ret = loop_init(&vm->loop, err);
+
+	if (!ret)
+		ret = create_memory(vm, err);
+	if (!ret)
+		ret = arch_vm_create(&vm->arch, host, vm->launch->kind, &vm->launch->map, vm->gmem,
+				     err);
+	if (!ret) {
+		ret = vcpu_group_init(&vm->vcpus, vm->launch->map.nr_vcpus);
+		if (ret)
+			err_set(err, ret, "vCPUs: out of memory");
+	}
+	if (!ret)
+		ret = create_vcpus(vm, host, err);
+	if (!ret)
+		ret = arch_vm_finish(&vm->arch, err);
+	if (!ret)
+		ret = machine_init(&vm->machine, &uart_host, err);
+	if (!ret)
+		ret = set_entry(vm, err);
+	if (!ret)
+		ret = load(vm, host, err);
+	return ret;
+}
+
+static int start(struct vm *vm, struct ccr_err *err)
+{
+	vm->vcpus.bus = &vm->machine.bus;
+	vm->vcpus.gmem = vm->gmem;
+	vm->vcpus.ended = on_ended;
+	vm->vcpus.ended_ctx = vm;
+	return vcpu_group_start(&vm->vcpus, err);
+}
+
+static void destroy(struct vm *vm)
+{
+	machine_done(&vm->machine);
+	emulated_done(&vm->emulated);
+	realm_kvm_done(&vm->realm);
+	vcpu_group_done(&vm->vcpus);
+	arch_vm_destroy(&vm->arch);
+	gmem_destroy(vm->gmem);
+	loop_done(&vm->loop);
+}
+
+/* One life, from creation to its end. */
+static int live_once(const struct vm_config *config, const struct arch_host *host,
+		     struct console *console, enum vm_outcome *ret_outcome, struct ccr_err *err)
+{
+	struct vm vm = {
+		.config = config,
+		.launch = config->launch,
+		.console = console,
+		.arch = {.fd = -1, .gmem_fd = -1, .gic_fd = -1},
+	};
+	int ret = create(&vm, host, err);
+
+	if (!ret) {
+		ret = start(&vm, err);
+		if (!ret) {
+			vcpu_group_resume(&vm.vcpus, NULL);
+			loop_run(&vm);
+		}
+		vcpu_group_stop(&vm.vcpus);
+	}
+	if (!ret) {
+		*ret_outcome = vm.loop.outcome;
+		if (vm.loop.err.code)
+			*err = vm.loop.err;
+		if (vm.loop.outcome == VM_FAILED)
+			ret = -EIO;
+	}
+	destroy(&vm);
+	return ret;
+}
+
+int vm_run(const struct vm_config *config, enum vm_outcome *ret_outcome, struct ccr_err *err)
+{
+	const bool restarts = config->launch->kind == MACHINE_PLAIN && !config->no_reboot;
+	struct console console = {0};
+	struct arch_host host;
+	sigset_t old_mask;
+	int ret = arch_host_open(&host, config->launch->kind, &config->launch->map, err);
+
+	if (ret)
+		return ret;
+	loop_block_signals(&old_mask);
+	ret = console_open(&console, err);
+	if (!ret) {
+		do {
+			ret = live_once(config, &host, &console, ret_outcome, err);
+		} while (!ret && *ret_outcome == VM_RESET && restarts);
+		console_close(&console);
+	}
+	pthread_sigmask(SIG_SETMASK, &old_mask, NULL);
+	arch_host_close(&host);
+	return ret;
+}
