@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The command line. Parsing is pure and leaves printing and exiting to main: a command returns
+ * what to print as an error and which status to end with.
+ */
+#ifndef CCR_CLI_H
+#define CCR_CLI_H
+
+#include <stdbool.h>
+
+#include "ccr/err.h"
+#include "ccr/launch.h"
+#include "ccr/log.h"
+
+/** enum cli_status - exit statuses, documented in the manual page */
+enum cli_status {
+	CLI_OK = 0,          /* guest powered off or was stopped on request; command succeeded */
+	CLI_NOT_STARTED = 1, /* could not start */
+	CLI_USAGE = 2,
+	CLI_CRASHED = 3, /* the guest crashed, as far as can be seen from outside */
+	CLI_FAILED = 4,  /* running failed */
+	CLI_RESET = 5,   /* the guest asked for a reset that was not carried out */
+	CLI_BUG = 70,    /* our own bug */
+};
+
+/**
+ * struct cli_options - every option of every command
+ * @launch: what the guest is made of; strings are borrowed from argv
+ * @kind_given: --realm was used
+ * @quiet_s: --silence
+ */
+struct cli_options {
+	struct launch_options launch;
+	bool kind_given;
+	const char *dump_dtb;
+	bool no_reboot;
+	unsigned quiet_s;
+	bool json;
+	bool explain;
+	bool help;
+	enum log_level log_level;
+};
+
+struct cli_command;
+
+/**
+ * struct cli_command - a sub-command
+ * @run: Return: an enum cli_status; @err is set unless it is CLI_OK
+ */
+struct cli_command {
+	const char *name;
+	const char *summary;
+	const char *synopsis;
+	enum cli_status (*run)(const struct cli_options *options, struct ccr_err *err);
+};
+
+/** cli_parse() - options of @command from argv[1] on. Return: 0 or -EINVAL with @err set. */
+int cli_parse(const struct cli_command *command, int argc, char **argv,
+	      struct cli_options *ret_options, struct ccr_err *err);
+
+/** cli_print_help() - help of @command on stdout; NULL for the overview of @commands */
+void cli_print_help(const struct cli_command *command);
+
+/** cli_commands - ends with an entry whose name is NULL */
+extern const struct cli_command cli_commands[];
+
+/**
+ * cli_parse_rpv() - realm personalisation value: hex:..., base64:..., @file, or bare text
+ * @rpv: PLAN_RPV_SIZE bytes: the value first, then zeros
+ *
+ * Return: 0, or -EINVAL (or the file's error) with @err set.
+ */
+int cli_parse_rpv(const char *text, uint8_t rpv[PLAN_RPV_SIZE], struct ccr_err *err);
+
+/** cli_main() - the whole program but for the final message. Return: an enum cli_status. */
+enum cli_status cli_main(int argc, char **argv, struct ccr_err *err);
+
+#endif

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ccr/cli.h"
+#include "ccr/measure.h"
+#include "ccr/parse.h"
+#include "ccr/realm.h"
+#include "ccr/vm.h"
+#include "internal.h"
+
+#ifndef CCR_VERSION
+#define CCR_VERSION "0.1"
+#endif
+
+static enum cli_status load(struct launch *launch, const struct cli_options *options,
+			    const struct launch_options *launch_options, struct ccr_err *err)
+{
+	int ret;
+
+	if (!launch_options->kernel) {
+		err_set(err, -EINVAL, "no kernel: give one with -k FILE");
+		return CLI_USAGE;
+	}
+	ret = launch_load(launch, launch_options, err);
+	if (ret)
+		return CLI_NOT_STARTED;
+	if (options->dump_dtb) {
+		ret = file_save(options->dump_dtb, launch->dtb.data, launch->dtb.size,
+				"device tree", err);
+		if (ret) {
+			launch_done(launch);
+			return CLI_NOT_STARTED;
+		}
+	}
+	return CLI_OK;
+}
+
+static int check_machine(struct ccr_err *err)
+{
+#ifdef __aarch64__
+	(void)err;
+	return 0;
+#else
+	return err_set(err, -EOPNOTSUPP,
+		       "this machine is not arm64, so it cannot run arm64 guests with KVM; "
+		       "`make run` boots an arm64 host in QEMU and runs ccr-run there");
+#endif
+}
+
+static enum cli_status outcome_status(enum vm_outcome outcome, struct ccr_err *err)
+{
+	switch (outcome) {
+	case VM_POWEROFF:
+	case VM_STOPPED:
+		return CLI_OK;
+	case VM_RESET:
+		err_set(err, -ECANCELED, "the guest asked for a reset, which was not carried out");
+		return CLI_RESET;
+	case VM_CRASH:
+		return CLI_CRASHED;
+	case VM_FAILED:
+		break;
+	}
+	return CLI_FAILED;
+}
+
+static enum cli_status run_loaded(const struct cli_options *options, const struct launch *launch,
+				  struct ccr_err *err)
+{
+	const struct vm_config config = {
+		.launch = launch,
+		.no_reboot = options->no_reboot,
+		.quiet_s = options->quiet_s,
+	};
+	enum vm_outcome outcome = VM_FAILED;
+	int ret;
+
+	ret = vm_run(&config, &outcome, err);
+	if (ret && ret != -EIO)
+		return CLI_NOT_STARTED;
+	return outcome_status(outcome, err);
+}
+
+static enum cli_status run(const struct cli_options *options, struct ccr_err *err)
+{
+	struct launch launch;
+	enum cli_status status = load(&launch, options, &options->launch, err);
+
+	if (status)
+		return status;
+	if (check_machine(err))
+		status = CLI_NOT_STARTED;
+	else
+		status = run_loaded(options, &launch, err);
+	launch_done(&launch);
+	return status;
+}
+
+enum cli_status cli_flush(struct ccr_err *err)
+{
+	if (fflush(stdout) || ferror(stdout)) {
+		err_set(err, -EIO, "stdout: the result could not be written");
+		return CLI_NOT_STARTED;
+	}
+	return CLI_OK;
+}
+
+struct explain {
+	enum hash_algo algo;
+	unsigned nr_steps;
+};
+
+static void explain_step(void *ctx, const char *what, const struct plan_segment *segment,
+			 ipa_t base, uint64_t size, const uint8_t *rim)
+{
+	struct explain *explain = ctx;
+	char text[2 * HASH_MAX_SIZE + 1];
+
+	printf("%6u  %-16s", explain->nr_steps++, what);
+	if (size > 0)
+		printf("  0x%09llx +0x%-8llx", (unsigned long long)base.v,
+		       (unsigned long long)size);
+	else
+		printf("  %22s", "");
+	printf("  %-11s  %s\n", segment ? segment->name : "",
+	       parse_format_hex(rim, hash_size(explain->algo), text));
+}
+
+static enum cli_status measure_loaded(const struct cli_options *options,
+				      const struct launch *launch, struct ccr_err *err)
+{
+	const enum hash_algo algo = launch->plan.hash_algo;
+	struct explain explain = {.algo = algo};
+	uint8_t rim[HASH_MAX_SIZE];
+	char text[2 * HASH_MAX_SIZE + 1];
+
+	if (measure_plan(&launch->plan, &realm_emulated_host,
+			 options->explain ? explain_step : NULL, &explain, rim, err))
+		return CLI_NOT_STARTED;
+	parse_format_hex(rim, hash_size(algo), text);
+	if (options->json)
+		printf("{\"rim\": \"%s\", \"hash_algo\": \"%s\", \"layout_version\": %d}\n", text,
+		       hash_name(algo), MEMMAP_LAYOUT_VERSION);
+	else
+		printf("%s\n", text);
+	return cli_flush(err);
+}
+
+/* Only realms are measured, so without --realm the emulated one is meant. */
+static enum cli_status measure(const struct cli_options *options, struct ccr_err *err)
+{
+	struct launch_options launch_options = options->launch;
+	struct launch launch;
+	enum cli_status status;
+
+	if (!options->kind_given)
+		launch_options.kind = MACHINE_EMULATED;
+	if (launch_options.kind == MACHINE_REALM) {
+		err_set(err, -EOPNOTSUPP,
+			"--realm=kvm: this version measures emulated realms only; use "
+			"--realm=emulated");
+		return CLI_NOT_STARTED;
+	}
+	status = load(&launch, options, &launch_options, err);
+	if (status)
+		return status;
+	status = measure_loaded(options, &launch, err);
+	launch_done(&launch);
+	return status;
+}
+
+const struct cli_command cli_commands[] = {
+	{"run", "Start a guest and stay with it until it ends", "-k Image [OPTION...]", run},
+	{"measure", "Print the initial measurement (RIM) that a realm will have",
+	 "-k Image [OPTION...]", measure},
+	{"check", "Say what this host can do, and why not", "[OPTION...]", cli_check},
+	{0},
+};
+
+static const struct cli_command *find_command(const char *name)
+{
+	for (const struct cli_command *command = cli_commands; command->name; command++) {
+		if (!strcmp(command->name, name))
+			return command;
+	}
+	return NULL;
+}
+
+static enum cli_status run_command(const struct cli_command *command, int argc, char **argv,
+				   struct ccr_err *err)
+{
+	struct cli_options options;
+
+	if (cli_parse(command, argc, argv, &options, err))
+		return CLI_USAGE;
+	log_init(options.log_level);
+	if (options.help) {
+		cli_print_help(command);
+		return CLI_OK;
+	}
+	return command->run(&options, err);
+}
+
+enum cli_status cli_main(int argc, char **argv, struct ccr_err *err)
+{
+	const struct cli_command *command = &cli_commands[0];
+
+	log_init(LOG_INFO);
+	if (argc < 2) {
+		err_set(err, -EINVAL, "no command: try `ccr-run --help`");
+		return CLI_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+		cli_print_help(argc > 2 ? find_command(argv[2]) : NULL);
+		return CLI_OK;
+	}
+	if (!strcmp(argv[1], "--version")) {
+		printf("ccr-run %s (layout version %d)\n", CCR_VERSION, MEMMAP_LAYOUT_VERSION);
+		return CLI_OK;
+	}
+	if (argv[1][0] == '-')
+		return run_command(command, argc, argv, err);
+	command = find_command(argv[1]);
+	if (!command) {
+		err_set(err, -EINVAL, "%s: no such command; try `ccr-run --help`", argv[1]);
+		return CLI_USAGE;
+	}
+	return run_command(command, argc - 1, argv + 1, err);
+}

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ccr/cli.h"
+#include "ccr/parse.h"
+
+#define DEFAULT_RAM_SIZE (512ull << 20)
+#define DEFAULT_QUIET_S  10
+#define MAX_QUIET_S      3600
+
+/* Which commands know an option. */
+#define RUN     (1u << 0)
+#define MEASURE (1u << 1)
+#define CHECK   (1u << 2)
+#define LAUNCH  (RUN | MEASURE)
+#define ALL     (RUN | MEASURE | CHECK)
+
+static int bad_value(const char *option, const char *value, const char *wanted, struct ccr_err *err)
+{
+	return err_set(err, -EINVAL, "%s %s: not %s", option, value, wanted);
+}
+
+static int set_kernel(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	(void)err;
+	options->launch.kernel = value;
+	return 0;
+}
+
+static int set_initrd(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	(void)err;
+	options->launch.initrd = value;
+	return 0;
+}
+
+static int set_params(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	(void)err;
+	options->launch.cmdline = value;
+	return 0;
+}
+
+static int set_mem(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	if (parse_size(value, 1ull << 20, &options->launch.ram_size))
+		return bad_value("--mem", value, "a size such as 512M or 4G (a bare number is MiB)",
+				 err);
+	return 0;
+}
+
+static int set_cpus(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	uint64_t nr;
+
+	if (parse_u64(value, &nr) || nr == 0 || nr > MEMMAP_MAX_VCPUS)
+		return err_set(err, -EINVAL, "--cpus %s: not a number of vCPUs from 1 to %d", value,
+			       MEMMAP_MAX_VCPUS);
+	options->launch.nr_vcpus = (unsigned)nr;
+	return 0;
+}
+
+static int set_realm(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	if (!value || !strcmp(value, "kvm"))
+		options->launch.kind = MACHINE_REALM;
+	else if (!strcmp(value, "emulated"))
+		options->launch.kind = MACHINE_EMULATED;
+	else
+		return bad_value("--realm", value, "a kind of realm: kvm or emulated", err);
+	options->kind_given = true;
+	return 0;
+}
+
+static int set_algo(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	if (hash_from_name(value, &options->launch.hash_algo))
+		return bad_value("--measurement-algo", value, "sha256 or sha512", err);
+	return 0;
+}
+
+static int set_rpv(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	return cli_parse_rpv(value, options->launch.rpv, err);
+}
+
+static int set_kaslr_seed(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	if (parse_u64(value, &options->launch.kaslr_seed) || options->launch.kaslr_seed == 0)
+		return bad_value("--kaslr-seed", value, "a 64-bit number other than 0", err);
+	return 0;
+}
+
+static int set_layout_version(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	uint64_t version;
+
+	(void)options;
+	if (parse_u64(value, &version) || version != MEMMAP_LAYOUT_VERSION)
+		return err_set(err, -EINVAL, "--layout-version %s: this program knows version %d",
+			       value, MEMMAP_LAYOUT_VERSION);
+	return 0;
+}
+
+static int set_dump_dtb(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	(void)err;
+	options->dump_dtb = value;
+	return 0;
+}
+
+static int set_no_reboot(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	(void)value;
+	(void)err;
+	options->no_reboot = true;
+	return 0;
+}
+
+static int set_silence(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	uint64_t seconds;
+
+	if (parse_u64(value, &seconds) || seconds > MAX_QUIET_S)
+		return err_set(err, -EINVAL, "--silence %s: not a number of seconds from 0 to %d",
+			       value, MAX_QUIET_S);
+	options->quiet_s = (unsigned)seconds;
+	return 0;
+}
+
+static int set_json(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	(void)value;
+	(void)err;
+	options->json = true;
+	return 0;
+}
+
+static int set_explain(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	(void)value;
+	(void)err;
+	options->explain = true;
+	return 0;
+}
+
+static int set_verbose(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	(void)value;
+	(void)err;
+	options->log_level = LOG_DEBUG;
+	return 0;
+}
+
+static int set_quiet(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	(void)value;
+	(void)err;
+	options->log_level = LOG_WARN;
+	return 0;
+}
+
+static int set_help(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	(void)value;
+	(void)err;
+	options->help = true;
+	return 0;
+}
+
+/* Every option once: its names, who knows it, what it takes, what it means. */
+static const struct {
+	char letter; /* 0 for none */
+	const char *name;
+	unsigned commands;
+	int has_arg;
+	const char *arg;
+	const char *help;
+	int (*set)(struct cli_options *options, const char *value, struct ccr_err *err);
+} table[] = {
+	{'k', "kernel", LAUNCH, required_argument, "FILE",
+	 "guest kernel: arm64 Image, plain or gzip'd", set_kernel},
+	{'i', "initrd", LAUNCH, required_argument, "FILE", "initial RAM disk", set_initrd},
+	{'p', "params", LAUNCH, required_argument, "TEXT",
+	 "kernel command line; nothing is added to it", set_params},
+	{'m', "mem", LAUNCH, required_argument, "SIZE",
+	 "guest RAM, a multiple of 2M (default 512M)", set_mem},
+	{'c', "cpus", LAUNCH, required_argument, "N", "number of vCPUs (default 1)", set_cpus},
+	{0, "realm", LAUNCH, optional_argument, "KIND",
+	 "launch a realm: kvm (the default; needs a CCA host) or\n"
+	 "emulated (any arm64 KVM host; nothing is confidential)",
+	 set_realm},
+	{0, "measurement-algo", LAUNCH, required_argument, "ALGO",
+	 "hash of the realm's measurements: sha256 (default), sha512", set_algo},
+	{0, "realm-pv", LAUNCH, required_argument, "VALUE",
+	 "personalisation value, up to 64 bytes: hex:..., base64:...,\n"
+	 "@FILE, or bare text",
+	 set_rpv},
+	{0, "kaslr-seed", LAUNCH, required_argument, "N", "seed in the device tree (default: none)",
+	 set_kaslr_seed},
+	{0, "layout-version", LAUNCH, required_argument, "N",
+	 "insist on a numbered address map and device tree", set_layout_version},
+	{0, "dump-dtb", LAUNCH, required_argument, "FILE", "save the guest's device tree",
+	 set_dump_dtb},
+	{0, "no-reboot", RUN, no_argument, NULL,
+	 "end with status 5 when the guest resets (realms always do)", set_no_reboot},
+	{0, "silence", RUN, required_argument, "SECONDS",
+	 "diagnose a guest that is silent for so long after its\n"
+	 "start (default 10; 0 for never)",
+	 set_silence},
+	{0, "explain", MEASURE, no_argument, NULL, "list every measured step", set_explain},
+	{0, "json", MEASURE | CHECK, no_argument, NULL, "print a JSON object", set_json},
+	{'v', "verbose", ALL, no_argument, NULL, "say more", set_verbose},
+	{'q', "quiet", ALL, no_argument, NULL, "only warnings and errors", set_quiet},
+	{'h', "help", ALL, no_argument, NULL, "show this text", set_help},
+};
+
+#define NR_OPTIONS (sizeof(table) / sizeof(table[0]))
+
+static unsigned command_bit(const struct cli_command *command)
+{
+	return 1u << (command - cli_commands);
+}
+
+/* getopt's two views of the table; a long option returns its index behind all letters. */
+struct getopt_view {
+	char letters[3 + 3 * NR_OPTIONS + 1];
+	struct option names[NR_OPTIONS + 1];
+};
+
+#define INDEX_BASE (UCHAR_MAX + 1)
+
+static void make_view(struct getopt_view *view, unsigned bit)
+{
+	size_t nr_letters = 0, nr_names = 0;
+
+	view->letters[nr_letters++] = '+';
+	view->letters[nr_letters++] = ':';
+	for (size_t i = 0; i < NR_OPTIONS; i++) {
+		if (!(table[i].commands & bit))
+			continue;
+		view->names[nr_names++] = (struct option){.name = table[i].name,
+							  .has_arg = table[i].has_arg,
+							  .val = INDEX_BASE + (int)i};
+		if (!table[i].letter)
+			continue;
+		view->letters[nr_letters++] = table[i].letter;
+		if (table[i].has_arg == required_argument)
+			view->letters[nr_letters++] = ':';
+	}
+	view->letters[nr_letters] = '\0';
+	view->names[nr_names] = (struct option){0};
+}
+
+static int usage_error(const struct cli_command *command, char **argv, int code, int letter,
+		       struct ccr_err *err)
+{
+	const char *word = argv[optind - 1];
+
+	if (code == ':')
+		return err_set(err, -EINVAL, "%s: needs a value; see `ccr-run %s --help`", word,
+			       command->name);
+	if (letter > 0 && letter < INDEX_BASE)
+		return err_set(err, -EINVAL, "-%c: unknown option; see `ccr-run %s --help`", letter,
+			       command->name);
+	return err_set(err, -EINVAL, "%s: unknown or incomplete option; see `ccr-run %s --help`",
+		       word, command->name);
+}
+
+static size_t option_index(int code)
+{
+	size_t i = 0;
+
+	if (code >= INDEX_BASE)
+		return (size_t)(code - INDEX_BASE);
+	while (i < NR_OPTIONS && table[i].letter != code)
+		i++;
+	return i;
+}
+
+int cli_parse(const struct cli_command *command, int argc, char **argv,
+	      struct cli_options *ret_options, struct ccr_err *err)
+{
+	struct getopt_view view;
+	struct cli_options options = {
+		.launch = {.ram_size = DEFAULT_RAM_SIZE, .nr_vcpus = 1},
+		.quiet_s = DEFAULT_QUIET_S,
+		.log_level = LOG_INFO,
+	};
+	int code, ret = 0;
+
+	make_view(&view, command_bit(command));
+	opterr = 0;
+	optind = 0; /* also resets getopt's own state */
+	while (!ret && (code = getopt_long(argc, argv, view.letters, view.names, NULL)) != -1) {
+		if (code == '?' || code == ':')
+			ret = usage_error(command, argv, code, optopt, err);
+		else
+			ret = table[option_index(code)].set(&options, optarg, err);
+	}
+	if (!ret && optind < argc)
+		ret = err_set(err, -EINVAL, "%s: unexpected argument; see `ccr-run %s --help`",
+			      argv[optind], command->name);
+	if (!ret)
+		*ret_options = options;
+	return ret;
+}
+
+#define HELP_COLUMN 30
+
+static void print_option(size_t i)
+{
+	char left[64];
+	const char *help = table[i].help, *end;
+	int used;
+
+	used = snprintf(left, sizeof(left), "  %c%c%s --%s%s%s%s", table[i].letter ? '-' : ' ',
+			table[i].letter ? table[i].letter : ' ', table[i].letter ? "," : " ",
+			table[i].name, table[i].has_arg == optional_argument ? "[=" : "",
+			table[i].has_arg == required_argument ? " " : "",
+			table[i].arg ? table[i].arg : "");
+	printf("%s%s", left, table[i].has_arg == optional_argument ? "]" : "");
+	used += table[i].has_arg == optional_argument;
+	for (; (end = strchr(help, '\n')); help = end + 1, used = 0)
+		printf("%*s%.*s\n", used < HELP_COLUMN ? HELP_COLUMN - used : 1, "",
+		       (int)(end - help), help);
+	printf("%*s%s\n", used < HELP_COLUMN ? HELP_COLUMN - used : 1, "", help);
+}
+
+void cli_print_help(const struct cli_command *command)
+{
+	if (command) {
+		printf("Usage: ccr-run %s %s\n\n%s.\n\nOptions:\n", command->name,
+		       command->synopsis, command->summary);
+		for (size_t i = 0; i < NR_OPTIONS; i++) {
+			if (table[i].commands & command_bit(command))
+				print_option(i);
+		}
+		return;
+	}
+	printf("Usage: ccr-run COMMAND [OPTION...]\n"
+	       "       ccr-run -k Image ...        (the same as ccr-run run -k Image ...)\n\n"
+	       "Launches arm64 Linux guests, as Arm CCA realms or as plain VMs.\n\nCommands:\n");
+	for (command = cli_commands; command->name; command++)
+		printf("  %-10s %s\n", command->name, command->summary);
+	printf("\n`ccr-run COMMAND --help` lists a command's options; `ccr-run --version` the "
+	       "version.\n");
+}
