@@ -107,6 +107,14 @@ void arch_vcpu_destroy(struct arch_vcpu *vcpu);
 int arch_vcpu_set_entry(struct arch_vcpu *vcpu, uint64_t pc, const uint64_t gprs[PLAN_NR_GPRS],
 			struct ccr_err *err);
 
+/**
+ * arch_vcpu_check_pages() - can a kernel with this page size run?
+ * @page_size: bytes; 0 if it is not known, which passes
+ *
+ * Return: 0; -EOPNOTSUPP with @err set.
+ */
+int arch_vcpu_check_pages(struct arch_vcpu *vcpu, uint32_t page_size, struct ccr_err *err);
+
 /** arch_vcpu_get_entry() - the same, read back from KVM */
 int arch_vcpu_get_entry(struct arch_vcpu *vcpu, uint64_t *ret_pc, uint64_t gprs[PLAN_NR_GPRS],
 			struct ccr_err *err);

@@ -28,7 +28,8 @@ void log_raw_terminal(bool raw);
 /**
  * log_msg() - one line: "ccr-run: warning: ..."
  *
- * The formatted text goes through err_make_printable(); over 1 KiB it is cut and ends in "...".
+ * Debug messages carry the seconds since log_init(). The text goes through err_make_printable();
+ * over 1 KiB it is cut and ends in "...".
  * errno is preserved. Safe from any thread; each message is a single write(2).
  */
 void log_msg(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

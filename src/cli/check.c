@@ -35,13 +35,13 @@ static void print_text(const struct report *report)
 static void print_json_error(const char *name, const struct ccr_err *err)
 {
 	if (err->code == 0) {
-		printf("\"%s\": {\"ok\": true}, ", name);
+		printf("\"%s\": {\"ok\": true}", name);
 		return;
 	}
 	printf("\"%s\": {\"ok\": false, \"error\": \"%s\", \"why\": \"", name, err_name(err->code));
 	for (const char *c = err->msg; *c; c++)
 		printf(*c == '"' || *c == '\\' ? "\\%c" : "%c", *c);
-	printf("\"}, ");
+	printf("\"}");
 }
 
 static void print_json(const struct report *report)
@@ -50,12 +50,19 @@ static void print_json(const struct report *report)
 
 	printf("{");
 	print_json_error("kvm", &report->kvm);
+	if (report->kvm.code) {
+		printf("}\n");
+		return;
+	}
+	printf(", ");
 	print_json_error("gicv3", &report->gic);
+	printf(", ");
 	print_json_error("emulated", &report->emulated);
+	printf(", ");
 	print_json_error("realm", &report->realm);
-	printf("\"max_vcpus\": %u, \"ipa_bits\": %u, \"guest_memfd\": %s", report->max_vcpus,
+	printf(", \"max_vcpus\": %u, \"ipa_bits\": %u, \"guest_memfd\": %s", report->max_vcpus,
 	       report->ipa_bits, report->has_guest_memfd ? "true" : "false");
-	if (report->kvm.code == 0 && report->realm.code == 0)
+	if (report->realm.code == 0)
 		printf(", \"realm_abi\": \"%s\", \"num_bps\": %u, \"num_wps\": %u, \"pmu\": %s, "
 		       "\"sve\": %s",
 		       realm_family_name(report->abi.family), host->num_bps, host->num_wps,

@@ -17,12 +17,15 @@
 static enum cli_status load(struct launch *launch, const struct cli_options *options,
 			    const struct launch_options *launch_options, struct ccr_err *err)
 {
+	struct memmap map;
 	int ret;
 
 	if (!launch_options->kernel) {
 		err_set(err, -EINVAL, "no kernel: give one with -k FILE");
 		return CLI_USAGE;
 	}
+	if (memmap_init(&map, launch_options->ram_size, launch_options->nr_vcpus, err))
+		return CLI_USAGE;
 	ret = launch_load(launch, launch_options, err);
 	if (ret)
 		return CLI_NOT_STARTED;

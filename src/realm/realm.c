@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "ccr/log.h"
 #include "ccr/realm.h"
 
 const struct realm_host realm_emulated_host = {
@@ -61,6 +62,7 @@ int realm_step(struct realm *realm, const struct plan *plan, const struct plan_s
 		return err_set(err, ret, "realm: %s failed: %s", step_name(step->kind),
 			       err_name(ret));
 	}
+	log_debug("realm: %s done", step_name(step->kind));
 	if (step->kind == PLAN_CREATE)
 		realm->state = REALM_OPEN;
 	else if (step->kind == PLAN_ACTIVATE)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ccr/err.h"
@@ -28,6 +29,7 @@ static struct {
 	enum log_level level;
 	bool colour;
 	atomic_bool raw;
+	struct timespec start;
 } log_state = {.level = LOG_INFO};
 
 void log_init(enum log_level level)
@@ -35,6 +37,7 @@ void log_init(enum log_level level)
 	const char *no_color = getenv("NO_COLOR");
 
 	log_state.level = level;
+	clock_gettime(CLOCK_MONOTONIC, &log_state.start);
 	log_state.colour = (!no_color || !*no_color) && isatty(STDERR_FILENO);
 }
 
@@ -56,12 +59,28 @@ __attribute__((format(printf, 2, 0))) static void format_text(char text[LOG_TEXT
 	err_make_printable(text);
 }
 
+/* Debug messages tell the time, so that one can see where a launch spends it. */
+static void format_time(enum log_level level, char text[32])
+{
+	struct timespec now;
+	long long ms;
+
+	text[0] = '\0';
+	if (level != LOG_DEBUG)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	ms = (now.tv_sec - log_state.start.tv_sec) * 1000LL +
+	     (now.tv_nsec - log_state.start.tv_nsec) / 1000000;
+	(void)snprintf(text, 32, "[%lld.%03lld] ", ms / 1000, ms % 1000);
+}
+
 void log_msg(enum log_level level, const char *fmt, ...)
 {
 	const struct level_style *style = &level_styles[level];
 	int saved_errno = errno;
 	char text[LOG_TEXT_SIZE];
-	char line[LOG_TEXT_SIZE + 64];
+	char line[LOG_TEXT_SIZE + 96];
+	char when[32];
 	bool colour = log_state.colour && *style->colour;
 	va_list args;
 	int length;
@@ -71,8 +90,9 @@ void log_msg(enum log_level level, const char *fmt, ...)
 	va_start(args, fmt);
 	format_text(text, fmt, args);
 	va_end(args);
-	length = snprintf(line, sizeof(line), "ccr-run: %s%s%s%s%s", colour ? style->colour : "",
-			  style->word, colour ? "\x1b[0m" : "", text,
+	format_time(level, when);
+	length = snprintf(line, sizeof(line), "ccr-run: %s%s%s%s%s%s", colour ? style->colour : "",
+			  style->word, colour ? "\x1b[0m" : "", when, text,
 			  atomic_load(&log_state.raw) ? "\r\n" : "\n");
 	/* A message that stderr does not take has nobody left to be told. */
 	while (length > 0 && write(STDERR_FILENO, line, (size_t)length) < 0 && errno == EINTR)

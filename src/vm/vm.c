@@ -80,38 +80,76 @@ static void log_rim(const struct plan *plan, const uint8_t *rim, const char *how
 		 parse_format_hex(rim, hash_size(plan->hash_algo), text), how);
 }
 
-/* The RIM of the owner's files, before any of them is loaded. */
-static int expect_rim(struct vm *vm, const struct realm_host *host, uint8_t rim[HASH_MAX_SIZE],
-		      struct ccr_err *err)
-{
-	const struct plan *plan = &vm->launch->plan;
-	const int ret = measure_plan(plan, host, NULL, NULL, rim, err);
+/*
+ * The RIM of the owner's files, computed while KVM and the RMM load them: hashing them takes as
+ * long as a good part of the loading.
+ */
+struct expectation {
+	const struct plan *plan;
+	struct realm_host host;
+	pthread_t thread;
+	int ret;
+	struct ccr_err err;
+	uint8_t rim[HASH_MAX_SIZE];
+};
 
-	if (!ret)
-		log_rim(plan, rim, "expected");
-	return ret;
+static void *expect_main(void *arg)
+{
+	struct expectation *expected = arg;
+
+	expected->ret = measure_plan(expected->plan, &expected->host, NULL, NULL, expected->rim,
+				     &expected->err);
+	return NULL;
+}
+
+static int expect_start(struct expectation *expected, const struct plan *plan,
+			const struct realm_host *host, struct ccr_err *err)
+{
+	int ret;
+
+	*expected = (struct expectation){.plan = plan, .host = *host};
+	ret = pthread_create(&expected->thread, NULL, expect_main, expected);
+	if (ret)
+		return err_set(err, -ret, "realm: no thread for the measurement: %s",
+			       strerror(ret));
+	return 0;
+}
+
+/* Always after expect_start(), also when @ret says that the loading failed. */
+static int expect_wait(struct expectation *expected, int ret, struct ccr_err *err)
+{
+	pthread_join(expected->thread, NULL);
+	if (ret)
+		return ret;
+	if (expected->ret) {
+		*err = expected->err;
+		return expected->ret;
+	}
+	log_rim(expected->plan, expected->rim, "expected");
+	return 0;
 }
 
 static int load_emulated(struct vm *vm, struct ccr_err *err)
 {
 	const struct plan *plan = &vm->launch->plan;
-	uint8_t expected[HASH_MAX_SIZE];
+	struct expectation expected;
 	struct realm realm;
 	int ret;
 
 	log_warn("emulated realm: nothing here is confidential. This program plays the RMM's part, "
 		 "and it and the host can read all of the guest's memory.");
-	ret = expect_rim(vm, &realm_emulated_host, expected, err);
+	ret = expect_start(&expected, plan, &realm_emulated_host, err);
 	if (ret)
 		return ret;
 	emulated_init(&vm->emulated, vm->gmem, &vm->arch, vm->vcpus.arch);
 	realm_init(&realm, &emulated_backend, &vm->emulated);
 	ret = realm_build(&realm, plan, &realm_emulated_host, err);
+	ret = expect_wait(&expected, ret, err);
 	if (ret)
 		return ret;
 	vm->vcpus.emulated = &vm->emulated;
 	log_rim(plan, vm->emulated.rim, "sealed");
-	if (memcmp(expected, vm->emulated.rim, hash_size(plan->hash_algo)) != 0)
+	if (memcmp(expected.rim, vm->emulated.rim, hash_size(plan->hash_algo)) != 0)
 		return err_set(err, -EBADMSG,
 			       "realm: what was sealed is not what was measured: guest memory "
 			       "changed while it was loaded");
@@ -120,7 +158,7 @@ static int load_emulated(struct vm *vm, struct ccr_err *err)
 
 static int load_realm(struct vm *vm, const struct realm_abi *abi, struct ccr_err *err)
 {
-	uint8_t expected[HASH_MAX_SIZE];
+	struct expectation expected;
 	struct realm_host host;
 	struct realm realm;
 	char text[128];
@@ -132,14 +170,14 @@ static int load_realm(struct vm *vm, const struct realm_abi *abi, struct ccr_err
 	if (ret)
 		return err_set(err, ret, "realm: out of memory");
 	ret = realm_kvm_host(&vm->realm, &host, err);
+	if (!ret)
+		ret = expect_start(&expected, &vm->launch->plan, &host, err);
 	if (ret)
 		return ret;
 	realm_init(&realm, realm_kvm_backend(abi), &vm->realm);
 	ret = realm_build(&realm, &vm->launch->plan, &host, err);
-	if (ret)
-		return ret;
 	vm->vcpus.realm = &vm->realm;
-	return expect_rim(vm, &host, expected, err);
+	return expect_wait(&expected, ret, err);
 }
 
 static int load(struct vm *vm, const struct arch_host *host, struct ccr_err *err)
@@ -173,6 +211,8 @@ static int create(struct vm *vm, const struct arch_host *host, struct ccr_err *e
 	}
 	if (!ret)
 		ret = create_vcpus(vm, host, err);
+	if (!ret)
+		ret = arch_vcpu_check_pages(&vm->vcpus.arch[0], vm->launch->image.page_size, err);
 	if (!ret)
 		ret = arch_vm_finish(&vm->arch, err);
 	if (!ret)
@@ -219,8 +259,10 @@ static int live_once(const struct vm_config *config, const struct arch_host *hos
 	if (!ret) {
 		ret = start(&vm, err);
 		if (!ret) {
+			log_debug("first instruction");
 			vcpu_group_resume(&vm.vcpus, NULL);
 			loop_run(&vm);
+			log_debug("guest ended");
 		}
 		vcpu_group_stop(&vm.vcpus);
 	}
@@ -232,6 +274,7 @@ static int live_once(const struct vm_config *config, const struct arch_host *hos
 			ret = -EIO;
 	}
 	destroy(&vm);
+	log_debug("resources given back");
 	return ret;
 }
 

@@ -241,10 +241,10 @@ def check(lines):
             nr_good += 1
         else:
             nr_bad += 1
-            print(f"description {number}: expected {what['rim']}, computed {rim}")
+            print(f"# description {number}: expected {what['rim']}, computed {rim}")
             what.pop("segments", None)
-            print(f"    {what}")
-    print(f"rim.py: {nr_good} equal, {nr_bad} different")
+            print(f"#     {what}")
+    print(f"# rim.py: {nr_good} equal, {nr_bad} different")
     return nr_good > 0 and nr_bad == 0
 
 

@@ -568,6 +568,7 @@ static void test_ipa_state_set_destroyed(void **state)
 
 static void test_host_call(void **state)
 {
+	static const uint8_t head[8] = {0x34, 0x12, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff};
 	struct fixture f;
 	uint8_t *block = &f.model.memory[3][0xf00];
 	uint64_t gprs[RSI_NR_GPRS];
@@ -577,12 +578,12 @@ static void test_host_call(void **state)
 	memset(f.model.memory[3], 0xee, GRANULE_SIZE);
 	for (unsigned i = 0; i < RSI_NR_GPRS; i++)
 		gprs[i] = pattern(i);
-	memcpy(block, "\x34\x12\xaa\xbb\xcc\xdd\xee\xff", 8);
+	memcpy(block, head, sizeof(head));
 	memcpy(block + 8, gprs, sizeof(gprs));
 	check(&f, RSI_HOST_CALL, RAM + 0x3f00, 9, 9, RSI_SUCCESS, 0, 0);
 	assert_int_equal(f.model.nr_host_calls, 1);
 	assert_int_equal(f.model.imm, 0x1234);
-	assert_memory_equal(block, "\x34\x12\xaa\xbb\xcc\xdd\xee\xff", 8);
+	assert_memory_equal(block, head, sizeof(head));
 	memcpy(gprs, block + 8, sizeof(gprs));
 	for (unsigned i = 0; i < RSI_NR_GPRS; i++)
 		assert_int_equal(gprs[i], pattern(i) + i + 1);

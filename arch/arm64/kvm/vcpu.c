@@ -17,6 +17,8 @@
 #define REG_ELR_EL1  CORE_REG(elr_el1)
 #define REG_SPSR_EL1 CORE_REG(spsr[KVM_SPSR_EL1])
 
+#define REG_ID_AA64MMFR0_EL1 ARM64_SYS_REG(3, 0, 0, 7, 0)
+
 #define REG_SCTLR_EL1 ARM64_SYS_REG(3, 0, 1, 0, 0)
 #define REG_ESR_EL1   ARM64_SYS_REG(3, 0, 5, 2, 0)
 #define REG_FAR_EL1   ARM64_SYS_REG(3, 0, 6, 0, 0)
@@ -120,6 +122,37 @@ int arch_vcpu_set_entry(struct arch_vcpu *vcpu, uint64_t pc, const uint64_t gprs
 	if (ret)
 		return err_set(err, ret, "KVM: cannot set the entry point of vCPU %u: %s",
 			       vcpu->index, strerror(-ret));
+	return 0;
+}
+
+/* ID_AA64MMFR0_EL1: which granules stage 1 has (Arm ARM D23.2). */
+static bool has_granule(uint64_t mmfr0, uint32_t page_size)
+{
+	switch (page_size) {
+	case 4096:
+		return (mmfr0 >> 28 & 0xf) != 0xf;
+	case 16384:
+		return (mmfr0 >> 20 & 0xf) != 0;
+	case 65536:
+		return (mmfr0 >> 24 & 0xf) != 0xf;
+	default:
+		return true;
+	}
+}
+
+int arch_vcpu_check_pages(struct arch_vcpu *vcpu, uint32_t page_size, struct ccr_err *err)
+{
+	uint64_t mmfr0 = 0;
+	const int ret = kvm_vcpu_get_reg(vcpu->fd, REG_ID_AA64MMFR0_EL1, &mmfr0);
+
+	if (ret)
+		return err_set(err, ret, "KVM: cannot read which page sizes the CPU has: %s",
+			       strerror(-ret));
+	if (!has_granule(mmfr0, page_size))
+		return err_set(err, -EOPNOTSUPP,
+			       "the kernel uses pages of %u KiB, which this host's CPU does not "
+			       "have: use a kernel with another page size (4 KiB is the usual one)",
+			       page_size / 1024);
 	return 0;
 }
 
