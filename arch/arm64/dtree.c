@@ -10,12 +10,20 @@
 
 #define PHANDLE_GIC   1
 #define PHANDLE_CLOCK 2
+#define PHANDLE_ITS   3
 
 /* First cell and third cell of an interrupt specifier (binding arm,gic-v3). */
 #define GIC_SPI        0
 #define GIC_PPI        1
 #define IRQ_LEVEL_HIGH 4
 #define IRQ_LEVEL_LOW  8
+
+#define PCI_SPACE_MEM32   0x02000000 /* phys.hi: 32-bit memory space, not prefetchable */
+#define PCI_SLOT_SHIFT    11         /* phys.hi of a function's configuration space */
+#define PCI_SLOT_MASK     0xf800
+#define PCI_PIN_INTA      1
+#define PCI_PIN_MASK      7
+#define PCI_NR_REQUESTERS 0x100 /* one bus */
 
 #define UART_CLOCK_HZ 1843200 /* what makes divisor 1 mean 115200 baud */
 #define APB_CLOCK_HZ  24000000
@@ -186,7 +194,18 @@ static void write_timer(struct writer *w)
 	end_node(w);
 }
 
-static void write_gic(struct writer *w, const struct memmap *map)
+static void write_its(struct writer *w, const struct memmap *map)
+{
+	begin_node_at(w, "msi-controller", map->its_base.v);
+	prop_string(w, "compatible", "arm,gic-v3-its");
+	prop_empty(w, "msi-controller");
+	prop_u32(w, "#msi-cells", 1);
+	prop_reg_one(w, map->its_base.v, MEMMAP_ITS_SIZE);
+	prop_u32(w, "phandle", PHANDLE_ITS);
+	end_node(w);
+}
+
+static void write_gic(struct writer *w, const struct memmap *map, bool has_its)
 {
 	const uint64_t reg[] = {map->gicd_base.v, MEMMAP_GICD_SIZE, map->gicr_base.v,
 				map->nr_vcpus * MEMMAP_GICR_SIZE};
@@ -199,6 +218,8 @@ static void write_gic(struct writer *w, const struct memmap *map)
 	prop_cells_2_2(w);
 	prop_empty(w, "ranges");
 	prop_u32(w, "phandle", PHANDLE_GIC);
+	if (has_its)
+		write_its(w, map);
 	end_node(w);
 }
 
@@ -237,6 +258,59 @@ static void write_rtc(struct writer *w)
 	end_node(w);
 }
 
+/* INTA of each slot has a line of its own; other pins do not exist. */
+static void prop_interrupt_map(struct writer *w)
+{
+	static const uint32_t mask[] = {PCI_SLOT_MASK, 0, 0, PCI_PIN_MASK};
+	uint32_t cells[MEMMAP_NR_PCI_SLOTS * 10], *at = cells;
+	uint32_t mask_cells[4];
+
+	for (unsigned slot = 0; slot < MEMMAP_NR_PCI_SLOTS; slot++) {
+		const uint32_t entry[] = {slot << PCI_SLOT_SHIFT,
+					  0,
+					  0,
+					  PCI_PIN_INTA,
+					  PHANDLE_GIC,
+					  0,
+					  0,
+					  GIC_SPI,
+					  MEMMAP_SPI_PCI + slot,
+					  IRQ_LEVEL_HIGH};
+
+		for (unsigned i = 0; i < 10; i++)
+			*at++ = htobe32(entry[i]);
+	}
+	for (unsigned i = 0; i < 4; i++)
+		mask_cells[i] = htobe32(mask[i]);
+	prop_bytes(w, "interrupt-map-mask", mask_cells, sizeof(mask_cells));
+	prop_bytes(w, "interrupt-map", cells, sizeof(cells));
+}
+
+/* PCI Bus Binding to Open Firmware, and the kernel's host-generic-pci binding. */
+static void write_pci(struct writer *w)
+{
+	static const uint32_t bus_range[] = {0, 0};
+	const uint32_t ranges[] = {
+		htobe32(PCI_SPACE_MEM32),     0, htobe32(MEMMAP_PCI_MEM_BASE), 0,
+		htobe32(MEMMAP_PCI_MEM_BASE), 0, htobe32(MEMMAP_PCI_MEM_SIZE),
+	};
+	const uint32_t msi_map[] = {0, htobe32(PHANDLE_ITS), 0, htobe32(PCI_NR_REQUESTERS)};
+
+	begin_node_at(w, "pci", MEMMAP_PCI_CFG_BASE);
+	prop_string(w, "device_type", "pci");
+	prop_string(w, "compatible", "pci-host-ecam-generic");
+	prop_u32(w, "#address-cells", 3);
+	prop_u32(w, "#size-cells", 2);
+	prop_u32(w, "#interrupt-cells", 1);
+	prop_bytes(w, "bus-range", bus_range, sizeof(bus_range));
+	prop_reg_one(w, MEMMAP_PCI_CFG_BASE, MEMMAP_PCI_CFG_SIZE);
+	prop_bytes(w, "ranges", ranges, sizeof(ranges));
+	prop_bytes(w, "msi-map", msi_map, sizeof(msi_map));
+	prop_interrupt_map(w);
+	prop_empty(w, "dma-coherent");
+	end_node(w);
+}
+
 static void write_root(struct writer *w, const struct dtree_config *config)
 {
 	begin_node(w, "");
@@ -248,10 +322,12 @@ static void write_root(struct writer *w, const struct dtree_config *config)
 	write_cpus(w, config->map);
 	write_psci(w, config->psci_smc);
 	write_timer(w);
-	write_gic(w, config->map);
+	write_gic(w, config->map, config->has_pci);
 	write_clock(w);
 	write_uart(w);
 	write_rtc(w);
+	if (config->has_pci)
+		write_pci(w);
 	end_node(w);
 }
 

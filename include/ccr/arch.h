@@ -56,6 +56,7 @@ struct arch_vm {
 	int fd;
 	int gmem_fd;
 	int gic_fd;
+	int its_fd;
 	uint64_t alias;
 	const struct memmap *map;
 	const struct realm_abi *abi;
@@ -72,8 +73,25 @@ int arch_vm_create(struct arch_vm *vm, const struct arch_host *host, enum machin
 
 /**
  * arch_vm_finish() - interrupt controller; after all vCPUs exist (their number is fixed now)
+ * @has_its: with an interrupt translation service, for message interrupts
  */
-int arch_vm_finish(struct arch_vm *vm, struct ccr_err *err);
+int arch_vm_finish(struct arch_vm *vm, bool has_its, struct ccr_err *err);
+
+/**
+ * arch_vm_signal_msi() - a message interrupt, from any thread
+ * @address: the doorbell as the guest wrote it, without the shared bit
+ *
+ * A message to any other address, or one that the guest has not mapped, has no effect.
+ */
+void arch_vm_signal_msi(struct arch_vm *vm, uint64_t address, uint32_t data, uint32_t device_id);
+
+/**
+ * arch_vm_ioeventfd() - signal @event_fd for 2-byte writes to a device's register
+ * @at: without the shared bit
+ *
+ * Return: 0 or -errno.
+ */
+int arch_vm_ioeventfd(struct arch_vm *vm, int event_fd, ipa_t at, bool add);
 void arch_vm_destroy(struct arch_vm *vm);
 
 /**

@@ -12,10 +12,16 @@
 #include "ccr/layout.h"
 #include "ccr/memmap.h"
 
+/*
+ * What is on the PCI bus does not show in the tree, so that disks and consoles do not enter a
+ * realm's measurement.
+ */
+
 /**
  * struct dtree_config - what the tree says that the address map does not
  * @cmdline: /chosen/bootargs, exactly as given; NULL or "" leaves the property out
  * @psci_smc: PSCI conduit: SMC (realms) or HVC
+ * @has_pci: the machine has a PCI host bridge and, for its message interrupts, an ITS
  * @kaslr_seed: /chosen/kaslr-seed; 0 leaves it out
  */
 struct dtree_config {
@@ -23,6 +29,7 @@ struct dtree_config {
 	const struct layout *layout;
 	const char *cmdline;
 	bool psci_smc;
+	bool has_pci;
 	uint64_t kaslr_seed;
 };
 

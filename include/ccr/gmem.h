@@ -31,6 +31,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "ccr/err.h"
 #include "ccr/ipa.h"
@@ -67,7 +68,8 @@ struct gmem;
  *
  * GMEM_SPLIT and GMEM_REALM start with all pages private, GMEM_PLAIN with all of them shared.
  *
- * Return: 0, or -errno with @err set: -ENOMEM if the host cannot give so much address space.
+ * Return: 0, or -errno with @err set: -ENOMEM if the host cannot give so much address space,
+ * -EOPNOTSUPP if the machine has private pages and the host's pages are larger than a granule.
  */
 int gmem_create(struct gmem **ret_gmem, enum gmem_kind kind, ipa_t base, uint64_t size,
 		uint64_t shared_bit, struct ccr_err *err);
@@ -101,6 +103,48 @@ bool gmem_contains(const struct gmem *gmem, ipa_t at, uint64_t size);
  */
 int gmem_read(struct gmem *gmem, ipa_t at, void *buf, size_t size);
 int gmem_write(struct gmem *gmem, ipa_t at, const void *buf, size_t size);
+
+/**
+ * gmem_load16(), gmem_store16() - one 2-byte access to shared memory, never torn
+ * @at: even
+ *
+ * What is read after a load is not older than it (acquire); what was written before a store is seen
+ * before it (release).
+ *
+ * Return: 0; -EFAULT as for gmem_read(), also for an odd address.
+ */
+int gmem_load16(struct gmem *gmem, ipa_t at, uint16_t *ret_value);
+int gmem_store16(struct gmem *gmem, ipa_t at, uint16_t value);
+
+/** GMEM_MAX_PINS - most ranges lists that can be held at once */
+#define GMEM_MAX_PINS 64
+
+struct gmem_range {
+	ipa_t at;
+	uint64_t size;
+};
+
+/**
+ * gmem_pin() - host memory of shared ranges, for system calls only
+ * @ranges: @nr of them; stay valid until gmem_unpin()
+ * @iov: @nr entries, filled in
+ *
+ * Until gmem_unpin() none of the pages changes state: who wants to change one waits.
+ *
+ * Return: a handle, 0 or more; -EFAULT unless all of it is shared RAM; -EBUSY if too many are held.
+ */
+int gmem_pin(struct gmem *gmem, const struct gmem_range *ranges, unsigned nr, struct iovec *iov);
+
+/** gmem_unpin() - by any thread */
+void gmem_unpin(struct gmem *gmem, int handle);
+
+/**
+ * gmem_alias_shared() - let the guest reach shared pages at their protected addresses as well
+ *
+ * For a GMEM_SPLIT machine with an ITS: KVM reads the tables that the guest shares with the ITS at
+ * their protected addresses. Before any page is shared.
+ */
+void gmem_alias_shared(struct gmem *gmem);
 
 /**
  * gmem_load() - put an initial image into memory, before any vCPU has run

@@ -80,6 +80,21 @@ int kvm_vm_enable_nisv(int vm_fd);
 /** kvm_vm_irq_line() - level of shared peripheral interrupt @spi (0 is INTID 32) */
 int kvm_vm_irq_line(int vm_fd, unsigned spi, bool level);
 
+/**
+ * kvm_vm_signal_msi() - a message interrupt, from any thread
+ * @doorbell: address of the ITS's translation register, as the ITS was created
+ * @device_id: what the ITS knows the sender by
+ *
+ * Return: 0, or 1 if it reached the guest; -errno, also for an event the guest has not mapped.
+ */
+int kvm_vm_signal_msi(int vm_fd, uint64_t doorbell, uint32_t data, uint32_t device_id);
+
+/**
+ * kvm_vm_ioeventfd() - let the kernel take 2-byte writes to @at and signal @event_fd
+ * @add: register, or take it away again
+ */
+int kvm_vm_ioeventfd(int vm_fd, int event_fd, ipa_t at, bool add);
+
 /** kvm_vm_create_vcpu() - Return: vCPU descriptor */
 int kvm_vm_create_vcpu(int vm_fd, unsigned index);
 

@@ -20,6 +20,7 @@
  * @initrd: path or NULL
  * @cmdline: kernel command line or NULL; nothing is ever added to it
  * @ram_size: bytes
+ * @has_pci: the machine has a PCI bus and an ITS
  * @kaslr_seed: 0 for none
  */
 struct launch_options {
@@ -29,6 +30,7 @@ struct launch_options {
 	const char *cmdline;
 	uint64_t ram_size;
 	unsigned nr_vcpus;
+	bool has_pci;
 	uint64_t kaslr_seed;
 	enum hash_algo hash_algo;
 	uint8_t rpv[PLAN_RPV_SIZE];
@@ -40,6 +42,7 @@ struct launch_options {
  */
 struct launch {
 	enum machine_kind kind;
+	bool has_pci;
 	struct memmap map;
 	struct layout layout;
 	struct image_info image;

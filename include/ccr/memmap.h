@@ -27,7 +27,7 @@
 #define MEMMAP_GICR_SIZE     0x20000ull /* one vCPU's redistributor */
 #define MEMMAP_ITS_SIZE      0x20000ull
 #define MEMMAP_PCI_CFG_BASE  0x40000000ull /* ECAM */
-#define MEMMAP_PCI_CFG_SIZE  0x10000000ull
+#define MEMMAP_PCI_CFG_SIZE  0x100000ull   /* one bus */
 #define MEMMAP_PCI_MEM_BASE  0x50000000ull
 #define MEMMAP_PCI_MEM_SIZE  0x30000000ull
 #define MEMMAP_RAM_BASE      0x80000000ull
@@ -37,10 +37,11 @@
 #define MEMMAP_DTB_LIMIT 0x8fe00000ull /* the tree is here, or 2 MiB below the end of smaller RAM */
 
 /* Shared peripheral interrupt numbers (GIC INTID = SPI + 32). */
-#define MEMMAP_SPI_UART   0
-#define MEMMAP_SPI_VIRTIO 4   /* to 63 */
-#define MEMMAP_SPI_PCI    64  /* to 95 */
-#define MEMMAP_NR_IRQS    128 /* GIC interrupt ids, with the 32 private ones */
+#define MEMMAP_SPI_UART     0
+#define MEMMAP_SPI_VIRTIO   4  /* to 63 */
+#define MEMMAP_SPI_PCI      64 /* to 95: one for each slot */
+#define MEMMAP_NR_PCI_SLOTS 32
+#define MEMMAP_NR_IRQS      128 /* GIC interrupt ids, with the 32 private ones */
 
 #define MEMMAP_MAX_VCPUS 512 /* what KVM's GICv3 can address */
 #define MEMMAP_MIN_RAM   (32 * 1024 * 1024ull)

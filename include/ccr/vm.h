@@ -38,12 +38,11 @@ struct vm_config {
 
 /**
  * vm_run() - start the machine and stay with it until it ends
- * @ret_outcome: valid after 0 and after -EIO; for VM_CRASH and VM_FAILED @err holds the sentence
+ * @ret_outcome: valid after 0; for VM_CRASH and VM_FAILED @err then holds the sentence
  *
  * The terminal, if stdin is one, is in raw mode meanwhile and restored on every return.
  *
- * Return: 0 if the machine has run; -errno with @err set if it could not start; -EIO if it could
- * not go on.
+ * Return: 0 if the machine has run, whatever came of it; -errno with @err set if it could not start.
  */
 int vm_run(const struct vm_config *config, enum vm_outcome *ret_outcome, struct ccr_err *err);
 

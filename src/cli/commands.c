@@ -81,7 +81,7 @@ static enum cli_status run_loaded(const struct cli_options *options, const struc
 	int ret;
 
 	ret = vm_run(&config, &outcome, err);
-	if (ret && ret != -EIO)
+	if (ret)
 		return CLI_NOT_STARTED;
 	return outcome_status(outcome, err);
 }

@@ -70,6 +70,31 @@ int kvm_vm_irq_line(int vm_fd, unsigned spi, bool level)
 	return kvm_sys_ioctl(vm_fd, KVM_IRQ_LINE, &irq);
 }
 
+int kvm_vm_signal_msi(int vm_fd, uint64_t doorbell, uint32_t data, uint32_t device_id)
+{
+	struct kvm_msi msi = {
+		.address_lo = (uint32_t)doorbell,
+		.address_hi = (uint32_t)(doorbell >> 32),
+		.data = data,
+		.flags = KVM_MSI_VALID_DEVID,
+		.devid = device_id,
+	};
+
+	return kvm_sys_ioctl(vm_fd, KVM_SIGNAL_MSI, &msi);
+}
+
+int kvm_vm_ioeventfd(int vm_fd, int event_fd, ipa_t at, bool add)
+{
+	struct kvm_ioeventfd request = {
+		.addr = at.v,
+		.len = 2,
+		.fd = event_fd,
+		.flags = add ? 0 : KVM_IOEVENTFD_FLAG_DEASSIGN,
+	};
+
+	return kvm_sys_ioctl(vm_fd, KVM_IOEVENTFD, &request);
+}
+
 int kvm_vm_create_vcpu(int vm_fd, unsigned index)
 {
 	return ioctl_number(vm_fd, KVM_CREATE_VCPU, index);

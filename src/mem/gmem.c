@@ -20,6 +20,12 @@ struct backing {
 	uint8_t *map;
 };
 
+/* Ranges in the hands of a system call; @nr is 0 if the entry is free. */
+struct pin {
+	const struct gmem_range *ranges;
+	unsigned nr;
+};
+
 struct gmem {
 	enum gmem_kind kind;
 	ipa_t base;
@@ -33,6 +39,10 @@ struct gmem {
 	uint64_t nr_shared;
 	uint64_t nr_runs; /* of neighbouring shared granules */
 	atomic_uint_least64_t nr_refused;
+	bool aliases; /* dead private pages show the shared ones */
+	pthread_mutex_t pin_lock;
+	pthread_cond_t unpinned;
+	struct pin pins[GMEM_MAX_PINS]; /* under pin_lock */
 };
 
 static bool test_bit(const struct gmem *gmem, uint64_t page)
@@ -102,15 +112,32 @@ static void backing_close(struct backing *side, uint64_t size)
 		close(side->fd);
 }
 
+/* Take pages from the host's memory. */
+static int drop_side(struct backing *side, uint64_t offset, uint64_t size)
+{
+	return fallocate(side->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
+			 (off_t)size) < 0
+		       ? -errno
+		       : 0;
+}
+
 /* Take pages from the guest and from the host's memory. */
 static int kill_side(struct backing *side, uint64_t offset, uint64_t size)
 {
 	if (mprotect(side->map + offset, size, PROT_NONE) < 0)
 		return -errno;
-	if (fallocate(side->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
-		      (off_t)size) < 0)
-		return -errno;
-	return 0;
+	return drop_side(side, offset, size);
+}
+
+/* Let the mapping of side @at show the memory of side @what. */
+static int show_side(struct gmem *gmem, enum gmem_side at, enum gmem_side what, uint64_t offset,
+		     uint64_t size)
+{
+	void *map = mmap(gmem->sides[at].map + offset, size, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_NORESERVE | MAP_FIXED, gmem->sides[what].fd,
+			 (off_t)offset);
+
+	return map == MAP_FAILED ? -errno : 0;
 }
 
 int gmem_create(struct gmem **ret_gmem, enum gmem_kind kind, ipa_t base, uint64_t size,
@@ -121,6 +148,11 @@ int gmem_create(struct gmem **ret_gmem, enum gmem_kind kind, ipa_t base, uint64_
 
 	if (size == 0 || size % SZ_2M || base.v % GRANULE_SIZE)
 		return err_set(err, -EINVAL, "guest memory: size must be a multiple of 2 MiB");
+	if (kind != GMEM_PLAIN && sysconf(_SC_PAGESIZE) != GRANULE_SIZE)
+		return err_set(err, -EOPNOTSUPP,
+			       "this host's kernel has pages of %ld KiB; realms need a host "
+			       "kernel with 4 KiB pages",
+			       sysconf(_SC_PAGESIZE) / 1024);
 	gmem = calloc(1, sizeof(*gmem));
 	if (!gmem)
 		return err_set(err, -ENOMEM, "guest memory: out of memory");
@@ -131,6 +163,8 @@ int gmem_create(struct gmem **ret_gmem, enum gmem_kind kind, ipa_t base, uint64_
 	gmem->sides[GMEM_PRIVATE].fd = -1;
 	gmem->sides[GMEM_SHARED].fd = -1;
 	pthread_rwlock_init(&gmem->lock, NULL);
+	pthread_mutex_init(&gmem->pin_lock, NULL);
+	pthread_cond_init(&gmem->unpinned, NULL);
 
 	gmem->shared = calloc(size / GRANULE_SIZE / 64, sizeof(uint64_t));
 	if (!gmem->shared)
@@ -160,6 +194,8 @@ void gmem_destroy(struct gmem *gmem)
 		return;
 	backing_close(&gmem->sides[GMEM_PRIVATE], gmem->size);
 	backing_close(&gmem->sides[GMEM_SHARED], gmem->size);
+	pthread_cond_destroy(&gmem->unpinned);
+	pthread_mutex_destroy(&gmem->pin_lock);
 	pthread_rwlock_destroy(&gmem->lock);
 	free(gmem->shared);
 	free(gmem);
@@ -279,6 +315,77 @@ int gmem_seal(struct gmem *gmem)
 	return kill_side(&gmem->sides[GMEM_SHARED], 0, gmem->size);
 }
 
+int gmem_load16(struct gmem *gmem, ipa_t at, uint16_t *ret_value)
+{
+	const uint8_t *host = NULL;
+
+	pthread_rwlock_rdlock(&gmem->lock);
+	if (at.v % sizeof(uint16_t) == 0)
+		host = translate(gmem, at, sizeof(uint16_t), GMEM_SHARED);
+	if (host)
+		*ret_value =
+			__atomic_load_n((const uint16_t *)(const void *)host, __ATOMIC_ACQUIRE);
+	pthread_rwlock_unlock(&gmem->lock);
+	return refuse(gmem, host ? 0 : -EFAULT);
+}
+
+int gmem_store16(struct gmem *gmem, ipa_t at, uint16_t value)
+{
+	uint8_t *host = NULL;
+
+	pthread_rwlock_rdlock(&gmem->lock);
+	if (at.v % sizeof(uint16_t) == 0)
+		host = translate(gmem, at, sizeof(uint16_t), GMEM_SHARED);
+	if (host)
+		__atomic_store_n((uint16_t *)(void *)host, value, __ATOMIC_RELEASE);
+	pthread_rwlock_unlock(&gmem->lock);
+	return refuse(gmem, host ? 0 : -EFAULT);
+}
+
+static int take_pin(struct gmem *gmem, const struct gmem_range *ranges, unsigned nr)
+{
+	int handle = 0;
+
+	pthread_mutex_lock(&gmem->pin_lock);
+	while (handle < GMEM_MAX_PINS && gmem->pins[handle].nr > 0)
+		handle++;
+	if (handle < GMEM_MAX_PINS)
+		gmem->pins[handle] = (struct pin){.ranges = ranges, .nr = nr};
+	pthread_mutex_unlock(&gmem->pin_lock);
+	return handle < GMEM_MAX_PINS ? handle : -EBUSY;
+}
+
+int gmem_pin(struct gmem *gmem, const struct gmem_range *ranges, unsigned nr, struct iovec *iov)
+{
+	int ret = nr > 0 ? 0 : -EFAULT;
+
+	/* The pin is taken before the lock is let go of, so no change comes in between. */
+	pthread_rwlock_rdlock(&gmem->lock);
+	for (unsigned i = 0; i < nr && !ret; i++) {
+		iov[i].iov_base = translate(gmem, ranges[i].at, ranges[i].size, GMEM_SHARED);
+		iov[i].iov_len = ranges[i].size;
+		if (!iov[i].iov_base)
+			ret = -EFAULT;
+	}
+	if (!ret)
+		ret = take_pin(gmem, ranges, nr);
+	pthread_rwlock_unlock(&gmem->lock);
+	return ret == -EFAULT ? refuse(gmem, ret) : ret;
+}
+
+void gmem_unpin(struct gmem *gmem, int handle)
+{
+	pthread_mutex_lock(&gmem->pin_lock);
+	gmem->pins[handle] = (struct pin){0};
+	pthread_cond_broadcast(&gmem->unpinned);
+	pthread_mutex_unlock(&gmem->pin_lock);
+}
+
+void gmem_alias_shared(struct gmem *gmem)
+{
+	gmem->aliases = true;
+}
+
 bool gmem_is_shared(struct gmem *gmem, ipa_t at)
 {
 	bool shared = false;
@@ -346,8 +453,47 @@ static int switch_side(struct gmem *gmem, uint64_t page, uint64_t top, bool shar
 		ret = gmem->private_ops->to_private(gmem->private_ctx, offset, size);
 		return ret ? ret : kill_side(from, offset, size);
 	}
+	if (gmem->aliases) {
+		ret = show_side(gmem, GMEM_PRIVATE, shared ? GMEM_SHARED : GMEM_PRIVATE, offset,
+				size);
+		if (!ret)
+			ret = shared ? drop_side(from, offset, size)
+				     : kill_side(from, offset, size);
+		return !ret && shared ? revive_side(to, offset, size) : ret;
+	}
 	ret = kill_side(from, offset, size);
 	return ret ? ret : revive_side(to, offset, size);
+}
+
+/* Under pin_lock. */
+static bool is_pinned(const struct gmem *gmem, ipa_t at, uint64_t size)
+{
+	for (unsigned i = 0; i < GMEM_MAX_PINS; i++) {
+		for (unsigned j = 0; j < gmem->pins[i].nr; j++) {
+			const struct gmem_range *range = &gmem->pins[i].ranges[j];
+
+			if (range->at.v < at.v + size && at.v < range->at.v + range->size)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Take the lock for writing at a moment when no system call uses the pages. */
+static void lock_unpinned(struct gmem *gmem, ipa_t at, uint64_t size)
+{
+	bool pinned;
+
+	do {
+		pthread_rwlock_wrlock(&gmem->lock);
+		pthread_mutex_lock(&gmem->pin_lock);
+		pinned = is_pinned(gmem, at, size);
+		if (pinned) {
+			pthread_rwlock_unlock(&gmem->lock);
+			pthread_cond_wait(&gmem->unpinned, &gmem->pin_lock);
+		}
+		pthread_mutex_unlock(&gmem->pin_lock);
+	} while (pinned);
 }
 
 static int set_state(struct gmem *gmem, ipa_t at, uint64_t size, bool shared)
@@ -363,7 +509,7 @@ static int set_state(struct gmem *gmem, ipa_t at, uint64_t size, bool shared)
 	page = (at.v - gmem->base.v) / GRANULE_SIZE;
 	last = page + size / GRANULE_SIZE;
 
-	pthread_rwlock_wrlock(&gmem->lock);
+	lock_unpinned(gmem, at, size);
 	was = count_runs(gmem, page, last);
 	now = count_runs_after(gmem, page, last, shared);
 	if (now > was && gmem->nr_runs + now - was > GMEM_MAX_RUNS)

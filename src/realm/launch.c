@@ -34,6 +34,7 @@ static int write_dtb(struct launch *launch, const struct launch_options *options
 		.map = &launch->map,
 		.layout = &launch->layout,
 		.cmdline = options->cmdline,
+		.has_pci = options->has_pci,
 		.psci_smc = options->kind != MACHINE_PLAIN,
 		.kaslr_seed = options->kaslr_seed,
 	};
@@ -78,7 +79,7 @@ int launch_load(struct launch *launch, const struct launch_options *options, str
 {
 	int ret;
 
-	*launch = (struct launch){.kind = options->kind};
+	*launch = (struct launch){.kind = options->kind, .has_pci = options->has_pci};
 	ret = memmap_init(&launch->map, options->ram_size, options->nr_vcpus, err);
 	if (!ret)
 		ret = load_images(launch, options, err);

@@ -214,7 +214,7 @@ static int create(struct vm *vm, const struct arch_host *host, struct ccr_err *e
 	if (!ret)
 		ret = arch_vcpu_check_pages(&vm->vcpus.arch[0], vm->launch->image.page_size, err);
 	if (!ret)
-		ret = arch_vm_finish(&vm->arch, err);
+		ret = arch_vm_finish(&vm->arch, vm->launch->has_pci, err);
 	if (!ret)
 		ret = machine_init(&vm->machine, &uart_host, err);
 	if (!ret)
@@ -252,7 +252,7 @@ static int live_once(const struct vm_config *config, const struct arch_host *hos
 		.config = config,
 		.launch = config->launch,
 		.console = console,
-		.arch = {.fd = -1, .gmem_fd = -1, .gic_fd = -1},
+		.arch = {.fd = -1, .gmem_fd = -1, .gic_fd = -1, .its_fd = -1},
 	};
 	int ret = create(&vm, host, err);
 
@@ -270,8 +270,6 @@ static int live_once(const struct vm_config *config, const struct arch_host *hos
 		*ret_outcome = vm.loop.outcome;
 		if (vm.loop.err.code)
 			*err = vm.loop.err;
-		if (vm.loop.outcome == VM_FAILED)
-			ret = -EIO;
 	}
 	destroy(&vm);
 	log_debug("resources given back");

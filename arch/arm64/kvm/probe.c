@@ -134,7 +134,7 @@ static int probe_rec(int vm_fd, struct realm_abi *abi)
 	struct kvm_vcpu_init target = {0};
 	int ret = fd < 0 ? fd : kvm_sys_ioctl(vm_fd, KVM_ARM_PREFERRED_TARGET, &target);
 
-	if (!ret || fd >= 0) {
+	if (!ret) {
 		ret = -EINVAL;
 		for (size_t i = 0; i < sizeof(generations) / sizeof(generations[0]) && ret; i++) {
 			struct kvm_vcpu_init init = target;

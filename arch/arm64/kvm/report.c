@@ -41,7 +41,7 @@ static void check_gic(int kvm_fd, unsigned ipa_bits, struct ccr_err *err)
 static void look_at_realm(struct report *report, const struct arch_host *host,
 			  const struct memmap *map)
 {
-	struct arch_vm vm = {.fd = -1, .gmem_fd = -1, .gic_fd = -1};
+	struct arch_vm vm = {.fd = -1, .gmem_fd = -1, .gic_fd = -1, .its_fd = -1};
 	struct arch_vcpu vcpu = {.fd = -1};
 	struct gmem *gmem = NULL;
 	struct realm_kvm realm;

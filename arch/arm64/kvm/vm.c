@@ -68,6 +68,7 @@ int arch_vm_create(struct arch_vm *vm, const struct arch_host *host, enum machin
 		.fd = -1,
 		.gmem_fd = -1,
 		.gic_fd = -1,
+		.its_fd = -1,
 		.alias = kind == MACHINE_EMULATED ? map->shared_bit : 0,
 		.map = map,
 	};
@@ -92,7 +93,26 @@ static int set_gic(struct arch_vm *vm, uint32_t group, uint64_t attr, const void
 	return 0;
 }
 
-int arch_vm_finish(struct arch_vm *vm, struct ccr_err *err)
+static int add_its(struct arch_vm *vm, struct ccr_err *err)
+{
+	const uint64_t base = vm->map->its_base.v | vm->alias;
+	int ret;
+
+	vm->its_fd = kvm_vm_create_device(vm->fd, KVM_DEV_TYPE_ARM_VGIC_ITS);
+	if (vm->its_fd < 0)
+		return err_set(err, vm->its_fd, "KVM: cannot create an ITS: %s; use --no-pci",
+			       strerror(-vm->its_fd));
+	ret = kvm_set_attr(vm->its_fd, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_ITS_ADDR_TYPE, &base);
+	if (!ret)
+		ret = kvm_set_attr(vm->its_fd, KVM_DEV_ARM_VGIC_GRP_CTRL,
+				   KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
+	if (ret)
+		return err_set(err, ret, "KVM: ITS at 0x%llx refused: %s", (unsigned long long)base,
+			       strerror(-ret));
+	return 0;
+}
+
+int arch_vm_finish(struct arch_vm *vm, bool has_its, struct ccr_err *err)
 {
 	const uint32_t nr_irqs = MEMMAP_NR_IRQS;
 	const uint64_t gicd = vm->map->gicd_base.v | vm->alias;
@@ -118,14 +138,31 @@ int arch_vm_finish(struct arch_vm *vm, struct ccr_err *err)
 	if (!ret)
 		ret = set_gic(vm, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL,
 			      "initialisation", err);
+	if (!ret && has_its)
+		ret = add_its(vm, err);
 	return ret;
+}
+
+#define GITS_TRANSLATER 0x10040 /* GICv3 specification, 12.19: the doorbell in the ITS's frame */
+
+void arch_vm_signal_msi(struct arch_vm *vm, uint64_t address, uint32_t data, uint32_t device_id)
+{
+	if (address == vm->map->its_base.v + GITS_TRANSLATER)
+		kvm_vm_signal_msi(vm->fd, address | vm->alias, data, device_id);
+}
+
+int arch_vm_ioeventfd(struct arch_vm *vm, int event_fd, ipa_t at, bool add)
+{
+	return kvm_vm_ioeventfd(vm->fd, event_fd, ipa_at(at.v | vm->alias), add);
 }
 
 void arch_vm_destroy(struct arch_vm *vm)
 {
+	kvm_sys_close(vm->its_fd);
 	kvm_sys_close(vm->gic_fd);
 	kvm_sys_close(vm->gmem_fd);
 	kvm_sys_close(vm->fd);
+	vm->its_fd = -1;
 	vm->gic_fd = -1;
 	vm->gmem_fd = -1;
 	vm->fd = -1;
