@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <linux/pci_regs.h>
+
+#include "ccr/ipa.h"
+#include "ccr/msix.h"
+
+enum { WORD_ADDRESS_LOW, WORD_ADDRESS_HIGH, WORD_DATA, WORD_CONTROL, NR_WORDS };
+
+void msix_init(struct msix *msix, unsigned nr_vectors,
+	       void (*signal)(void *ctx, const struct msix_message *message), void *ctx)
+{
+	*msix = (struct msix){.signal = signal, .ctx = ctx, .nr_vectors = nr_vectors};
+	for (unsigned i = 0; i < nr_vectors; i++)
+		msix->entries[i].words[WORD_CONTROL] = PCI_MSIX_ENTRY_CTRL_MASKBIT;
+	pthread_mutex_init(&msix->lock, NULL);
+}
+
+void msix_done(struct msix *msix)
+{
+	pthread_mutex_destroy(&msix->lock);
+}
+
+static bool can_send(const struct msix *msix, unsigned vector)
+{
+	return msix->is_enabled && !msix->is_masked &&
+	       !(msix->entries[vector].words[WORD_CONTROL] & PCI_MSIX_ENTRY_CTRL_MASKBIT);
+}
+
+static void send(struct msix *msix, unsigned vector)
+{
+	const uint32_t *words = msix->entries[vector].words;
+	const struct msix_message message = {
+		.address = (uint64_t)words[WORD_ADDRESS_HIGH] << 32 | words[WORD_ADDRESS_LOW],
+		.data = words[WORD_DATA],
+	};
+
+	msix->signal(msix->ctx, &message);
+}
+
+static void send_pending(struct msix *msix)
+{
+	for (unsigned i = 0; i < msix->nr_vectors && msix->pending; i++) {
+		if (msix->pending >> i & 1 && can_send(msix, i)) {
+			msix->pending &= ~(1ull << i);
+			send(msix, i);
+		}
+	}
+}
+
+void msix_fire(struct msix *msix, unsigned vector)
+{
+	pthread_mutex_lock(&msix->lock);
+	if (vector < msix->nr_vectors && msix->is_enabled) {
+		if (can_send(msix, vector))
+			send(msix, vector);
+		else
+			msix->pending |= 1ull << vector;
+	}
+	pthread_mutex_unlock(&msix->lock);
+}
+
+void msix_set_control(struct msix *msix, bool is_enabled, bool is_masked)
+{
+	pthread_mutex_lock(&msix->lock);
+	/* What was pending for the last driver means nothing to the next. */
+	if (!is_enabled)
+		msix->pending = 0;
+	msix->is_enabled = is_enabled;
+	msix->is_masked = is_masked;
+	send_pending(msix);
+	pthread_mutex_unlock(&msix->lock);
+}
+
+static uint32_t read_word(const struct msix *msix, uint64_t offset)
+{
+	const uint64_t vector = offset / sizeof(struct msix_entry);
+
+	if (vector < msix->nr_vectors)
+		return msix->entries[vector].words[offset / 4 % NR_WORDS];
+	if (offset == MSIX_PBA_OFFSET)
+		return (uint32_t)msix->pending;
+	if (offset == MSIX_PBA_OFFSET + 4)
+		return (uint32_t)(msix->pending >> 32);
+	return 0;
+}
+
+static void write_word(struct msix *msix, uint64_t offset, uint32_t value)
+{
+	static const uint32_t writable[NR_WORDS] = {
+		[WORD_ADDRESS_LOW] = ~3u,
+		[WORD_ADDRESS_HIGH] = ~0u,
+		[WORD_DATA] = ~0u,
+		[WORD_CONTROL] = PCI_MSIX_ENTRY_CTRL_MASKBIT,
+	};
+	const uint64_t vector = offset / sizeof(struct msix_entry);
+	const unsigned word = offset / 4 % NR_WORDS;
+
+	if (vector < msix->nr_vectors)
+		msix->entries[vector].words[word] = value & writable[word];
+}
+
+static bool is_whole_words(uint64_t offset, unsigned size)
+{
+	return (size == 4 || size == 8) && offset % size == 0 &&
+	       range_within(offset, size, 0, MSIX_BAR_SIZE);
+}
+
+uint64_t msix_read(struct msix *msix, uint64_t offset, unsigned size)
+{
+	uint64_t value;
+
+	if (!is_whole_words(offset, size))
+		return 0;
+	pthread_mutex_lock(&msix->lock);
+	value = read_word(msix, offset);
+	if (size == 8)
+		value |= (uint64_t)read_word(msix, offset + 4) << 32;
+	pthread_mutex_unlock(&msix->lock);
+	return value;
+}
+
+void msix_write(struct msix *msix, uint64_t offset, unsigned size, uint64_t value)
+{
+	if (!is_whole_words(offset, size))
+		return;
+	pthread_mutex_lock(&msix->lock);
+	write_word(msix, offset, (uint32_t)value);
+	if (size == 8)
+		write_word(msix, offset + 4, (uint32_t)(value >> 32));
+	send_pending(msix);
+	pthread_mutex_unlock(&msix->lock);
+}
