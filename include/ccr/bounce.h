@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How much of a realm guest's bounce-buffer pool devices may have in flight.
+ *
+ * Linux in a realm copies all DMA through its swiotlb, in slots of 2 KiB. A driver whose buffers do
+ * not fit now tries again later; one whose requests are so many or so large that they can never
+ * all fit tries for ever. So what a device allows its driver is bounded to what the pool holds.
+ */
+#ifndef CCR_BOUNCE_H
+#define CCR_BOUNCE_H
+
+#include <stdint.h>
+
+#include "ccr/err.h"
+
+/**
+ * bounce_default_size() - the pool that Linux makes by itself in a realm
+ *
+ * A 1024th of RAM, rounded up to sets of 256 KiB, at most 64 MiB.
+ */
+uint64_t bounce_default_size(uint64_t ram_size);
+
+/**
+ * struct bounce_limits - what a disk allows its driver
+ * @queue_size: requests in flight, a power of two
+ * @seg_max, @size_max: segments a request, and bytes a segment; @size_max 0 for any
+ */
+struct bounce_limits {
+	uint16_t queue_size;
+	uint32_t seg_max;
+	uint32_t size_max;
+};
+
+/**
+ * bounce_limit_disk() - limits under which all disks together, with console and rng, fit the pool
+ * @pool_size: bytes; 0 if the guest does not bounce
+ * @nr_disks: that share it, at least 1
+ *
+ * Return: 0; -ENOSPC with @err set if the pool is too small for so many.
+ */
+int bounce_limit_disk(uint64_t pool_size, unsigned nr_disks, struct bounce_limits *ret_limits,
+		      struct ccr_err *err);
+
+#endif
