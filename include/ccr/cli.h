@@ -11,6 +11,7 @@
 #include "ccr/err.h"
 #include "ccr/launch.h"
 #include "ccr/log.h"
+#include "ccr/vm.h"
 
 /** enum cli_status - exit statuses, documented in the manual page */
 enum cli_status {
@@ -28,12 +29,19 @@ enum cli_status {
  * @launch: what the guest is made of; strings are borrowed from argv
  * @kind_given: --realm was used
  * @quiet_s: --silence
+ * @disk_texts: allocated; @disks points into them
+ * @cmdline: allocated, if --bounce made the kernel command line longer
  */
 struct cli_options {
 	struct launch_options launch;
 	bool kind_given;
 	const char *dump_dtb;
 	bool no_reboot;
+	unsigned nr_disks;
+	struct vm_disk disks[VM_MAX_DISKS];
+	char *disk_texts[VM_MAX_DISKS];
+	uint64_t bounce_size;
+	char *cmdline;
 	unsigned quiet_s;
 	bool json;
 	bool explain;
@@ -54,9 +62,16 @@ struct cli_command {
 	enum cli_status (*run)(const struct cli_options *options, struct ccr_err *err);
 };
 
-/** cli_parse() - options of @command from argv[1] on. Return: 0 or -EINVAL with @err set. */
+/**
+ * cli_parse() - options of @command from argv[1] on
+ *
+ * Return: 0, or -EINVAL with @err set. cli_options_done() is needed either way.
+ */
 int cli_parse(const struct cli_command *command, int argc, char **argv,
 	      struct cli_options *ret_options, struct ccr_err *err);
+
+/** cli_options_done() - free what the options own */
+void cli_options_done(struct cli_options *options);
 
 /** cli_print_help() - help of @command on stdout; NULL for the overview of @commands */
 void cli_print_help(const struct cli_command *command);

@@ -23,16 +23,30 @@ enum vm_outcome {
 	VM_FAILED,   /* it cannot go on: KVM or the host failed */
 };
 
+#define VM_MAX_DISKS 16
+
+/** struct vm_disk - a disk as the user names it; strings are borrowed */
+struct vm_disk {
+	const char *path;
+	bool read_only;
+	const char *serial; /* NULL for one made from its number */
+};
+
 /**
  * struct vm_config - how to run what was loaded
  * @launch: the guest; outlives the call
  * @no_reboot: a plain VM's reset ends it instead of starting it anew (a realm's always does)
+ * @disks: @nr_disks of them, on the PCI bus in this order
+ * @bounce_size: bytes of the guest's bounce-buffer pool, 0 for what Linux makes by itself
  * @quiet_s: seconds without output, or without RSI_VERSION in a realm, after which a diagnosis is
  *	printed; 0 for never
  */
 struct vm_config {
 	const struct launch *launch;
 	bool no_reboot;
+	unsigned nr_disks;
+	struct vm_disk disks[VM_MAX_DISKS];
+	uint64_t bounce_size;
 	unsigned quiet_s;
 };
 
@@ -42,7 +56,8 @@ struct vm_config {
  *
  * The terminal, if stdin is one, is in raw mode meanwhile and restored on every return.
  *
- * Return: 0 if the machine has run, whatever came of it; -errno with @err set if it could not start.
+ * Return: 0 if the machine has run, whatever came of it; -errno with @err set if it could not
+ * start.
  */
 int vm_run(const struct vm_config *config, enum vm_outcome *ret_outcome, struct ccr_err *err);
 

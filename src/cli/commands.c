@@ -72,14 +72,17 @@ static enum cli_status outcome_status(enum vm_outcome outcome, struct ccr_err *e
 static enum cli_status run_loaded(const struct cli_options *options, const struct launch *launch,
 				  struct ccr_err *err)
 {
-	const struct vm_config config = {
+	struct vm_config config = {
 		.launch = launch,
 		.no_reboot = options->no_reboot,
 		.quiet_s = options->quiet_s,
+		.nr_disks = options->nr_disks,
+		.bounce_size = options->bounce_size,
 	};
 	enum vm_outcome outcome = VM_FAILED;
 	int ret;
 
+	memcpy(config.disks, options->disks, sizeof(config.disks));
 	ret = vm_run(&config, &outcome, err);
 	if (ret)
 		return CLI_NOT_STARTED;
@@ -194,16 +197,17 @@ static const struct cli_command *find_command(const char *name)
 static enum cli_status run_command(const struct cli_command *command, int argc, char **argv,
 				   struct ccr_err *err)
 {
+	enum cli_status status = CLI_USAGE;
 	struct cli_options options;
 
-	if (cli_parse(command, argc, argv, &options, err))
-		return CLI_USAGE;
-	log_init(options.log_level);
-	if (options.help) {
-		cli_print_help(command);
-		return CLI_OK;
+	if (cli_parse(command, argc, argv, &options, err) == 0) {
+		log_init(options.log_level);
+		if (options.help)
+			cli_print_help(command);
+		status = options.help ? CLI_OK : command->run(&options, err);
 	}
-	return command->run(&options, err);
+	cli_options_done(&options);
+	return status;
 }
 
 enum cli_status cli_main(int argc, char **argv, struct ccr_err *err)

@@ -3,8 +3,10 @@
 #include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "ccr/blk.h"
 #include "ccr/cli.h"
 #include "ccr/parse.h"
 
@@ -132,6 +134,54 @@ static int set_silence(struct cli_options *options, const char *value, struct cc
 	return 0;
 }
 
+static int set_disk_part(struct vm_disk *disk, const char *part, struct ccr_err *err)
+{
+	if (!strcmp(part, "ro"))
+		disk->read_only = true;
+	else if (!strncmp(part, "serial=", 7) && strlen(part + 7) <= BLK_SERIAL_SIZE)
+		disk->serial = part + 7;
+	else
+		return err_set(err, -EINVAL,
+			       "--disk %s: %s is neither ro nor serial= with up to %d characters",
+			       disk->path, part, BLK_SERIAL_SIZE);
+	return 0;
+}
+
+/* FILE[,ro][,serial=TEXT], cut up in a copy that the options own. */
+static int set_disk(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	struct vm_disk *disk = &options->disks[options->nr_disks];
+	char *rest, *part;
+	int ret = 0;
+
+	if (options->nr_disks == VM_MAX_DISKS)
+		return err_set(err, -EINVAL, "--disk %s: more than %d disks", value, VM_MAX_DISKS);
+	rest = strdup(value);
+	if (!rest)
+		return err_set(err, -ENOMEM, "--disk: out of memory");
+	options->disk_texts[options->nr_disks++] = rest;
+	disk->path = strsep(&rest, ",");
+	while (!ret && (part = strsep(&rest, ",")))
+		ret = set_disk_part(disk, part, err);
+	return ret;
+}
+
+static int set_bounce(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	if (parse_size(value, 1ull << 20, &options->bounce_size) || options->bounce_size < SZ_64K ||
+	    options->bounce_size > SZ_1G)
+		return bad_value("--bounce", value, "a size from 64K to 1G", err);
+	return 0;
+}
+
+static int set_no_pci(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	(void)value;
+	(void)err;
+	options->launch.has_pci = false;
+	return 0;
+}
+
 static int set_json(struct cli_options *options, const char *value, struct ccr_err *err)
 {
 	(void)value;
@@ -187,6 +237,8 @@ static const struct {
 	{'i', "initrd", LAUNCH, required_argument, "FILE", "initial RAM disk", set_initrd},
 	{'p', "params", LAUNCH, required_argument, "TEXT",
 	 "kernel command line; nothing is added to it", set_params},
+	{'d', "disk", LAUNCH, required_argument, "FILE",
+	 "raw disk image or block device; FILE[,ro][,serial=TEXT]", set_disk},
 	{'m', "mem", LAUNCH, required_argument, "SIZE",
 	 "guest RAM, a multiple of 2M (default 512M)", set_mem},
 	{'c', "cpus", LAUNCH, required_argument, "N", "number of vCPUs (default 1)", set_cpus},
@@ -206,6 +258,12 @@ static const struct {
 	 "insist on a numbered address map and device tree", set_layout_version},
 	{0, "dump-dtb", LAUNCH, required_argument, "FILE", "save the guest's device tree",
 	 set_dump_dtb},
+	{0, "bounce", LAUNCH, required_argument, "SIZE",
+	 "bounce-buffer pool of a realm's guest: adds swiotlb= to\n"
+	 "the kernel command line, and lets disks use it",
+	 set_bounce},
+	{0, "no-pci", LAUNCH, no_argument, NULL, "no PCI bus: serial port and clock only",
+	 set_no_pci},
 	{0, "no-reboot", RUN, no_argument, NULL,
 	 "end with status 5 when the guest resets (realms always do)", set_no_reboot},
 	{0, "silence", RUN, required_argument, "SECONDS",
@@ -282,12 +340,32 @@ static size_t option_index(int code)
 	return i;
 }
 
+#define SWIOTLB_SLOT_SIZE 2048 /* what swiotlb= counts in */
+
+/* The pool's size goes to the guest on its command line, which is measured like the rest of it. */
+static int add_bounce(struct cli_options *options, struct ccr_err *err)
+{
+	const char *cmdline = options->launch.cmdline;
+
+	if (options->bounce_size == 0)
+		return 0;
+	if (asprintf(&options->cmdline, "%s%sswiotlb=%llu", cmdline ? cmdline : "",
+		     cmdline && *cmdline ? " " : "",
+		     (unsigned long long)(options->bounce_size / SWIOTLB_SLOT_SIZE)) < 0) {
+		options->cmdline = NULL;
+		return err_set(err, -ENOMEM, "command line: out of memory");
+	}
+	options->launch.cmdline = options->cmdline;
+	log_info("kernel command line: %s", options->cmdline);
+	return 0;
+}
+
 int cli_parse(const struct cli_command *command, int argc, char **argv,
 	      struct cli_options *ret_options, struct ccr_err *err)
 {
 	struct getopt_view view;
 	struct cli_options options = {
-		.launch = {.ram_size = DEFAULT_RAM_SIZE, .nr_vcpus = 1},
+		.launch = {.ram_size = DEFAULT_RAM_SIZE, .nr_vcpus = 1, .has_pci = true},
 		.quiet_s = DEFAULT_QUIET_S,
 		.log_level = LOG_INFO,
 	};
@@ -305,9 +383,19 @@ int cli_parse(const struct cli_command *command, int argc, char **argv,
 	if (!ret && optind < argc)
 		ret = err_set(err, -EINVAL, "%s: unexpected argument; see `ccr-run %s --help`",
 			      argv[optind], command->name);
+	if (!ret && options.nr_disks > 0 && !options.launch.has_pci)
+		ret = err_set(err, -EINVAL, "--disk needs the PCI bus that --no-pci leaves out");
 	if (!ret)
-		*ret_options = options;
+		ret = add_bounce(&options, err);
+	*ret_options = options;
 	return ret;
+}
+
+void cli_options_done(struct cli_options *options)
+{
+	for (unsigned i = 0; i < options->nr_disks; i++)
+		free(options->disk_texts[i]);
+	free(options->cmdline);
 }
 
 #define HELP_COLUMN 30

@@ -5,34 +5,104 @@
 
 #include <signal.h>
 
+#include "ccr/blk.h"
 #include "ccr/console.h"
+#include "ccr/pci.h"
 #include "ccr/rtc.h"
 #include "ccr/uart.h"
+#include "ccr/vconsole.h"
 #include "ccr/vcpu.h"
+#include "ccr/virtio_pci.h"
 #include "ccr/vm.h"
+#include "ccr/vrng.h"
+
+/**
+ * struct virtio_slot - a virtio device on the PCI bus
+ * @dev: NULL in a slot that is not in use
+ * @kick_fd: eventfd: the driver has notified a queue, or the device wants service
+ * @has_thread: @thread serves it; else the event loop does
+ * @stop: @thread ends
+ */
+struct virtio_slot {
+	struct virtio_dev *dev;
+	struct virtio_pci transport;
+	int kick_fd;
+	bool has_thread;
+	pthread_t thread;
+	atomic_bool stop;
+};
+
+/* Slots of the PCI bus, in the order of their creation. */
+enum { SLOT_CONSOLE, SLOT_RNG, SLOT_DISKS, NR_SLOTS = SLOT_DISKS + VM_MAX_DISKS };
 
 /**
  * struct machine - the devices of a machine; machine.c has their table
+ * @arch: interrupts go there
+ * @has_uart, @has_pci: which were created
+ * @blks: one for each disk
  */
 struct machine {
+	struct arch_vm *arch;
 	struct bus bus;
 	struct uart uart;
 	struct rtc rtc;
 	bool has_uart;
+	bool has_pci;
+	struct pci_host pci;
+	struct virtio_mem mem;
+	struct vconsole console;
+	struct vrng rng;
+	struct blk blks[VM_MAX_DISKS];
+	struct virtio_slot slots[NR_SLOTS];
 };
 
 /**
- * machine_init() - create all devices and put them on the bus, in the table's order
+ * struct machine_config - what machine_init() builds on; all of it is borrowed
+ * @disks: open, @nr_disks of them
+ * @serials: one for each disk
+ * @limits: what each disk allows its driver
+ * @needs_platform: drivers must know that devices reach shared memory only
+ */
+struct machine_config {
+	struct arch_vm *arch;
+	struct gmem *gmem;
+	struct uart_host uart_host;
+	bool has_pci;
+	bool needs_platform;
+	unsigned nr_disks;
+	const struct disk *disks;
+	const char (*serials)[BLK_SERIAL_SIZE + 1];
+	struct bounce_limits limits;
+};
+
+/**
+ * machine_init() - create all devices and put them on the bus, in the tables' order
  *
  * Return: 0, or -errno with @err set; machine_done() is needed either way.
  */
-int machine_init(struct machine *machine, const struct uart_host *uart_host, struct ccr_err *err);
+int machine_init(struct machine *machine, const struct machine_config *config, struct ccr_err *err);
+
+/** machine_start() - the disks' threads. Return: 0, or -errno with @err set. */
+int machine_start(struct machine *machine, struct ccr_err *err);
+
+/** machine_done() - when no vCPU runs any more; waits for the disks' threads */
 void machine_done(struct machine *machine);
+
+/** pcibus_serve() - the event loop's part: the slot's kick_fd is readable */
+void pcibus_serve(struct machine *machine, unsigned slot);
+
+/** pcibus_init(), pcibus_start(), pcibus_done() - host bridge and virtio devices, for machine.c */
+int pcibus_init(struct machine *machine, const struct machine_config *config, struct ccr_err *err);
+int pcibus_start(struct machine *machine, struct ccr_err *err);
+void pcibus_done(struct machine *machine);
 
 /**
  * struct loop - the event loop
  * @wake_fd: eventfd; UART output has come, or @ended was set
  * @signal_fd, @timer_fd: as their names say
+ * @output_lost: stdout is gone
+ * @hvc_spoke_last: the guest's last output came from the virtio console
+ * @hvc_moved_ms: when the virtio console last had nothing to say, or stdout took some of it
  * @ended, @outcome, @err: why the machine ended; @outcome and @err are valid once @ended is set
  */
 struct loop {
@@ -40,6 +110,8 @@ struct loop {
 	int signal_fd;
 	int timer_fd;
 	bool output_lost;
+	bool hvc_spoke_last;
+	uint64_t hvc_moved_ms;
 	atomic_bool ended;
 	enum vm_outcome outcome;
 	struct ccr_err err;
@@ -47,11 +119,13 @@ struct loop {
 
 /**
  * struct vm - one life of a machine, from creation to its end; a reset begins another
+ * @config, @launch, @console, @disks: outlive it
  */
 struct vm {
 	const struct vm_config *config;
 	const struct launch *launch;
 	struct console *console;
+	const struct disk *disks;
 	struct gmem *gmem;
 	struct arch_vm arch;
 	struct vcpu_group vcpus;

@@ -13,7 +13,19 @@
 /* How long the last output may take to leave once the machine has ended. */
 #define DRAIN_MS 2000
 
-enum { SOURCE_WAKE, SOURCE_SIGNAL, SOURCE_TIMER, SOURCE_INPUT, SOURCE_OUTPUT, NR_SOURCES };
+/* How long the terminal may take nothing before the virtio console stops waiting for it. */
+#define STALL_MS 1000
+
+enum {
+	SOURCE_WAKE,
+	SOURCE_SIGNAL,
+	SOURCE_TIMER,
+	SOURCE_INPUT,
+	SOURCE_OUTPUT,
+	SOURCE_CONSOLE,
+	SOURCE_RNG,
+	NR_SOURCES
+};
 
 static void end_signals(sigset_t *set)
 {
@@ -92,17 +104,37 @@ static void on_signal(struct vm *vm)
 							       : "SIGHUP");
 }
 
+/*
+ * Keys go to the console on which the guest has spoken last: the serial port until the driver of
+ * the virtio console has taken over.
+ */
+static bool hvc_is_console(struct vm *vm)
+{
+	return vm->loop.hvc_spoke_last && vm->machine.has_pci;
+}
+
+static size_t input_room(struct vm *vm)
+{
+	return hvc_is_console(vm) ? vconsole_room(&vm->machine.console)
+				  : uart_rx_room(&vm->machine.uart);
+}
+
+static void give_input(struct vm *vm, const uint8_t *bytes, size_t size)
+{
+	if (hvc_is_console(vm))
+		vconsole_receive(&vm->machine.console, bytes, size);
+	else
+		uart_receive(&vm->machine.uart, bytes, size);
+}
+
 static void on_input(struct vm *vm)
 {
 	uint8_t bytes[UART_FIFO_SIZE];
-	const size_t room = uart_rx_room(&vm->machine.uart);
-	ssize_t got;
+	const size_t room = input_room(vm);
+	const ssize_t got =
+		read(vm->console->in_fd, bytes, room < sizeof(bytes) ? room : sizeof(bytes));
 	size_t left = 0;
 
-	/* The guest may have closed its receiver since; to read nothing would look like the end. */
-	if (room == 0)
-		return;
-	got = read(vm->console->in_fd, bytes, room);
 	if (got < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
 	if (got <= 0) {
@@ -119,28 +151,56 @@ static void on_input(struct vm *vm)
 	case CONSOLE_NONE:
 		break;
 	}
-	uart_receive(&vm->machine.uart, bytes, left);
+	give_input(vm, bytes, left);
+}
+
+static uint64_t monotonic_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Return: bytes that stdout has taken; all of them once it is gone. */
+static size_t put_output(struct vm *vm, const uint8_t *bytes, size_t size)
+{
+	int done;
+
+	if (vm->loop.output_lost)
+		return size;
+	done = console_write(vm->console, bytes, size);
+	if (done >= 0)
+		return (size_t)done;
+	log_warn("console: stdout is gone (%s); what the guest prints is lost from now on",
+		 strerror(-done));
+	vm->loop.output_lost = true;
+	return size;
 }
 
 /* Move output on. Return: bytes moved, 0 if nothing could be. */
 static size_t on_output(struct vm *vm)
 {
 	uint8_t bytes[4096];
-	const size_t size = uart_peek(&vm->machine.uart, bytes, sizeof(bytes));
-	int done = (int)size;
+	size_t size = uart_peek(&vm->machine.uart, bytes, sizeof(bytes)), done;
 
+	if (size > 0) {
+		done = put_output(vm, bytes, size);
+		uart_consume(&vm->machine.uart, done);
+		vm->loop.hvc_spoke_last = false;
+		return done;
+	}
+	if (!vm->machine.has_pci)
+		return 0;
+	size = vconsole_peek(&vm->machine.console, bytes, sizeof(bytes));
 	if (size == 0)
 		return 0;
-	if (!vm->loop.output_lost)
-		done = console_write(vm->console, bytes, size);
-	if (done < 0) {
-		log_warn("console: stdout is gone (%s); what the guest prints is lost from now on",
-			 strerror(-done));
-		vm->loop.output_lost = true;
-		done = (int)size;
-	}
-	uart_consume(&vm->machine.uart, (size_t)done);
-	return (size_t)done;
+	done = put_output(vm, bytes, size);
+	vconsole_consume(&vm->machine.console, done);
+	vm->loop.hvc_spoke_last = true;
+	if (done > 0)
+		vm->loop.hvc_moved_ms = monotonic_ms();
+	return done;
 }
 
 static void on_wake(struct loop *loop)
@@ -151,27 +211,69 @@ static void on_wake(struct loop *loop)
 		return;
 }
 
+static bool hvc_has_output(struct vm *vm)
+{
+	uint8_t byte;
+
+	return vm->machine.has_pci && vconsole_peek(&vm->machine.console, &byte, 1) > 0;
+}
+
 static bool has_output(struct vm *vm)
 {
 	uint8_t byte;
 
-	return uart_peek(&vm->machine.uart, &byte, 1) > 0;
+	return uart_peek(&vm->machine.uart, &byte, 1) > 0 || hvc_has_output(vm);
+}
+
+static struct pollfd wait_for(int fd, short events)
+{
+	return (struct pollfd){.fd = fd, .events = events};
 }
 
 static void set_sources(struct vm *vm, struct pollfd sources[NR_SOURCES])
 {
-	const bool room = uart_rx_room(&vm->machine.uart) > 0;
+	const bool room = input_room(vm) > 0, output = has_output(vm), pci = vm->machine.has_pci;
+	const struct virtio_slot *slots = vm->machine.slots;
 
-	sources[SOURCE_WAKE] = (struct pollfd){.fd = vm->loop.wake_fd, .events = POLLIN};
-	sources[SOURCE_SIGNAL] = (struct pollfd){.fd = vm->loop.signal_fd, .events = POLLIN};
-	sources[SOURCE_TIMER] = (struct pollfd){.fd = vm->loop.timer_fd, .events = POLLIN};
-	sources[SOURCE_INPUT] =
-		(struct pollfd){.fd = room ? vm->console->in_fd : -1, .events = POLLIN};
-	sources[SOURCE_OUTPUT] =
-		(struct pollfd){.fd = has_output(vm) ? vm->console->out_fd : -1, .events = POLLOUT};
+	sources[SOURCE_WAKE] = wait_for(vm->loop.wake_fd, POLLIN);
+	sources[SOURCE_SIGNAL] = wait_for(vm->loop.signal_fd, POLLIN);
+	sources[SOURCE_TIMER] = wait_for(vm->loop.timer_fd, POLLIN);
+	sources[SOURCE_INPUT] = wait_for(room ? vm->console->in_fd : -1, POLLIN);
+	sources[SOURCE_OUTPUT] = wait_for(output ? vm->console->out_fd : -1, POLLOUT);
+	sources[SOURCE_CONSOLE] = wait_for(pci ? slots[SLOT_CONSOLE].kick_fd : -1, POLLIN);
+	sources[SOURCE_RNG] = wait_for(pci ? slots[SLOT_RNG].kick_fd : -1, POLLIN);
 }
 
-/* What was in the ring when the machine ended; vCPUs that still run may print without end. */
+/* Milliseconds until something is due that no descriptor announces; -1 for nothing. */
+static int set_timeout(struct vm *vm)
+{
+	uint64_t rng_ns;
+	int timeout = -1;
+
+	if (!vm->machine.has_pci)
+		return -1;
+	if (hvc_has_output(vm))
+		timeout = STALL_MS;
+	rng_ns = vrng_wait_ns(&vm->machine.rng);
+	if (rng_ns != VRNG_NO_WAIT && (timeout < 0 || rng_ns / 1000000 < (uint64_t)timeout))
+		timeout = (int)(rng_ns / 1000000) + 1;
+	return timeout;
+}
+
+static void serve_devices(struct vm *vm, const struct pollfd sources[NR_SOURCES])
+{
+	if (!vm->machine.has_pci)
+		return;
+	if (sources[SOURCE_CONSOLE].revents)
+		pcibus_serve(&vm->machine, SLOT_CONSOLE);
+	if (sources[SOURCE_RNG].revents || vrng_wait_ns(&vm->machine.rng) == 0)
+		pcibus_serve(&vm->machine, SLOT_RNG);
+	if (!hvc_has_output(vm))
+		vm->loop.hvc_moved_ms = monotonic_ms();
+	else if (monotonic_ms() - vm->loop.hvc_moved_ms >= STALL_MS)
+		vconsole_set_stalled(&vm->machine.console);
+}
+
 static void drain_output(struct vm *vm)
 {
 	struct pollfd out = {.fd = vm->console->out_fd, .events = POLLOUT};
@@ -201,7 +303,7 @@ void loop_run(struct vm *vm)
 	arm_timer(&vm->loop, vm->config->quiet_s);
 	while (!atomic_load(&vm->loop.ended)) {
 		set_sources(vm, sources);
-		if (poll(sources, NR_SOURCES, -1) < 0)
+		if (poll(sources, NR_SOURCES, set_timeout(vm)) < 0)
 			continue;
 		if (sources[SOURCE_WAKE].revents)
 			on_wake(&vm->loop);
@@ -215,6 +317,7 @@ void loop_run(struct vm *vm)
 			on_input(vm);
 		if (sources[SOURCE_OUTPUT].revents)
 			on_output(vm);
+		serve_devices(vm, sources);
 	}
 	drain_output(vm);
 }

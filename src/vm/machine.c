@@ -5,40 +5,66 @@
 
 #include "internal.h"
 
-/* Every device with registers, in creation order. */
+/* Every window of the bus, in creation order. */
 static const struct {
 	const char *name;
 	uint64_t base;
 	uint64_t size;
 	const struct bus_ops *ops;
 	size_t offset; /* of its state in struct machine */
-} devices[] = {
-	{"uart", MEMMAP_UART_BASE, MEMMAP_UART_SIZE, &uart_ops, offsetof(struct machine, uart)},
-	{"rtc", MEMMAP_RTC_BASE, MEMMAP_RTC_SIZE, &rtc_ops, offsetof(struct machine, rtc)},
+	bool is_pci;
+} windows[] = {
+	{"uart", MEMMAP_UART_BASE, MEMMAP_UART_SIZE, &uart_ops, offsetof(struct machine, uart),
+	 false},
+	{"rtc", MEMMAP_RTC_BASE, MEMMAP_RTC_SIZE, &rtc_ops, offsetof(struct machine, rtc), false},
+	{"pci configuration", MEMMAP_PCI_CFG_BASE, MEMMAP_PCI_CFG_SIZE, &pci_ecam_ops,
+	 offsetof(struct machine, pci), true},
+	{"pci memory", MEMMAP_PCI_MEM_BASE, MEMMAP_PCI_MEM_SIZE, &pci_mem_ops,
+	 offsetof(struct machine, pci), true},
 };
 
-int machine_init(struct machine *machine, const struct uart_host *uart_host, struct ccr_err *err)
+static int add_windows(struct machine *machine, bool has_pci, struct ccr_err *err)
 {
-	int ret = uart_init(&machine->uart, uart_host);
+	for (size_t i = 0; i < sizeof(windows) / sizeof(windows[0]); i++) {
+		int ret = 0;
+
+		if (!windows[i].is_pci || has_pci)
+			ret = bus_add(&machine->bus, ipa_at(windows[i].base), windows[i].size,
+				      windows[i].name, windows[i].ops,
+				      (char *)machine + windows[i].offset);
+		if (ret)
+			return err_set(err, ret,
+				       "%s: its registers at 0x%llx do not fit the bus: %s",
+				       windows[i].name, (unsigned long long)windows[i].base,
+				       strerror(-ret));
+	}
+	return 0;
+}
+
+int machine_init(struct machine *machine, const struct machine_config *config, struct ccr_err *err)
+{
+	int ret = uart_init(&machine->uart, &config->uart_host);
 
 	if (ret)
 		return err_set(err, ret, "uart: out of memory");
 	machine->has_uart = true;
+	machine->arch = config->arch;
 	rtc_init(&machine->rtc, NULL);
+	if (config->has_pci)
+		ret = pcibus_init(machine, config, err);
+	return ret ? ret : add_windows(machine, config->has_pci, err);
+}
 
-	for (size_t i = 0; i < sizeof(devices) / sizeof(devices[0]) && !ret; i++) {
-		ret = bus_add(&machine->bus, ipa_at(devices[i].base), devices[i].size,
-			      devices[i].name, devices[i].ops, (char *)machine + devices[i].offset);
-		if (ret)
-			err_set(err, ret, "%s: its registers at 0x%llx do not fit the bus: %s",
-				devices[i].name, (unsigned long long)devices[i].base,
-				strerror(-ret));
-	}
-	return ret;
+int machine_start(struct machine *machine, struct ccr_err *err)
+{
+	return machine->has_pci ? pcibus_start(machine, err) : 0;
 }
 
 void machine_done(struct machine *machine)
 {
+	if (machine->has_pci)
+		pcibus_done(machine);
+	machine->has_pci = false;
 	if (!machine->has_uart)
 		return;
 	rtc_done(&machine->rtc);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ccr/parse.h"
@@ -36,8 +38,12 @@ static int create_memory(struct vm *vm, struct ccr_err *err)
 		[MACHINE_REALM] = GMEM_REALM,
 	};
 
-	return gmem_create(&vm->gmem, kinds[vm->launch->kind], ipa_at(MEMMAP_RAM_BASE),
-			   map->ram_size, map->shared_bit, err);
+	const int ret = gmem_create(&vm->gmem, kinds[vm->launch->kind], ipa_at(MEMMAP_RAM_BASE),
+				    map->ram_size, map->shared_bit, err);
+
+	if (!ret && vm->launch->kind == MACHINE_EMULATED && vm->launch->has_pci)
+		gmem_alias_shared(vm->gmem);
+	return ret;
 }
 
 static int create_vcpus(struct vm *vm, const struct arch_host *host, struct ccr_err *err)
@@ -193,10 +199,46 @@ static int load(struct vm *vm, const struct arch_host *host, struct ccr_err *err
 	return -EPROTO;
 }
 
+/* In a realm all DMA is bounced, through a pool that disks must not overrun. */
+static int limit_disks(const struct vm *vm, struct bounce_limits *limits, struct ccr_err *err)
+{
+	const uint64_t ram_size = vm->launch->map.ram_size;
+	uint64_t pool_size = 0;
+
+	if (vm->launch->kind != MACHINE_PLAIN)
+		pool_size = vm->config->bounce_size ? vm->config->bounce_size
+						    : bounce_default_size(ram_size);
+	return bounce_limit_disk(pool_size, vm->config->nr_disks ? vm->config->nr_disks : 1, limits,
+				 err);
+}
+
+static int create_devices(struct vm *vm, struct ccr_err *err)
+{
+	char serials[VM_MAX_DISKS][BLK_SERIAL_SIZE + 1];
+	struct machine_config config = {
+		.arch = &vm->arch,
+		.gmem = vm->gmem,
+		.uart_host = {on_uart_irq, on_uart_kick, vm},
+		.has_pci = vm->launch->has_pci,
+		.needs_platform = vm->launch->kind != MACHINE_PLAIN,
+		.nr_disks = vm->config->nr_disks,
+		.disks = vm->disks,
+		.serials = serials,
+	};
+	const int ret = limit_disks(vm, &config.limits, err);
+
+	for (unsigned i = 0; i < config.nr_disks; i++) {
+		if (vm->config->disks[i].serial)
+			snprintf(serials[i], sizeof(serials[i]), "%s", vm->config->disks[i].serial);
+		else
+			snprintf(serials[i], sizeof(serials[i]), "ccr-disk-%u", i);
+	}
+	return ret ? ret : machine_init(&vm->machine, &config, err);
+}
+
 /* Everything that happens before the first guest instruction, in order. */
 static int create(struct vm *vm, const struct arch_host *host, struct ccr_err *err)
 {
-	const struct uart_host uart_host = {on_uart_irq, on_uart_kick, vm};
 	int ret = loop_init(&vm->loop, err);
 
 	if (!ret)
@@ -216,7 +258,7 @@ static int create(struct vm *vm, const struct arch_host *host, struct ccr_err *e
 	if (!ret)
 		ret = arch_vm_finish(&vm->arch, vm->launch->has_pci, err);
 	if (!ret)
-		ret = machine_init(&vm->machine, &uart_host, err);
+		ret = create_devices(vm, err);
 	if (!ret)
 		ret = set_entry(vm, err);
 	if (!ret)
@@ -226,11 +268,14 @@ static int create(struct vm *vm, const struct arch_host *host, struct ccr_err *e
 
 static int start(struct vm *vm, struct ccr_err *err)
 {
+	int ret;
+
 	vm->vcpus.bus = &vm->machine.bus;
 	vm->vcpus.gmem = vm->gmem;
 	vm->vcpus.ended = on_ended;
 	vm->vcpus.ended_ctx = vm;
-	return vcpu_group_start(&vm->vcpus, err);
+	ret = machine_start(&vm->machine, err);
+	return ret ? ret : vcpu_group_start(&vm->vcpus, err);
 }
 
 static void destroy(struct vm *vm)
@@ -246,55 +291,79 @@ static void destroy(struct vm *vm)
 
 /* One life, from creation to its end. */
 static int live_once(const struct vm_config *config, const struct arch_host *host,
-		     struct console *console, enum vm_outcome *ret_outcome, struct ccr_err *err)
+		     struct console *console, const struct disk *disks,
+		     enum vm_outcome *ret_outcome, struct ccr_err *err)
 {
-	struct vm vm = {
+	struct vm *vm = calloc(1, sizeof(*vm));
+	int ret;
+
+	if (!vm)
+		return err_set(err, -ENOMEM, "machine: out of memory");
+	*vm = (struct vm){
 		.config = config,
 		.launch = config->launch,
 		.console = console,
+		.disks = disks,
 		.arch = {.fd = -1, .gmem_fd = -1, .gic_fd = -1, .its_fd = -1},
 	};
-	int ret = create(&vm, host, err);
-
+	ret = create(vm, host, err);
 	if (!ret) {
-		ret = start(&vm, err);
+		ret = start(vm, err);
 		if (!ret) {
 			log_debug("first instruction");
-			vcpu_group_resume(&vm.vcpus, NULL);
-			loop_run(&vm);
+			vcpu_group_resume(&vm->vcpus, NULL);
+			loop_run(vm);
 			log_debug("guest ended");
 		}
-		vcpu_group_stop(&vm.vcpus);
+		vcpu_group_stop(&vm->vcpus);
 	}
 	if (!ret) {
-		*ret_outcome = vm.loop.outcome;
-		if (vm.loop.err.code)
-			*err = vm.loop.err;
+		*ret_outcome = vm->loop.outcome;
+		if (vm->loop.err.code)
+			*err = vm->loop.err;
 	}
-	destroy(&vm);
+	destroy(vm);
+	free(vm);
 	log_debug("resources given back");
+	return ret;
+}
+
+static int open_disks(const struct vm_config *config, struct disk *disks, unsigned *nr_open,
+		      struct ccr_err *err)
+{
+	int ret = 0;
+
+	for (*nr_open = 0; *nr_open < config->nr_disks && !ret; ++*nr_open)
+		ret = disk_open(&disks[*nr_open], config->disks[*nr_open].path,
+				config->disks[*nr_open].read_only, err);
 	return ret;
 }
 
 int vm_run(const struct vm_config *config, enum vm_outcome *ret_outcome, struct ccr_err *err)
 {
 	const bool restarts = config->launch->kind == MACHINE_PLAIN && !config->no_reboot;
+	struct disk disks[VM_MAX_DISKS];
 	struct console console = {0};
 	struct arch_host host;
+	unsigned nr_open;
 	sigset_t old_mask;
 	int ret = arch_host_open(&host, config->launch->kind, &config->launch->map, err);
 
 	if (ret)
 		return ret;
 	loop_block_signals(&old_mask);
-	ret = console_open(&console, err);
+	ret = open_disks(config, disks, &nr_open, err);
+	if (!ret)
+		ret = console_open(&console, err);
 	if (!ret) {
 		do {
-			ret = live_once(config, &host, &console, ret_outcome, err);
+			ret = live_once(config, &host, &console, disks, ret_outcome, err);
 		} while (!ret && *ret_outcome == VM_RESET && restarts);
 		console_close(&console);
 	}
 	pthread_sigmask(SIG_SETMASK, &old_mask, NULL);
+	while (nr_open > 0)
+		disk_close(&disks[--nr_open]);
 	arch_host_close(&host);
 	return ret;
 }

@@ -44,7 +44,9 @@ static const char *call_name(uint32_t fid)
 
 void watch_report(struct vm *vm)
 {
-	const bool silent = uart_nr_written(&vm->machine.uart) == 0;
+	const bool silent =
+		uart_nr_written(&vm->machine.uart) == 0 &&
+		(!vm->machine.has_pci || vconsole_nr_written(&vm->machine.console) == 0);
 	const bool realm = vm->launch->kind != MACHINE_PLAIN;
 	struct seen seen;
 
