@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -707,6 +708,212 @@ static void test_copies_race_with_changes(void **state)
 	assert_int_equal(atomic_load(&race.nr_torn), 0);
 }
 
+/* Ranges that system calls work on. */
+
+static int pin_page(struct gmem *gmem, uint64_t page, struct gmem_range *range, struct iovec *iov)
+{
+	*range = (struct gmem_range){.at = page_at(page), .size = GRANULE_SIZE};
+	return gmem_pin(gmem, range, 1, iov);
+}
+
+static void test_pin(void **state)
+{
+	struct gmem *gmem = *state;
+	struct gmem_range ranges[2] = {{ipa_at(BASE + 10), 5}, {page_at(3), 2 * GRANULE_SIZE}};
+	struct iovec iov[2];
+	int handle;
+
+	assert_int_equal(show(gmem, 0, 5), 0);
+	assert_int_equal(gmem_write(gmem, ipa_at(BASE + 10), "hello", 5), 0);
+	handle = gmem_pin(gmem, ranges, 2, iov);
+	assert_true(handle >= 0);
+	assert_int_equal(iov[0].iov_len, 5);
+	assert_memory_equal(iov[0].iov_base, "hello", 5);
+	assert_int_equal(iov[1].iov_len, 2 * GRANULE_SIZE);
+	gmem_unpin(gmem, handle);
+	assert_int_equal(gmem_nr_refused(gmem), 0);
+}
+
+static void test_pin_refuses(void **state)
+{
+	static const struct {
+		uint64_t at, size;
+	} bad[] = {
+		{BASE + 5 * GRANULE_SIZE, 1},    /* private */
+		{BASE + 4 * GRANULE_SIZE, 4097}, /* from shared to private */
+		{BASE - 1, 2},                   /* from a hole */
+		{TOP - 1, 2},                    /* into one */
+		{BASE, ~0ull},
+		{BASE | SHARED_BIT, 1},
+		{~0ull, 1},
+	};
+	struct gmem *gmem = *state;
+	struct iovec iov[2];
+
+	assert_int_equal(show(gmem, 0, 5), 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct gmem_range ranges[2] = {{ipa_at(BASE), 1}, {ipa_at(bad[i].at), bad[i].size}};
+
+		assert_int_equal(gmem_pin(gmem, ranges, 2, iov), -EFAULT);
+	}
+	assert_int_equal(gmem_pin(gmem, NULL, 0, NULL), -EFAULT);
+	assert_int_equal(gmem_nr_refused(gmem), sizeof(bad) / sizeof(bad[0]) + 1);
+	/* Nothing of it was kept. */
+	assert_int_equal(hide(gmem, 0, 5), 0);
+}
+
+static void test_pins_are_limited(void **state)
+{
+	struct gmem *gmem = *state;
+	struct gmem_range ranges[GMEM_MAX_PINS + 1];
+	int handles[GMEM_MAX_PINS];
+	struct iovec iov;
+
+	assert_int_equal(show(gmem, 0, 1), 0);
+	for (unsigned i = 0; i < GMEM_MAX_PINS; i++) {
+		handles[i] = pin_page(gmem, 0, &ranges[i], &iov);
+		assert_true(handles[i] >= 0);
+		for (unsigned j = 0; j < i; j++)
+			assert_int_not_equal(handles[i], handles[j]);
+	}
+	assert_int_equal(pin_page(gmem, 0, &ranges[GMEM_MAX_PINS], &iov), -EBUSY);
+	gmem_unpin(gmem, handles[17]);
+	assert_int_equal(pin_page(gmem, 0, &ranges[17], &iov), handles[17]);
+	for (unsigned i = 0; i < GMEM_MAX_PINS; i++)
+		gmem_unpin(gmem, handles[i]);
+}
+
+struct hider {
+	struct gmem *gmem;
+	uint64_t page;
+	atomic_bool done;
+};
+
+static void *hide_one(void *arg)
+{
+	struct hider *hider = arg;
+
+	if (hide(hider->gmem, hider->page, 1) == 0)
+		atomic_store(&hider->done, true);
+	return NULL;
+}
+
+/* A pinned page does not change until it is let go of; others are not held up. */
+static void test_pin_holds_changes_up(void **state)
+{
+	struct gmem *gmem = *state;
+	struct hider hider = {.gmem = gmem, .page = 4};
+	struct gmem_range ranges[2];
+	struct iovec iov;
+	pthread_t thread;
+	int handles[2];
+
+	assert_int_equal(show(gmem, 0, 8), 0);
+	handles[0] = pin_page(gmem, 4, &ranges[0], &iov);
+	handles[1] = pin_page(gmem, 4, &ranges[1], &iov);
+	assert_true(handles[0] >= 0 && handles[1] >= 0);
+	assert_int_equal(pthread_create(&thread, NULL, hide_one, &hider), 0);
+	assert_int_equal(hide(gmem, 3, 1), 0);
+	assert_int_equal(hide(gmem, 5, 1), 0);
+	usleep(20000);
+	assert_false(atomic_load(&hider.done));
+	gmem_unpin(gmem, handles[0]);
+	usleep(20000);
+	assert_false(atomic_load(&hider.done));
+	assert_true(gmem_is_shared(gmem, page_at(4)));
+	memset(iov.iov_base, 1, iov.iov_len);
+	gmem_unpin(gmem, handles[1]);
+	pthread_join(thread, NULL);
+	assert_true(atomic_load(&hider.done));
+	assert_false(gmem_is_shared(gmem, page_at(4)));
+}
+
+/* Two bytes at once, for the indexes of queues. */
+static void test_halfwords(void **state)
+{
+	static const uint64_t bad[] = {BASE + GRANULE_SIZE, BASE + 1, BASE - 2, TOP,
+				       BASE | SHARED_BIT,   ~0ull,    ~0ull - 1};
+	struct gmem *gmem = *state;
+	uint16_t value = 0x5a5a;
+	uint8_t bytes[2];
+
+	assert_int_equal(show(gmem, 0, 1), 0);
+	assert_int_equal(gmem_store16(gmem, ipa_at(BASE + 4094), 0x1234), 0);
+	assert_int_equal(gmem_load16(gmem, ipa_at(BASE + 4094), &value), 0);
+	assert_int_equal(value, 0x1234);
+	assert_int_equal(gmem_read(gmem, ipa_at(BASE + 4094), bytes, 2), 0);
+	assert_int_equal(bytes[0], 0x34);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(gmem_load16(gmem, ipa_at(bad[i]), &value), -EFAULT);
+		assert_int_equal(gmem_store16(gmem, ipa_at(bad[i]), 0xffff), -EFAULT);
+	}
+	assert_int_equal(value, 0x1234);
+	assert_int_equal(gmem_nr_refused(gmem), 2 * sizeof(bad) / sizeof(bad[0]));
+}
+
+/*
+ * With an ITS the guest, and KVM on its behalf, also reach shared pages at their protected address.
+ * What is there is seen as KVM would: through the mapping of the private side.
+ */
+
+static int read_mapping(struct gmem *gmem, enum gmem_side side, uint64_t page, char out[4])
+{
+	const uint64_t address = gmem_slot_address(gmem, side) + page * GRANULE_SIZE;
+	const int fd = memfd_create("copy", MFD_CLOEXEC);
+	int ret = 0;
+
+	assert_true(fd >= 0);
+	if (pwrite(fd, (const void *)(uintptr_t)address, 4, 0) != 4)
+		ret = -errno;
+	else
+		assert_int_equal(pread(fd, out, 4, 0), 4);
+	close(fd);
+	return ret;
+}
+
+static void test_dead_side_is_not_mapped(void **state)
+{
+	struct gmem *gmem = *state;
+	char out[4];
+
+	assert_int_equal(read_mapping(gmem, GMEM_PRIVATE, 6, out), 0);
+	assert_int_equal(read_mapping(gmem, GMEM_SHARED, 6, out), -EFAULT);
+	assert_int_equal(show(gmem, 6, 1), 0);
+	assert_int_equal(read_mapping(gmem, GMEM_PRIVATE, 6, out), -EFAULT);
+	assert_int_equal(read_mapping(gmem, GMEM_SHARED, 6, out), 0);
+	assert_int_equal(hide(gmem, 6, 1), 0);
+	assert_int_equal(read_mapping(gmem, GMEM_PRIVATE, 6, out), 0);
+	assert_int_equal(read_mapping(gmem, GMEM_SHARED, 6, out), -EFAULT);
+}
+
+static void test_alias(void **state)
+{
+	struct gmem *gmem = *state;
+	char out[4];
+
+	gmem_alias_shared(gmem);
+	assert_int_equal(gmem_rmm_write(gmem, page_at(6), "priv", 4), 0);
+	assert_int_equal(gmem_rmm_write(gmem, page_at(7), "next", 4), 0);
+	assert_int_equal(show(gmem, 6, 1), 0);
+	assert_int_equal(read_mapping(gmem, GMEM_PRIVATE, 6, out), 0);
+	assert_memory_equal(out, "\0\0\0\0", 4);
+	assert_int_equal(gmem_write(gmem, page_at(6), "shar", 4), 0);
+	assert_int_equal(read_mapping(gmem, GMEM_PRIVATE, 6, out), 0);
+	assert_memory_equal(out, "shar", 4);
+	/* The neighbour is still what it was; the RMM's part does not see through the alias. */
+	assert_int_equal(read_mapping(gmem, GMEM_PRIVATE, 7, out), 0);
+	assert_memory_equal(out, "next", 4);
+	assert_int_equal(gmem_rmm_read(gmem, page_at(6), out, 4), -EFAULT);
+
+	assert_int_equal(hide(gmem, 6, 1), 0);
+	assert_int_equal(gmem_rmm_read(gmem, page_at(6), out, 4), 0);
+	assert_memory_equal(out, "\0\0\0\0", 4);
+	assert_int_equal(gmem_rmm_write(gmem, page_at(6), "mine", 4), 0);
+	assert_int_equal(read_mapping(gmem, GMEM_PRIVATE, 6, out), 0);
+	assert_memory_equal(out, "mine", 4);
+	assert_int_equal(read_mapping(gmem, GMEM_SHARED, 6, out), -EFAULT);
+}
+
 /* Real realms: the private side is somebody else's. */
 
 struct private_side {
@@ -817,6 +1024,13 @@ int main(void)
 		cmocka_unit_test(test_runs_are_capped),
 		cmocka_unit_test(test_runs_are_counted),
 		split_test(test_copies_race_with_changes),
+		split_test(test_pin),
+		split_test(test_pin_refuses),
+		split_test(test_pins_are_limited),
+		split_test(test_pin_holds_changes_up),
+		split_test(test_halfwords),
+		split_test(test_dead_side_is_not_mapped),
+		split_test(test_alias),
 		cmocka_unit_test(test_realm),
 		cmocka_unit_test(test_realm_host_fails),
 	};

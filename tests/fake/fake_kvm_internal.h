@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the model share. All of it is under the model's lock. */
+#ifndef FAKE_KVM_INTERNAL_H
+#define FAKE_KVM_INTERNAL_H
+
+#include <linux/kvm.h>
+#include <pthread.h>
+
+#include "fake_kvm.h"
+
+#if defined(__x86_64__) && __SIZEOF_PTHREAD_MUTEX_T != 40
+#error "these are arm64's C library headers; only its <asm/kvm.h> may be lent to this machine"
+#endif
+
+#define FAKE_MAX_SLOTS   64
+#define FAKE_MAX_FILTERS 16
+#define FAKE_MAX_EVENTS  32
+#define FAKE_MAX_VCPUS   512
+#define FAKE_MAX_IRQS    1024
+#define FAKE_NR_GPRS     31
+
+struct fake_vm;
+
+/** enum fake_pending - how the last KVM_RUN of a vCPU ended, as far as the next one must know */
+enum fake_pending {
+	FAKE_NOTHING,
+	FAKE_PENDING_READ,  /* MMIO: the value is in the page */
+	FAKE_PENDING_WRITE, /* MMIO */
+	FAKE_PENDING_CALL,  /* hypercall: results are in the registers */
+	FAKE_PENDING_FAULT, /* done again, unless an abort was injected */
+};
+
+/**
+ * struct fake_vcpu
+ * @page: the shared page; lives until the descriptor is closed and the page unmapped
+ * @is_running: KVM_RUN is going on; no other request can be answered meanwhile
+ * @in_guest: and it is past its checks
+ * @may_abort: the last thing the guest did is an access that user space had to look at
+ * @abort_pending: injected by user space, taken at the next entry
+ * @last_op: the operation that ended the last KVM_RUN, at @pending_pc
+ */
+struct fake_vcpu {
+	struct fake_vm *vm;
+	unsigned index;
+	int fd;
+	struct kvm_run *page;
+	bool is_open;
+	bool is_mapped;
+	bool is_initialised;
+	uint32_t features;
+	bool is_off;
+	bool is_running;
+	bool in_guest;
+	bool may_abort;
+	bool abort_pending;
+	enum fake_pending pending;
+	struct fake_op *last_op;
+	uint64_t pending_pc;
+	uint64_t x[FAKE_NR_GPRS];
+	uint64_t sp, sp_el1;
+	uint64_t regs[FAKE_NR_REGS];
+	struct fake_op *op;
+};
+
+struct fake_slot {
+	uint64_t base, size, host;
+};
+
+struct fake_filter {
+	uint64_t first, last;
+	unsigned action;
+};
+
+/** struct fake_event - ioeventfd; @size 0: not used */
+struct fake_event {
+	uint64_t at;
+	unsigned size;
+	int fd;
+};
+
+/**
+ * struct fake_vm
+ * @number: of creation; @life: of getting vCPUs, 0 before
+ * @dist, @redist, @its: addresses of the GIC's parts, UINT64_MAX while not set
+ */
+struct fake_vm {
+	struct fake_vm *next;
+	unsigned number;
+	unsigned life;
+	int fd;
+	bool has_run;
+	bool reports_nisv;
+	unsigned ipa_bits;
+	struct fake_slot slots[FAKE_MAX_SLOTS]; /* size 0: not used */
+	unsigned nr_filters;
+	struct fake_filter filters[FAKE_MAX_FILTERS];
+	bool has_gic, gic_is_ready, has_its;
+	unsigned nr_irqs;
+	uint64_t dist, redist, its;
+	unsigned nr_redists;
+	bool irq_levels[FAKE_MAX_IRQS];
+	unsigned nr_msis;
+	struct fake_event events[FAKE_MAX_EVENTS];
+	unsigned nr_vcpus;
+	struct fake_vcpu *vcpus[FAKE_MAX_VCPUS];
+};
+
+void fake_lock(void);
+void fake_unlock(void);
+
+/** fake_misuse() - note what no caller can have meant */
+void fake_misuse(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/** fake_host() - what the model's host can do */
+const struct fake_host *fake_host(void);
+
+/** fake_script() - what a vCPU of the @life-th VM executes; never NULL */
+struct fake_op *fake_script(unsigned life, unsigned vcpu);
+
+/** fake_vm_slot() - the slot that contains the range, or NULL */
+const struct fake_slot *fake_vm_slot(const struct fake_vm *vm, uint64_t at, uint64_t size);
+
+/** fake_vm_is_gic() - the kernel answers accesses there itself */
+bool fake_vm_is_gic(const struct fake_vm *vm, uint64_t at);
+
+/** fake_vm_event() - the descriptor that a write signals instead of an exit, or -1 */
+int fake_vm_event(const struct fake_vm *vm, uint64_t at, unsigned size);
+
+/** fake_vm_filter() - what becomes of a call: KVM_REALM_SMCCC_* */
+unsigned fake_vm_filter(const struct fake_vm *vm, uint32_t fid);
+
+/** fake_memory_read(), fake_memory_write() - host memory as KVM reaches it: 0 or -EFAULT */
+int fake_memory_read(uint64_t host, void *bytes, size_t size);
+int fake_memory_write(uint64_t host, const void *bytes, size_t size);
+
+/** fake_gic_ioctl() - of the GIC's descriptor, or of its ITS's */
+int fake_gic_ioctl(struct fake_vm *vm, bool is_its, unsigned long request, const void *arg);
+
+/** fake_gic_check_run() - can a vCPU of this VM be entered? Return: 0 or the kernel's -errno. */
+int fake_gic_check_run(const struct fake_vm *vm);
+
+/** fake_gic_irq_line() - KVM_IRQ_LINE */
+int fake_gic_irq_line(struct fake_vm *vm, const struct kvm_irq_level *line);
+
+/** fake_gic_msi() - KVM_SIGNAL_MSI; every message finds somebody who wants it */
+int fake_gic_msi(struct fake_vm *vm, const struct kvm_msi *msi);
+
+/** fake_vcpu_ioctl() - all but KVM_RUN */
+int fake_vcpu_ioctl(struct fake_vcpu *vcpu, unsigned long request, void *arg);
+
+/** fake_vcpu_run() - KVM_RUN; gives up the lock while the guest executes or waits */
+int fake_vcpu_run(struct fake_vcpu *vcpu);
+
+/** fake_vcpu_is_reg() - does KVM know this register? For the trace: @ret_name is its name. */
+bool fake_vcpu_is_reg(uint64_t id, char ret_name[16]);
+
+/** fake_vcpu_release() - frees the page once nobody can use it any more */
+void fake_vcpu_release(struct fake_vcpu *vcpu);
+
+/** fake_describe() - a request in words, for the trace; @is_vm: made on a VM's descriptor */
+void fake_describe(char *text, size_t size, bool is_vm, unsigned long request, const void *arg);
+
+#endif

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rules themselves: which module is where, and who may do what. The checks only read this."""
+
+import re
+from typing import NamedTuple
+
+# Modules in dependency order: each may include headers of those before it and its own
+# (Documentation/architecture.md, section 3).
+MODULES = (
+    "util",
+    "mem",
+    "kvm",
+    "dev",
+    "pci",
+    "virtio core",
+    "host",
+    "boot",
+    "arm64",
+    "realm",
+    "virtio devices",
+    "arm64 kvm",
+    "vm",
+    "sandbox",
+    "cli",
+    "main",
+)
+
+# Where a module's sources are; the longest prefix of a path decides.
+SOURCES = {
+    "src/util/": "util",
+    "src/mem/": "mem",
+    "src/kvm/": "kvm",
+    "src/dev/": "dev",
+    "src/pci/": "pci",
+    "src/host/": "host",
+    "src/boot/": "boot",
+    "arch/arm64/": "arm64",
+    "src/realm/": "realm",
+    "src/virtio/virtq_chain.c": "virtio core",
+    "src/virtio/mem.c": "virtio core",
+    "src/virtio/virtio.c": "virtio core",
+    "src/virtio/virtio_pci.c": "virtio core",
+    "src/virtio/virtq.c": "virtio core",
+    "src/virtio/": "virtio devices",
+    "arch/arm64/kvm/": "arm64 kvm",
+    "src/vm/": "vm",
+    "src/sandbox/": "sandbox",
+    "src/cli/": "cli",
+    "src/main.c": "main",
+}
+
+# Whose contract a header of include/ccr is.
+HEADERS = {
+    "util": ("err", "file", "hash", "ipa", "log", "parse"),
+    "mem": ("gmem",),
+    "kvm": ("kvm",),
+    "dev": ("bus", "rtc", "uart"),
+    "pci": ("msix", "pci"),
+    "virtio core": ("virtio", "virtio_mem", "virtio_pci", "virtq"),
+    "host": ("disk",),
+    "boot": ("kernel",),
+    "arm64": ("dtree", "image", "layout", "memmap"),
+    "realm": ("launch", "measure", "plan", "realm", "rsi"),
+    "virtio devices": ("blk", "bounce", "vconsole", "vrng"),
+    "arm64 kvm": ("arch", "emulated", "realm_kvm", "report"),
+    "vm": ("console", "vcpu", "vm"),
+    "cli": ("cli",),
+}
+
+# Headers that only the code that talks to KVM may see, and the fake that stands in for it.
+KVM_HEADERS = re.compile(r"linux/kvm\.h|asm/.*|uapi/kvm_realm\.h")
+KVM_HEADER_USERS = ("src/kvm/", "arch/arm64/kvm/", "include/uapi/", "tests/fake/")
+
+# Functions that bring a host resource into the process (or wrap one that does), by the files that
+# may call them. What is opened while a guest runs is opened on the guest's behalf.
+HOST_RESOURCES = (
+    "open open64 openat openat2 creat fopen fopen64 freopen opendir file_open_ro file_load "
+    "file_save kvm_sys_open kvm_vm_create kvm_vm_create_vcpu kvm_vm_create_device kvm_sys_map_run "
+    "mmap memfd_create shm_open mkstemp mkostemp tmpfile tmpnam "
+    "eventfd signalfd timerfd_create epoll_create1 inotify_init1 pidfd_open pipe pipe2 userfaultfd "
+    "socket socketpair connect bind listen accept accept4 "
+    "fork vfork clone execve execv execvp fexecve posix_spawn popen system mount syscall"
+).split()
+HOST_RESOURCE_USERS = {
+    "src/util/file.c": "open file_open_ro",
+    "src/mem/gmem.c": "memfd_create mmap",
+    "src/kvm/sys.c": "open mmap",
+    "arch/arm64/kvm/host.c": "kvm_sys_open kvm_vm_create",
+    "arch/arm64/kvm/probe.c": "file_load kvm_vm_create kvm_vm_create_vcpu",
+    "arch/arm64/kvm/report.c": "kvm_vm_create kvm_vm_create_device",
+    "arch/arm64/kvm/vm.c": "kvm_vm_create kvm_vm_create_device",
+    "arch/arm64/kvm/vcpu.c": "kvm_vm_create_vcpu kvm_sys_map_run",
+    "src/host/disk.c": "open",
+    "src/vm/console.c": "open",
+    "src/realm/launch.c": "file_load",
+    "src/vm/loop.c": "eventfd signalfd timerfd_create",
+    "src/vm/pcibus.c": "eventfd",
+    "src/cli/commands.c": "file_save",
+    "src/cli/rpv.c": "file_load",
+}
+
+
+class Denial(NamedTuple):
+    """What only some may do: a pattern of code (comments and strings are blanked)."""
+
+    what: str
+    pattern: re.Pattern
+    users: tuple[str, ...] = ()
+    within: str = ""
+
+
+def _call(*names):
+    # Not a member's, nor a part of a longer name.
+    return re.compile(r"(?<![\w.>])(?:" + "|".join(names) + r")\s*\(")
+
+
+DENIALS = (
+    Denial(
+        "only src/mem and arch/arm64/kvm know where guest memory is mapped",
+        _call("gmem_slot_address"),
+        ("src/mem/", "include/ccr/gmem.h", "arch/arm64/kvm/"),
+    ),
+    Denial(
+        "guest memory's address is for the kernel: it must not become a pointer",
+        re.compile(r"\*\s*(?:const\s*)?\)\s*(?:\([\w\s]+\)\s*)?\(*\s*gmem_slot_address\s*\("),
+    ),
+    Denial(
+        "who knows guest memory's address does not make a pointer out of a number",
+        re.compile(r"\(\s*[\w\s]+\*+\s*(?:const\s*)?\)\s*\(\s*u?intptr_t\s*\)"),
+        within="arch/arm64/kvm/",
+    ),
+    Denial(
+        "only the emulated realm's backend plays the RMM",
+        _call(r"gmem_rmm_\w+"),
+        ("src/mem/", "include/ccr/gmem.h", "arch/arm64/kvm/emulated.c"),
+    ),
+    Denial(
+        "only main ends the program: return an error",
+        _call("exit", "_exit", "_Exit", "quick_exit", "abort", "raise", "assert", "err", "errx"),
+        ("src/main.c", "src/util/log.c"),
+    ),
+    Denial(
+        "only the log prints messages: fill a struct ccr_err",
+        _call("perror", "warn", "warnx", "psignal", "syslog"),
+        ("src/util/log.c",),
+    ),
+)
+
+# The same on object files, where no macro can hide it: what only these may need from libc.
+ENDING_SYMBOLS = {"exit", "_exit", "_Exit", "quick_exit", "abort", "perror", "__assert_fail"}
+ENDING_USERS = ("src/main.c", "src/util/log.c")
+
+# Non-static symbols begin with the file's stem or with the module's directory; or with these.
+SYMBOL_PREFIXES = {
+    "src/main.c": ("main",),
+    "src/util/file.c": ("blob_",),
+    "arch/arm64/kvm/probe.c": ("realm_",),  # which realm interface there is
+    "arch/arm64/kvm/": ("arch_",),
+}
+
+# The level and colour of the log; the flag that a signal sets.
+MUTABLE_STATE_USERS = ("src/util/log.c", "src/main.c")
