@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# ccr-run: plain GNU make, no configure step. `make help` lists the goals.
+#
+# The same sources are compiled up to four times, each into a tree of its own under build/:
+#
+#   native/  this machine's program. On x86 it does everything but run VMs.
+#   arm64/   the arm64 program, static, against libraries unpacked into build/sysroot
+#   san/     this machine's, with ASan and UBSan, for unit tests and fuzz replay
+#   fuzz/    this machine's, by clang with libFuzzer
+#
+# Missing Debian packages are installed on the way (tests/harness/deps.sh); NO_DEPS=1 prevents it.
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+
+V ?= 0
+Q := $(if $(filter 1,$(V)),,@)
+# say KIND WHAT - one line a command; nothing when V=1 shows the command itself
+say = @$(if $(filter 1,$(V)),:,printf '  %-7s %s\n' '$(1)' '$(2)')
+
+MACHINE := $(shell uname -m)
+HARNESS := tests/harness
+
+# ---- tools and flags -------------------------------------------------------------------------
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+CLANG    ?= clang
+CROSS    ?= $(if $(filter aarch64,$(MACHINE)),,aarch64-linux-gnu-)
+ARM64_CC ?= $(CROSS)gcc
+PREFIX   ?= /usr/local
+export MAKE CROSS DEBIAN_MIRROR NO_DEPS
+
+CFLAGS ?= -O2 -g
+# A compiler newer than ours may know new warnings: WERROR= keeps them from stopping a build.
+WERROR ?= -Werror
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual \
+	-Wwrite-strings -Wvla -Wformat=2 -Wundef
+
+BASE_CFLAGS := -std=gnu17 -D_GNU_SOURCE=1 -Iinclude -pthread -ffile-prefix-map=$(CURDIR)=. \
+	$(WARNINGS) $(WERROR)
+HARDEN      := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+HARDEN_LD   := -Wl,-z,relro,-z,now,-z,noexecstack
+SANITIZE    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+LIBS        := -lfdt -lz -lcrypto -lpthread
+
+# KVM's arm64 structures come from <asm/kvm.h>, which an x86 machine has only among its cross
+# headers. Just that header and what it includes is lent, to just the files that talk to KVM: the
+# directory as a whole would also bring arm64's system call numbers into an x86 program.
+KVM_SOURCES := src/kvm/% arch/arm64/kvm/% tests/fake/%
+ifeq ($(MACHINE),aarch64)
+UAPI_FLAGS :=
+UAPI_HEADERS :=
+else
+UAPI_FLAGS := -isystem build/uapi
+UAPI_HEADERS := $(addprefix build/uapi/asm/,kvm.h ptrace.h hwcap.h sve_context.h)
+endif
+
+# links FILE - the sources that a test names in its "links:" comment
+links = $(shell sed -n '/links:/{:a;/\*\//!{N;ba};s/.*links://;s/\*\/.*//;s/\n *\*//g;p;q}' $(1))
+# uapi FILE - UAPI_FLAGS for the files that talk to KVM, and for tests of those files
+uapi = $(if $(filter $(KVM_SOURCES),$(1) $(if $(filter tests/%,$(1)),$(links))),$(UAPI_FLAGS))
+
+SYSROOT := build/sysroot/arm64
+SYSROOT_LIB := $(SYSROOT)/usr/lib/aarch64-linux-gnu
+
+native_CC     := $(CC)
+native_CFLAGS  = $(BASE_CFLAGS) $(CFLAGS) $(HARDEN) $(call uapi,$<)
+arm64_CC      := $(ARM64_CC)
+arm64_CFLAGS   = $(BASE_CFLAGS) $(CFLAGS) $(HARDEN) -mbranch-protection=standard \
+	-isystem $(SYSROOT)/usr/include -isystem $(SYSROOT)/usr/include/aarch64-linux-gnu
+san_CC        := $(CC)
+san_CFLAGS     = $(BASE_CFLAGS) -O1 -g $(SANITIZE) $(call uapi,$<)
+fuzz_CC       := $(CLANG)
+fuzz_CFLAGS    = $(BASE_CFLAGS) -O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link $(call uapi,$<)
+
+# ---- sources ---------------------------------------------------------------------------------
+
+SOURCES := $(sort $(shell find src arch/arm64 -name '*.c' 2>/dev/null))
+UNIT_TESTS := $(sort $(basename $(notdir $(wildcard tests/unit/test_*.c))))
+FUZZERS := $(sort $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c))))
+TEST_SOURCES := $(wildcard tests/unit/*.c tests/fake/*.c tests/fuzz/*.c)
+
+UNIT_PROGRAMS := $(UNIT_TESTS:%=build/unit/%)
+REPLAY_PROGRAMS := $(FUZZERS:%=build/replay/%)
+FUZZ_PROGRAMS := $(FUZZERS:%=build/fuzz/%)
+
+# ---- goals -----------------------------------------------------------------------------------
+
+.PHONY: all native arm64 guest run check unit replay lint boot bench fuzz deps refresh install \
+	clean distclean help unit-programs replay-programs
+
+all: native arm64
+native: build/native/ccr-run
+arm64: build/arm64/ccr-run
+
+help:
+	@printf '%s\n' \
+	'make            build/native/ccr-run and build/arm64/ccr-run' \
+	'make run        boot a realm: a shell in it on a terminal, else a scripted demo' \
+	'make check      every test there is; the last line is the sum' \
+	'make unit       unit tests (T=test_x for one of them)' \
+	'make replay     fuzz targets over their kept inputs' \
+	'make lint       format, static analysis, the rules of the code' \
+	'make boot       boot tests in QEMU (T=name... for some of them)' \
+	'make fuzz       fuzz for FUZZ_SECONDS (60) a target (T=fuzz_x for one)' \
+	'make bench      boot figures' \
+	'make guest      what runs inside: build/guest/init, build/guest/rsi.img' \
+	'make deps       install every Debian package that any goal needs' \
+	'make refresh    look for a newer arm64 kernel' \
+	'make install    PREFIX=/usr/local, DESTDIR=' \
+	'make clean      remove what was built; distclean: also what was downloaded' \
+	'' \
+	'V=1 shows the commands. NO_DEPS=1 installs no packages.' \
+	'DEBIAN_MIRROR=URI for arm64 packages, if not the one that apt uses.'
+
+run:
+	@$(HARNESS)/run.sh
+
+check:
+	@$(HARNESS)/check.sh
+
+unit: $(if $(T),$(T:%=build/unit/%),unit-programs)
+	@$(HARNESS)/tap.sh unit $(if $(T),$(T:%=build/unit/%),$(UNIT_PROGRAMS))
+
+replay: replay-programs
+	@$(HARNESS)/replay.sh $(REPLAY_PROGRAMS)
+
+boot:
+	@$(HARNESS)/boot-tests.sh $(T)
+
+lint: | deps-lint
+	@if [ -x tests/lint/run.sh ]; then $(HARNESS)/tap.sh lint tests/lint/run.sh; \
+	else echo 'no tests/lint/run.sh yet: nothing was checked'; fi
+
+fuzz: $(FUZZ_PROGRAMS) | deps-fuzz
+	@$(HARNESS)/fuzz.sh $(if $(T),$(T:%=build/fuzz/%),$(FUZZ_PROGRAMS))
+
+bench:
+	@if [ -x tests/bench/run.sh ]; then tests/bench/run.sh; \
+	else echo 'no tests/bench/run.sh yet: nothing was measured'; fi
+
+refresh:
+	@$(HARNESS)/debs.sh refresh
+
+install: build/native/ccr-run
+	install -D -m 755 build/native/ccr-run $(DESTDIR)$(PREFIX)/bin/ccr-run
+	$(if $(wildcard Documentation/ccr-run.1),install -D -m 644 Documentation/ccr-run.1 \
+		$(DESTDIR)$(PREFIX)/share/man/man1/ccr-run.1)
+
+# What came over the network stays: a clean build must not need it again.
+clean:
+	@for d in build/*; do case $$d in build/apt|build/debs|build/kernel*|build/sysroot) ;; \
+		*) rm -rf "$$d" ;; esac; done
+
+distclean:
+	@rm -rf build
+
+# print-NAME - for scripts that must compile as we do, such as the linters
+print-%:
+	@printf '%s\n' '$($*)'
+
+# ---- packages --------------------------------------------------------------------------------
+
+# Phony and order-only: asked on every run, a fraction of a second, but never a reason to rebuild.
+.PHONY: deps-build deps-unit deps-lint deps-fuzz deps-run
+deps-build deps-unit deps-lint deps-fuzz deps-run: deps-%:
+	@$(if $(NO_DEPS),:,$(HARNESS)/deps.sh $*)
+deps:
+	@$(HARNESS)/deps.sh check
+
+# ---- objects ---------------------------------------------------------------------------------
+
+# compile TREE - the rule for objects of one of the four trees
+define compile
+build/$(1)/%.o: %.c Makefile | deps-build
+	$$(call say,CC,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$($(1)_CC) $$($(1)_CFLAGS) -MMD -MP -c -o $$@ $$<
+endef
+$(foreach tree,native arm64 san fuzz,$(eval $(call compile,$(tree))))
+
+build/uapi/asm/%.h: | deps-build
+	@mkdir -p $(@D)
+	@ln -sf /usr/aarch64-linux-gnu/include/asm/$*.h $@
+
+KVM_OBJECTS := $(filter $(KVM_SOURCES),$(SOURCES) $(TEST_SOURCES)) $(wildcard tests/unit/*.c)
+$(foreach tree,native san fuzz,$(KVM_OBJECTS:%.c=build/$(tree)/%.o)): | $(UAPI_HEADERS)
+
+$(SYSROOT)/.complete: | deps-build
+	@$(HARNESS)/debs.sh sysroot
+$(SOURCES:%.c=build/arm64/%.o): | $(SYSROOT)/.complete
+
+-include $(foreach tree,native arm64 san fuzz,$(SOURCES:%.c=build/$(tree)/%.d))
+-include $(foreach tree,san fuzz,$(TEST_SOURCES:%.c=build/$(tree)/%.d))
+
+# ---- programs --------------------------------------------------------------------------------
+
+ifeq ($(MACHINE),aarch64)
+build/native/ccr-run: build/arm64/ccr-run
+	@mkdir -p $(@D)
+	@ln -sf ../arm64/ccr-run $@
+else
+build/native/ccr-run: $(SOURCES:%.c=build/native/%.o)
+	$(call say,LD,$@)
+	$(Q)$(CC) -pie $(HARDEN_LD) $(LDFLAGS) -o $@ $^ $(LIBS)
+endif
+
+# The linker warns of name look-ups and plug-ins in a static libcrypto; nothing here reaches them.
+build/arm64/ccr-run: $(SOURCES:%.c=build/arm64/%.o)
+	$(call say,LD,$@)
+	$(Q)$(ARM64_CC) -static-pie $(HARDEN_LD) -Wl,--no-warnings $(LDFLAGS) -L$(SYSROOT_LIB) \
+		-o $@ $^ $(LIBS)
+
+# Each of these links exactly what its comment names, so that what a module needs stays visible.
+.SECONDEXPANSION:
+
+objects = $(patsubst %.c,build/$(1)/%.o,$(call links,$(2)))
+
+unit-programs: $(UNIT_PROGRAMS)
+$(UNIT_PROGRAMS): build/unit/%: build/san/tests/unit/%.o $$(call objects,san,tests/unit/$$*.c) \
+		| deps-unit
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lcmocka $(LIBS)
+
+replay-programs: $(REPLAY_PROGRAMS)
+$(REPLAY_PROGRAMS): build/replay/%: build/san/tests/fuzz/%.o build/san/tests/fuzz/replay.o \
+		$$(call objects,san,tests/fuzz/$$*.c)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(LIBS)
+
+$(FUZZ_PROGRAMS): build/fuzz/%: build/fuzz/tests/fuzz/%.o $$(call objects,fuzz,tests/fuzz/$$*.c) \
+		| deps-fuzz
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(SANITIZE) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+
+$(UNIT_TESTS:%=build/san/tests/unit/%.o): | deps-unit
+$(FUZZERS:%=build/fuzz/tests/fuzz/%.o): | deps-fuzz
+
+# ---- guests and hosts ------------------------------------------------------------------------
+
+# Each guest brings its own rules, for build/guest/init and build/guest/rsi.img.
+guest: build/guest/init build/guest/rsi.img
+-include guest/init/build.mk guest/rsi/build.mk
+$(GUEST_RSI_OBJ) $(GUEST_INIT_OBJ) build/guest/init: | deps-build
+
+build/arm64/busybox:
+	@$(HARNESS)/debs.sh busybox
+build/kernel/Image:
+	@$(HARNESS)/debs.sh kernel
+build/kernel-6.1/Image:
+	@$(HARNESS)/debs.sh kernel-6.1
+
+build/guest/initrd.gz: build/guest/init build/arm64/busybox $(HARNESS)/mkguest.sh | deps-run
+	$(call say,INITRD,$@)
+	$(Q)$(HARNESS)/mkguest.sh
+
+HOST_FILES := build/arm64/ccr-run build/arm64/busybox build/kernel/Image build/guest/initrd.gz \
+	$(HARNESS)/mkhost.sh $(HARNESS)/host-init $(HARNESS)/demo.sh
+
+build/host/demo.cpio: $(HOST_FILES) | deps-run
+	$(call say,HOST,$@)
+	$(Q)$(HARNESS)/mkhost.sh demo
+
+build/host/test.cpio: $(HOST_FILES) build/native/ccr-run build/kernel-6.1/Image \
+		build/guest/rsi.img $(wildcard tests/boot/*.sh) | deps-run
+	$(call say,HOST,$@)
+	$(Q)$(HARNESS)/mkhost.sh test

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=dash
+# shellcheck disable=SC2154 # run.sh sets top, guest, ccr_run, dir, out, err
+#
+# What the boot tests are written in. run.sh sets ccr_run, guest, dir, out, err.
+
+# Generous: ten times what a boot takes under an emulated CPU that has a core for itself.
+limit=90
+
+# printable - a filter: comment lines of TAP, without anything that a terminal would act on
+printable() {
+	tr -d '\r' | tr -c '\n\t -~' '?' | sed 's/^/# /'
+}
+
+fail() {
+	echo "$*"
+	exit 1
+}
+
+skip() {
+	echo "$*"
+	exit 77
+}
+
+# run_guest ARGUMENT... - without the diagnosis of silence, which a slow host would provoke; a test
+# that wants it says so later on the command line
+run_guest() {
+	exec timeout -s KILL "$limit" "$ccr_run" run --silence 0 "$@"
+}
+
+# launch ARGUMENT... - `ccr-run run` to its end; sets status (137 if it had to be killed)
+launch() {
+	(run_guest "$@") </dev/null >"$out" 2>"$err"
+	status=$?
+}
+
+# start ARGUMENT... - the same in the background; end it with stop_with
+start() {
+	run_guest "$@" </dev/null >"$out" 2>"$err" &
+	pid=$!
+}
+
+# stop_with SIGNAL - send it to what start started, and wait; sets status
+stop_with() {
+	kill "-$1" "$pid" || fail "ccr-run was gone before SIG$1"
+	wait "$pid"
+	status=$?
+}
+
+# await FILE PATTERN [COUNT] - until COUNT lines of FILE match, or what was started has ended
+await() {
+	while [ "$(grep -c -- "$2" "$1")" -lt "${3:-1}" ]; do
+		kill -0 "$pid" 2>/dev/null || fail "ended before '$2' was seen ${3:-1} times"
+		sleep 0.2
+	done
+}
+
+want_status() {
+	[ "$status" = "$1" ] || fail "exit status $status, not $1"
+}
+
+# want FILE PATTERN - a line of FILE must match (basic regular expression)
+want() {
+	grep -q -- "$2" "$1" || fail "nothing matches '$2' in ccr-run's ${1##*/}"
+}
+
+refuse() {
+	! grep -q -- "$2" "$1" || fail "ccr-run's ${1##*/} has '$(grep -m 1 -- "$2" "$1")'"
+}
+
+# want_ready FIELD... - the guest's init has reported, and said this
+want_ready() {
+	want "$out" CCR-GUEST-READY
+	for field; do
+		want "$out" "CCR-GUEST-READY.* $field\b"
+	done
+}

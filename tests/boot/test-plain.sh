@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=dash
+# shellcheck disable=SC2154 # run.sh sets top, guest, ccr_run, dir, out, err
+#
+# Plain VMs: what a guest sees, and every way in which it can end.
+
+plain() {
+	launch -k "$guest/Image" -i "$guest/initrd.gz" "$@"
+}
+
+plain_with_cpus() {
+	plain -m 512M -c "$1" -p "quiet ccr.then=poweroff"
+	want_status 0
+	want_ready "nr_cpus=$1" realm=0 "kernel=$(uname -r)"
+	refuse "$err" 'error\|warning'
+}
+
+test_plain_1cpu() {
+	plain_with_cpus 1
+}
+
+test_plain_4cpus() {
+	plain_with_cpus 4
+}
+
+test_plain_8cpus() {
+	plain_with_cpus 8
+}
+
+# Nothing on the command line: stdout-path alone must make the console work. There is no root file
+# system, so this is also a guest that panics; it hangs then, as a stock kernel does.
+test_image_alone_shows_output() {
+	start -k "$guest/Image"
+	await "$out" 'Linux version'
+	await "$out" 'Kernel panic'
+	stop_with TERM
+	want_status 0
+}
+
+test_reset_without_reboot() {
+	plain --no-reboot -p "quiet ccr.then=reboot"
+	want_status 5
+	want_ready
+	want "$err" reset
+}
+
+test_reset_boots_again() {
+	start -k "$guest/Image" -i "$guest/initrd.gz" -p "quiet ccr.then=reboot"
+	await "$out" CCR-GUEST-READY 2
+	stop_with TERM
+	want_status 0
+}
+
+# From outside, a guest that panics with panic=-1 is one that resets.
+test_panic() {
+	plain --no-reboot -p "quiet panic=-1 ccr.then=panic"
+	want_status 5
+	want_ready
+	want "$out" 'Kernel panic'
+}
+
+ends_on_signal() {
+	start -k "$guest/Image" -i "$guest/initrd.gz" -p "quiet ccr.then=hang"
+	await "$out" CCR-GUEST-READY
+	stop_with "$1"
+	want_status 0
+	want "$err" "SIG$1"
+}
+
+test_sigterm() {
+	ends_on_signal TERM
+}
+
+# The oldest kernel that is promised to work.
+test_guest_6_1() {
+	launch -k "$guest/Image-6.1" -i "$guest/initrd.gz" -p "quiet ccr.then=poweroff"
+	want_status 0
+	want_ready realm=0 'kernel=6\.1\.'
+}

@@ -1,0 +1,49 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# check.sh - `make check`: everything, from a bare checkout; ends with one line of sums
+#
+# A step that fails does not stop the others: whoever reads the result wants all of it.
+set -eu
+# shellcheck source=lib.sh source-path=SCRIPTDIR
+. "$(dirname "$0")/lib.sh"
+
+rm -rf "$LOG_DIR"
+mkdir -p "$LOG_DIR"
+sums=()
+
+# part STEP COMMAND... - run it; without a sum of its own, its exit status is one test
+part() {
+	local step=$1 sum=$LOG_DIR/$1.sum started=$SECONDS status=0
+
+	shift
+	say "== $step"
+	"$@" || status=$?
+	if [ ! -s "$sum" ]; then
+		if [ $status = 0 ]; then say "1 0 0"; else say "0 1 0"; fi >"$sum"
+	fi
+	sums+=("$sum")
+	say "   ($((SECONDS - started)) s)"
+}
+
+build() {
+	# Each with -k: one file that does not compile must not hide the results of the others.
+	submake -k all guest unit-programs replay-programs build/host/demo.cpio
+}
+
+programs() {
+	"$MAKE" -s --no-print-directory "print-$1_PROGRAMS"
+}
+
+[ -n "${NO_DEPS:-}" ] || tests/harness/deps.sh check
+part build build
+# The programs as they are: one that did not build is counted as a failure.
+# shellcheck disable=SC2046 # lists of words
+part unit tests/harness/tap.sh unit $(programs UNIT)
+# shellcheck disable=SC2046
+part replay tests/harness/replay.sh $(programs REPLAY)
+part lint tests/harness/tap.sh lint tests/lint/run.sh
+part boot tests/harness/boot-tests.sh
+part terminal tests/harness/tap.sh terminal tests/harness/terminal.py
+
+tests/harness/sum.sh "" "${sums[@]}"

@@ -1,0 +1,256 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# debs.sh sysroot|busybox|kernel|kernel-6.1|refresh|module NAME... - take what we need from
+# Debian's arm64 archive, without touching the machine's own package state
+#
+#   sysroot      build/sysroot/arm64      headers and static libraries to link against
+#   busybox      build/arm64/busybox      static
+#   kernel       build/kernel/            Image, modules/, VERSION: host and guest kernel
+#   kernel-6.1   build/kernel-6.1/        the stable release's kernel, as an old guest
+#   refresh      look for a newer kernel; the one at hand stays if there is none, or none that works
+#   module       build/kernel/ko/*.ko     unpacked, with what they depend on; prints load order
+#
+# Everything is kept: only a first run and `refresh` use the network. Each suite has an apt state
+# of its own, so that a mirror that lacks one suite does not spoil the others.
+set -eu
+# shellcheck source=lib.sh source-path=SCRIPTDIR
+. "$(dirname "$0")/lib.sh"
+
+APT_DIR=$PWD/build/apt
+KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
+STABLE=bookworm
+# In order of preference; a realm guest needs 6.13, an emulated realm's host 6.4.
+KERNEL_SUITES="trixie-backports sid"
+KERNEL_PACKAGE=linux-image-cloud-arm64
+
+# The machine knows a mirror that works from where it stands; no address is written down here.
+mirror() {
+	local targets uri
+
+	[ -z "${DEBIAN_MIRROR:-}" ] || { say "$DEBIAN_MIRROR"; return; }
+	# shellcheck disable=SC2016 # apt's own variables
+	targets=$(apt-get indextargets --format '$(ORIGIN)|$(RELEASE)|$(REPO_URI)' \
+		'Created-By: Packages' 2>/dev/null) || true
+	# The origin is known only once the machine has fetched its lists; any release will do,
+	# as long as it is the main archive, which -updates and -security need not be.
+	uri=$(awk -F'|' -v suite="$STABLE" '
+		$2 ~ /[-\/]/ { next }
+		$1 == "Debian" && $2 == suite { print $3; exit }
+		$1 == "Debian" && !any { any = $3 }
+		$2 == suite && !named { named = $3 }
+		END { if (any) print any; else if (named) print named }' <<<"$targets" | head -n 1)
+	[ -n "$uri" ] || die "apt on this machine knows no Debian archive; name one:
+    make DEBIAN_MIRROR=<URI of a Debian archive>"
+	say "$uri"
+}
+
+# apt_in SUITE TOOL ARGUMENT... - an apt tool on the private arm64 state; the machine's own
+# configuration (proxies, credentials) stays in force
+apt_in() {
+	local dir=$APT_DIR/$1 tool=$2
+
+	shift 2
+	"$tool" -q -o Dir::Etc::SourceList="$dir/sources.list" -o Dir::Etc::SourceParts=/dev/null \
+		-o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null \
+		-o Dir::State="$dir" -o Dir::State::Lists="$dir/lists" \
+		-o Dir::State::Status="$dir/status" -o Dir::Cache="$dir/cache" \
+		-o APT::Architecture=arm64 -o APT::Architectures::=arm64 \
+		-o Acquire::Languages=none -o Acquire::Retries=3 -o APT::Sandbox::User=root "$@"
+}
+
+# suite_update SUITE [again] - fetch a suite's lists unless they are here
+suite_update() {
+	local suite=$1 dir=$APT_DIR/$1 uri
+
+	[ -e "$dir/complete" ] && [ -z "${2:-}" ] && return 0
+	[ -r "$KEYRING" ] || die "$KEYRING is missing: install debian-archive-keyring"
+	uri=$(mirror)
+	mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
+	: >"$dir/status"
+	say "deb [arch=arm64 signed-by=$KEYRING] $uri $suite main" >"$dir/sources.list"
+	note "fetching the package list of $suite (arm64)"
+	apt_in "$suite" apt-get update >"$APT_DIR/$suite.log" 2>&1 || return 1
+	# apt takes a mirror that does not answer for a passing trouble and reports success.
+	! grep -q '^[EW]: Failed to fetch' "$APT_DIR/$suite.log" || return 1
+	touch "$dir/complete"
+}
+
+# fetch SUITE PACKAGE... - print the paths of the packages' files, downloaded if need be
+fetch() {
+	local suite=$1 dir=$PWD/build/debs/$1 package record version file
+
+	shift
+	mkdir -p "$dir"
+	for package; do
+		record=$(apt_in "$suite" apt-cache show --no-all-versions "$package") || return 1
+		version=$(sed -n 's/^Version: //p' <<<"$record" | head -n 1)
+		[ -n "$version" ] || return 1
+		# apt-get download escapes the epoch's colon like this.
+		file=$dir/${package}_${version//:/%3a}_arm64.deb
+		if [ ! -e "$file" ]; then
+			note "fetching $package $version from $suite"
+			(cd "$dir" && apt_in "$suite" apt-get download "$package=$version") \
+				>>"$APT_DIR/$suite.log" 2>&1 || return 1
+		fi
+		[ -e "$file" ] || return 1
+		say "$file"
+	done
+}
+
+# with_suite SUITE COMMAND... - run it on the suite's lists; if that fails, once more on fresh ones,
+# because lists kept for long name files that the mirror has replaced since
+with_suite() {
+	local suite=$1
+
+	shift
+	suite_update "$suite" || return 1
+	"$@" || { suite_update "$suite" again && "$@"; }
+}
+
+unpack() {
+	local into=$1 file
+
+	shift
+	mkdir -p "$into"
+	for file; do
+		dpkg-deb -x "$file" "$into"
+	done
+}
+
+failed() {
+	show_log "$APT_DIR/$1.log" 10
+	die "could not take $2 from $1"
+}
+
+sysroot() {
+	local root=build/sysroot/arm64 files
+
+	files=$(with_suite "$STABLE" fetch "$STABLE" libfdt-dev zlib1g-dev libssl-dev) ||
+		failed "$STABLE" "the libraries to link against"
+	rm -rf "$root"
+	# shellcheck disable=SC2086 # a list of paths without spaces in what varies
+	unpack "$root" $files
+	touch "$root/.complete"
+}
+
+busybox() {
+	local file tmp=build/arm64/busybox.tmp
+
+	file=$(with_suite "$STABLE" fetch "$STABLE" busybox-static) ||
+		failed "$STABLE" busybox-static
+	rm -rf "$tmp"
+	unpack "$tmp" "$file"
+	mv -f "$tmp/bin/busybox" build/arm64/busybox
+	touch build/arm64/busybox
+	rm -rf "$tmp"
+}
+
+# kernel_packages SUITE - what KERNEL_PACKAGE stands for. The newest kernels' package is an empty
+# shell in front of linux-binary-* and linux-modules-*, older ones have it all: whichever there is.
+kernel_packages() {
+	apt_in "$1" apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts \
+		--no-breaks --no-replaces --no-enhances "$KERNEL_PACKAGE" |
+		grep -E '^linux-(image|binary|modules)-[0-9]' | sort -u
+}
+
+# kernel_from SUITE DIR - the newest cloud kernel of SUITE into DIR, or failure and no DIR
+kernel_from() {
+	local suite=$1 dir=$2 packages files file version image modules
+
+	# Called in conditions, where the shell does not stop at failures: each step says so itself.
+	packages=$(kernel_packages "$suite") && [ -n "$packages" ] || return 1
+	# shellcheck disable=SC2086 # one word a package
+	files=$(fetch "$suite" $packages) || return 1
+	rm -rf "$dir.tmp"
+	# shellcheck disable=SC2086
+	unpack "$dir.tmp" $files || return 1
+	image=$(find "$dir.tmp" -name 'vmlinuz*' -type f | sort | head -n 1)
+	if ! is_arm64_image "$image"; then
+		note "what $suite calls its kernel is not an arm64 Image"
+		rm -rf "$dir.tmp"
+		return 1
+	fi
+	for file in $files; do
+		# The package with the Image in it names the kernel.
+		dpkg-deb -c "$file" | grep '/vmlinuz' >/dev/null && break
+	done
+	version="$(dpkg-deb -f "$file" Package) $(dpkg-deb -f "$file" Version) ($suite)"
+	modules=$(find "$dir.tmp" -path '*/lib/modules/*' -name kernel -type d | head -n 1)
+	mv "$image" "$dir.tmp/Image" &&
+		{ [ -z "$modules" ] || mv "$modules" "$dir.tmp/modules"; } &&
+		rm -rf "$dir.tmp/usr" "$dir.tmp/lib" "$dir.tmp/boot" "$dir.tmp/etc" &&
+		say "$version" >"$dir.tmp/VERSION" || return 1
+	# The clock of whoever built the package must not look older than our own rules.
+	touch "$dir.tmp/Image"
+	if cmp -s "$dir.tmp/VERSION" "$dir/VERSION"; then
+		rm -rf "$dir.tmp"
+	else
+		rm -rf "$dir.previous"
+		[ ! -e "$dir" ] || mv "$dir" "$dir.previous"
+		mv "$dir.tmp" "$dir"
+	fi
+	note "kernel: $(cat "$dir/VERSION")"
+}
+
+# kernel [again] - DIR stays as it was unless a whole new one is ready
+kernel() {
+	local suite
+
+	for suite in $KERNEL_SUITES; do
+		[ -z "${1:-}" ] || suite_update "$suite" again || continue
+		! with_suite "$suite" kernel_from "$suite" build/kernel || return 0
+		note "no usable kernel in $suite"
+	done
+	[ -e build/kernel/Image ] || die "no arm64 kernel to be had (logs: $APT_DIR/*.log)"
+	note "keeping $(cat build/kernel/VERSION)"
+}
+
+# One module and, before it, those it needs: `depends=` in the module's own information, because
+# packages come without the index that depmod would make.
+module() {
+	local name=$1 file ko needed
+
+	# File names use '-' and '_' as they please; module names know only '_'.
+	file=$(find build/kernel/modules -name '*.ko*' | while read -r ko; do
+		base=${ko##*/}
+		base=${base%%.ko*}
+		[ "${base//-/_}" != "${name//-/_}" ] || { say "$ko"; break; }
+	done)
+	[ -n "$file" ] || die "no module $name in $(cat build/kernel/VERSION)"
+	ko=build/kernel/ko/${file##*/}
+	ko=${ko%.xz}
+	mkdir -p build/kernel/ko
+	case $file in
+	*.xz) xz -dc "$file" >"$ko.tmp" ;;
+	*) cp "$file" "$ko.tmp" ;;
+	esac
+	mv "$ko.tmp" "$ko"
+	needed=$(tr '\0' '\n' <"$ko" | sed -n 's/^depends=//p' | tr ',' ' ')
+	for name in $needed; do
+		(module "$name")
+	done
+	say "$ko"
+}
+
+mkdir -p "$APT_DIR" build/arm64
+# Goals of one parallel make share the state of a suite.
+exec 9>"$APT_DIR/lock"
+flock 9
+
+case ${1:-} in
+sysroot) sysroot ;;
+busybox) busybox ;;
+kernel) [ -e build/kernel/Image ] || kernel ;;
+kernel-6.1)
+	[ -e build/kernel-6.1/Image ] ||
+		with_suite "$STABLE" kernel_from "$STABLE" build/kernel-6.1 ||
+		failed "$STABLE" "its kernel"
+	;;
+refresh) kernel again ;;
+module)
+	shift
+	for name; do module "$name"; done | awk '!seen[$0]++'
+	;;
+*) die "usage: debs.sh sysroot|busybox|kernel|kernel-6.1|refresh|module NAME..." ;;
+esac

@@ -1,0 +1,31 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# fuzz.sh PROGRAM... - fuzz each for FUZZ_SECONDS (60), starting from the kept inputs
+#
+# What is found stays in build/fuzz/corpus and build/fuzz/finds; an input worth keeping is copied to
+# tests/fuzz/corpus/NAME by hand, so that someone has looked at it.
+set -eu
+# shellcheck source=lib.sh source-path=SCRIPTDIR
+. "$(dirname "$0")/lib.sh"
+
+[ $# -gt 0 ] || die "no fuzz targets"
+mkdir -p build/fuzz/finds "$LOG_DIR/fuzz"
+failed=0
+for program; do
+	name=$(basename "$program")
+	kept=tests/fuzz/corpus/${name#fuzz_}
+	grown=build/fuzz/corpus/$name
+	mkdir -p "$grown"
+	[ -d "$kept" ] || kept=
+	if "$program" -max_total_time="${FUZZ_SECONDS:-60}" -timeout=10 -rss_limit_mb=2048 \
+		-artifact_prefix="build/fuzz/finds/$name-" "$grown" ${kept:+"$kept"} \
+		>"$LOG_DIR/fuzz/$name.log" 2>&1; then
+		say "  ok    $name: $(grep '^Done' "$LOG_DIR/fuzz/$name.log" || true)"
+	else
+		say "  FAIL  $name"
+		show_log "$LOG_DIR/fuzz/$name.log"
+		failed=1
+	fi
+done
+exit $failed

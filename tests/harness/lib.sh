@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# What the scripts of the build machine share. Sourced, never run; callers have set -eu.
+
+# Scripts are called from the Makefile and by hand: every path below is relative to the top.
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit
+
+LOG_DIR=build/log
+JOBS=$(nproc)
+# A make above us hands down its own name, and a job server that a nested -j would detach from.
+MAKE=${MAKE:-make}
+
+say() { printf '%s\n' "$*"; }
+note() { printf '  %s\n' "$*" >&2; }
+
+die() {
+	printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+	exit 1
+}
+
+# printable - a filter that works line by line: guest bytes are in these streams, and nothing that a
+# terminal would act on may come through
+printable() {
+	LC_ALL=C sed -u -e 's/\r//g' -e 's/[^\t -~]/?/g'
+}
+
+# show_log FILE - what a person needs to see first when something failed
+show_log() {
+	[ -s "$1" ] || { say "(the log $1 is empty)"; return 0; }
+	say "--- last lines of $1"
+	tail -n "${2:-40}" "$1" | printable
+	say "--- end of $1"
+}
+
+# submake TARGET... - build quietly into one log, shown only if it fails
+submake() {
+	local log=$LOG_DIR/build.log
+
+	mkdir -p "$LOG_DIR"
+	if ! LC_ALL=C "$MAKE" --no-print-directory -j"$JOBS" NO_DEPS=1 "$@" >"$log" 2>&1; then
+		show_log "$log"
+		return 1
+	fi
+}
+
+# is_arm64_image FILE - the magic number of an arm64 Image header, at offset 56
+is_arm64_image() {
+	[ "$(od -An -tx1 -j56 -N4 "$1" 2>/dev/null | tr -d ' \n')" = 41524d64 ]
+}
+
+# can_run_here - this machine can run arm64 VMs itself, so no QEMU is needed
+can_run_here() {
+	[ "$(uname -m)" = aarch64 ] && [ -r /dev/kvm ] && [ -w /dev/kvm ]
+}
+
+# busybox_tree DIR - the directories and commands that both a host and a guest start with
+busybox_tree() {
+	local applet
+
+	mkdir -p "$1/bin" "$1/dev" "$1/proc" "$1/sys" "$1/tmp" "$1/run" "$1/root" "$1/etc"
+	cp build/arm64/busybox "$1/bin/busybox"
+	# The program is for arm64 and cannot be asked here which commands it has.
+	for applet in ash awk basename cat chmod clear cmp cp cut date dd df dirname dmesg echo \
+		env expr false find free grep gunzip gzip head hexdump id insmod kill less ln ls \
+		lsmod mkdir mkfifo mknod mktemp modprobe more mount mv nproc od pidof poweroff \
+		printenv printf ps pwd reboot reset rm rmdir sed seq setsid sh sha256sum sleep \
+		sort stat stty sync tail tee test time timeout top touch tr true tty umount \
+		uname uptime usleep vi wc which xargs yes zcat; do
+		ln -s busybox "$1/bin/$applet"
+	done
+}
+
+# pack_tree DIR - as a cpio archive on stdout, the same bytes for the same files
+pack_tree() {
+	find "$1" -exec touch -h -d @0 {} +
+	(cd "$1" && find . -mindepth 1 | LC_ALL=C sort |
+		cpio -o -H newc -R +0:+0 --reproducible --quiet)
+}
