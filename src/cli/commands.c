@@ -163,12 +163,10 @@ static enum cli_status measure(const struct cli_options *options, struct ccr_err
 
 	if (!options->kind_given)
 		launch_options.kind = MACHINE_EMULATED;
-	if (launch_options.kind == MACHINE_REALM) {
-		err_set(err, -EOPNOTSUPP,
-			"--realm=kvm: this version measures emulated realms only; use "
-			"--realm=emulated");
-		return CLI_NOT_STARTED;
-	}
+	if (launch_options.kind == MACHINE_REALM)
+		log_info("measuring for the explicit life-cycle (KVM series v1 to v11), RMM 1.0, "
+			 "%u breakpoints and %u watchpoints; compare with `ccr-run check`",
+			 realm_emulated_host.num_bps + 1, realm_emulated_host.num_wps + 1);
 	status = load(&launch, options, &launch_options, err);
 	if (status)
 		return status;

@@ -13,10 +13,33 @@ want_tap() {
 	[ "$planned" = "$given" ] || fail "$given results of $planned"
 }
 
+# Without an ITS an EMPTY page aborts, as it does under an RMM.
 test_rsi_guest() {
+	launch --realm=emulated --no-pci -k "$guest/rsi.img" -m 64M -c 2
+	want_tap
+	want "$out" '^ok .* empty page: protected read aborts'
+	want_status 0
+}
+
+# With one it shows what is shared there; the guest knows, and skips those checks.
+test_rsi_guest_with_pci() {
 	launch --realm=emulated -k "$guest/rsi.img" -m 64M
 	want_tap
 	want_status 0
+}
+
+# Sharing every second page must end the realm before it ends the host's mappings.
+test_rsi_guest_fragments() {
+	launch --realm=emulated --no-pci -k "$guest/rsi.img" -m 128M -p ccr.rsi=fragment
+	want_status 4
+	want "$err" 'in more than 8192 pieces'
+}
+
+# Exception vectors that abort themselves: the guest cannot go on, and the VMM must see it.
+test_rsi_guest_faults_for_ever() {
+	launch --realm=emulated --no-pci -k "$guest/rsi.img" -m 64M -p ccr.rsi=fault
+	want_status 3
+	want "$err" 'exception vectors'
 }
 
 test_rsi_guest_resets() {
@@ -27,6 +50,23 @@ test_rsi_guest_resets() {
 test_rsi_guest_is_silent() {
 	start --realm=emulated --silence 2 -k "$guest/rsi.img" -m 64M -p ccr.rsi=silent
 	await "$err" 'has printed nothing'
+	stop_with TERM
+	want_status 0
+}
+
+# A guest that shares every second page would use up the host's mappings.
+test_rsi_guest_fragments_memory() {
+	launch --realm=emulated -k "$guest/rsi.img" -m 256M -p ccr.rsi=fragment
+	want_status 4
+	want "$err" 'shares its memory in more than [0-9]* pieces'
+	[ "$(wc -l <"$err")" -le 4 ] || fail "more than one sentence about it"
+}
+
+# An abort whose vector aborts: the vCPU never runs an instruction again, but must still be stopped.
+test_rsi_guest_aborts_for_ever() {
+	start --realm=emulated -k "$guest/rsi.img" -m 64M -p ccr.rsi=fault
+	await "$out" 'vectors in an EMPTY page'
+	sleep 1
 	stop_with TERM
 	want_status 0
 }

@@ -30,6 +30,7 @@ struct machine {
 	uint64_t initrd_size;
 	const char *cmdline;
 	bool psci_smc;
+	bool has_pci;
 	uint64_t kaslr_seed;
 };
 
@@ -65,6 +66,15 @@ static const struct machine machines[] = {
 		.nr_vcpus = 4,
 		.psci_smc = true,
 	},
+	{
+		.name = "realm-2cpu-pci",
+		.sha256 = "a8f7f516d9d13ce60ffd301d20d63fe3fa6a285fe87103cc5e7f3c6f75c9323f",
+		.ram_size = 512 * MIB,
+		.nr_vcpus = 2,
+		.cmdline = "console=hvc0",
+		.psci_smc = true,
+		.has_pci = true,
+	},
 };
 
 static int write_tree(const struct machine *machine, uint8_t *dtb, struct ccr_err *err)
@@ -73,6 +83,7 @@ static int write_tree(const struct machine *machine, uint8_t *dtb, struct ccr_er
 	struct dtree_config config = {
 		.cmdline = machine->cmdline,
 		.psci_smc = machine->psci_smc,
+		.has_pci = machine->has_pci,
 		.kaslr_seed = machine->kaslr_seed,
 	};
 	struct layout layout;
