@@ -46,7 +46,7 @@ BASE_CFLAGS := -std=gnu17 -D_GNU_SOURCE=1 -Iinclude -pthread -ffile-prefix-map=$
 HARDEN      := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 HARDEN_LD   := -Wl,-z,relro,-z,now,-z,noexecstack
 SANITIZE    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-LIBS        := -lfdt -lz -lcrypto -lpthread
+LIBS        := -lfdt -lz -ljson-c -lcrypto -lpthread
 
 # KVM's arm64 structures come from <asm/kvm.h>, which an x86 machine has only among its cross
 # headers. Just that header and what it includes is lent, to just the files that talk to KVM: the
@@ -137,7 +137,7 @@ lint: | deps-lint
 	@if [ -x tests/lint/run.sh ]; then $(HARNESS)/tap.sh lint tests/lint/run.sh; \
 	else echo 'no tests/lint/run.sh yet: nothing was checked'; fi
 
-fuzz: $(FUZZ_PROGRAMS) | deps-fuzz
+fuzz: $(if $(T),$(T:%=build/fuzz/%),$(FUZZ_PROGRAMS)) | deps-fuzz
 	@$(HARNESS)/fuzz.sh $(if $(T),$(T:%=build/fuzz/%),$(FUZZ_PROGRAMS))
 
 bench:
@@ -191,7 +191,7 @@ build/uapi/asm/%.h: | deps-build
 KVM_OBJECTS := $(filter $(KVM_SOURCES),$(SOURCES) $(TEST_SOURCES)) $(wildcard tests/unit/*.c)
 $(foreach tree,native san fuzz,$(KVM_OBJECTS:%.c=build/$(tree)/%.o)): | $(UAPI_HEADERS)
 
-$(SYSROOT)/.complete: | deps-build
+$(SYSROOT)/.complete: $(HARNESS)/debs.sh | deps-build
 	@$(HARNESS)/debs.sh sysroot
 $(SOURCES:%.c=build/arm64/%.o): | $(SYSROOT)/.complete
 

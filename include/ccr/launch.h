@@ -39,6 +39,8 @@ struct launch_options {
 /**
  * struct launch - a guest ready to be placed
  * @kernel, @initrd, @dtb: the bytes; the plan's segments point into them
+ * @kernel_fd, @initrd_fd: the files they came from; -1 for none
+ * @kernel_path: for messages; borrowed
  */
 struct launch {
 	enum machine_kind kind;
@@ -49,6 +51,9 @@ struct launch {
 	struct blob kernel;
 	struct blob initrd;
 	struct blob dtb;
+	int kernel_fd;
+	int initrd_fd;
+	const char *kernel_path;
 	struct plan plan;
 };
 
@@ -58,6 +63,23 @@ struct launch {
  * Return: 0, or -errno with @err set; launch_done() is needed only after 0.
  */
 int launch_load(struct launch *launch, const struct launch_options *options, struct ccr_err *err);
+
+/** launch_done() - takes an all-zero one whose descriptors are -1 */
 void launch_done(struct launch *launch);
+
+/**
+ * launch_drop_images() - free the bytes of kernel and initrd, which are in guest memory by now
+ *
+ * What came through a pipe is kept: it cannot be read again.
+ */
+void launch_drop_images(struct launch *launch);
+
+/**
+ * launch_reread_images() - the same images again, from the files kept open, for a reset
+ *
+ * Return: 0, also if nothing had been dropped; -ESTALE if a file has another size now, or the
+ * errors of launch_load(); @err is set.
+ */
+int launch_reread_images(struct launch *launch, struct ccr_err *err);
 
 #endif

@@ -34,7 +34,7 @@ struct vm_disk {
 
 /**
  * struct vm_config - how to run what was loaded
- * @launch: the guest; outlives the call
+ * @launch: the guest; outlives the call, which frees its images once they are loaded
  * @no_reboot: a plain VM's reset ends it instead of starting it anew (a realm's always does)
  * @disks: @nr_disks of them, on the PCI bus in this order
  * @bounce_size: bytes of the guest's bounce-buffer pool, 0 for what Linux makes by itself
@@ -42,7 +42,7 @@ struct vm_disk {
  *	printed; 0 for never
  */
 struct vm_config {
-	const struct launch *launch;
+	struct launch *launch;
 	bool no_reboot;
 	unsigned nr_disks;
 	struct vm_disk disks[VM_MAX_DISKS];

@@ -69,7 +69,7 @@ static enum cli_status outcome_status(enum vm_outcome outcome, struct ccr_err *e
 	return CLI_FAILED;
 }
 
-static enum cli_status run_loaded(const struct cli_options *options, const struct launch *launch,
+static enum cli_status run_loaded(const struct cli_options *options, struct launch *launch,
 				  struct ccr_err *err)
 {
 	struct vm_config config = {

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ccr/dtree.h"
 #include "ccr/kernel.h"
@@ -10,20 +11,45 @@
 /* The window below the device tree is 254 MiB; what is larger cannot fit, and is told so there. */
 #define INITRD_MAX_SIZE (4ull << 30)
 
-static int load_images(struct launch *launch, const struct launch_options *options,
-		       struct ccr_err *err)
+static int read_kernel(struct launch *launch, struct ccr_err *err)
 {
-	int ret = file_load(options->kernel, KERNEL_MAX_SIZE, "kernel image", &launch->kernel, err);
+	const int ret = file_read_all(launch->kernel_fd, KERNEL_MAX_SIZE, "kernel image",
+				      &launch->kernel, err);
 
+	return ret ? ret : kernel_unpack(&launch->kernel, launch->kernel_path, err);
+}
+
+static int read_initrd(struct launch *launch, struct ccr_err *err)
+{
+	return file_read_all(launch->initrd_fd, INITRD_MAX_SIZE, "initrd", &launch->initrd, err);
+}
+
+static int load_kernel(struct launch *launch, struct ccr_err *err)
+{
+	int ret;
+
+	launch->kernel_fd = file_open_ro(launch->kernel_path, "kernel image", err);
+	if (launch->kernel_fd < 0)
+		return launch->kernel_fd;
+	ret = read_kernel(launch, err);
 	if (!ret)
-		ret = kernel_unpack(&launch->kernel, options->kernel, err);
-	if (!ret)
-		ret = image_parse(launch->kernel.data, launch->kernel.size, options->kernel,
+		ret = image_parse(launch->kernel.data, launch->kernel.size, launch->kernel_path,
 				  &launch->image, err);
-	if (!ret && options->initrd)
-		ret = file_load(options->initrd, INITRD_MAX_SIZE, "initrd", &launch->initrd, err);
-	if (!ret && options->initrd && launch->initrd.size == 0)
-		ret = err_set(err, -EINVAL, "initrd %s: the file is empty", options->initrd);
+	return ret;
+}
+
+static int load_initrd(struct launch *launch, const char *path, struct ccr_err *err)
+{
+	int ret;
+
+	if (!path)
+		return 0;
+	launch->initrd_fd = file_open_ro(path, "initrd", err);
+	if (launch->initrd_fd < 0)
+		return launch->initrd_fd;
+	ret = read_initrd(launch, err);
+	if (!ret && launch->initrd.size == 0)
+		ret = err_set(err, -EINVAL, "initrd %s: the file is empty", path);
 	return ret;
 }
 
@@ -79,10 +105,18 @@ int launch_load(struct launch *launch, const struct launch_options *options, str
 {
 	int ret;
 
-	*launch = (struct launch){.kind = options->kind, .has_pci = options->has_pci};
+	*launch = (struct launch){
+		.kind = options->kind,
+		.has_pci = options->has_pci,
+		.kernel_fd = -1,
+		.initrd_fd = -1,
+		.kernel_path = options->kernel,
+	};
 	ret = memmap_init(&launch->map, options->ram_size, options->nr_vcpus, err);
 	if (!ret)
-		ret = load_images(launch, options, err);
+		ret = load_kernel(launch, err);
+	if (!ret)
+		ret = load_initrd(launch, options->initrd, err);
 	if (!ret)
 		ret = layout_place(&launch->map, &launch->image, launch->initrd.size,
 				   &launch->layout, err);
@@ -100,4 +134,54 @@ void launch_done(struct launch *launch)
 	blob_free(&launch->kernel);
 	blob_free(&launch->initrd);
 	blob_free(&launch->dtb);
+	if (launch->kernel_fd >= 0)
+		close(launch->kernel_fd);
+	if (launch->initrd_fd >= 0)
+		close(launch->initrd_fd);
+	launch->kernel_fd = -1;
+	launch->initrd_fd = -1;
+}
+
+static void drop(struct blob *blob, int fd)
+{
+	if (fd >= 0 && lseek(fd, 0, SEEK_CUR) >= 0)
+		blob_free(blob);
+}
+
+void launch_drop_images(struct launch *launch)
+{
+	drop(&launch->kernel, launch->kernel_fd);
+	drop(&launch->initrd, launch->initrd_fd);
+}
+
+/* The plan's segments know their sizes; only where the bytes are has changed. */
+static int point_segment(struct launch *launch, const char *name, const struct blob *blob,
+			 struct ccr_err *err)
+{
+	for (unsigned i = 0; i < launch->plan.nr_segments; i++) {
+		struct plan_segment *segment = &launch->plan.segments[i];
+
+		if (strcmp(segment->name, name) != 0)
+			continue;
+		if (segment->data_size != blob->size)
+			return err_set(err, -ESTALE, "%s: the file has changed since the launch",
+				       name);
+		segment->data = blob->data;
+	}
+	return 0;
+}
+
+int launch_reread_images(struct launch *launch, struct ccr_err *err)
+{
+	int ret = 0;
+
+	if (!launch->kernel.data)
+		ret = read_kernel(launch, err);
+	if (!ret && launch->initrd_fd >= 0 && !launch->initrd.data)
+		ret = read_initrd(launch, err);
+	if (!ret)
+		ret = point_segment(launch, "kernel", &launch->kernel, err);
+	if (!ret && launch->initrd_fd >= 0)
+		ret = point_segment(launch, "initrd", &launch->initrd, err);
+	return ret;
 }

@@ -123,7 +123,7 @@ struct loop {
  */
 struct vm {
 	const struct vm_config *config;
-	const struct launch *launch;
+	struct launch *launch;
 	struct console *console;
 	const struct disk *disks;
 	struct gmem *gmem;

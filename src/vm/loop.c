@@ -131,10 +131,13 @@ static void on_input(struct vm *vm)
 {
 	uint8_t bytes[UART_FIFO_SIZE];
 	const size_t room = input_room(vm);
-	const ssize_t got =
-		read(vm->console->in_fd, bytes, room < sizeof(bytes) ? room : sizeof(bytes));
+	ssize_t got;
 	size_t left = 0;
 
+	/* The guest may have closed its receiver since; to read nothing would look like the end. */
+	if (room == 0)
+		return;
+	got = read(vm->console->in_fd, bytes, room < sizeof(bytes) ? room : sizeof(bytes));
 	if (got < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
 	if (got <= 0) {

@@ -306,7 +306,10 @@ static int live_once(const struct vm_config *config, const struct arch_host *hos
 		.disks = disks,
 		.arch = {.fd = -1, .gmem_fd = -1, .gic_fd = -1, .its_fd = -1},
 	};
-	ret = create(vm, host, err);
+	ret = launch_reread_images(vm->launch, err);
+	if (!ret)
+		ret = create(vm, host, err);
+	launch_drop_images(vm->launch);
 	if (!ret) {
 		ret = start(vm, err);
 		if (!ret) {

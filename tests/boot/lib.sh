@@ -36,6 +36,9 @@ launch() {
 
 # start ARGUMENT... - the same in the background; end it with stop_with
 start() {
+	# await reads them at once, perhaps before the new process has made them.
+	: >"$out"
+	: >"$err"
 	run_guest "$@" </dev/null >"$out" 2>"$err" &
 	pid=$!
 }

@@ -53,20 +53,3 @@ test_rsi_guest_is_silent() {
 	stop_with TERM
 	want_status 0
 }
-
-# A guest that shares every second page would use up the host's mappings.
-test_rsi_guest_fragments_memory() {
-	launch --realm=emulated -k "$guest/rsi.img" -m 256M -p ccr.rsi=fragment
-	want_status 4
-	want "$err" 'shares its memory in more than [0-9]* pieces'
-	[ "$(wc -l <"$err")" -le 4 ] || fail "more than one sentence about it"
-}
-
-# An abort whose vector aborts: the vCPU never runs an instruction again, but must still be stopped.
-test_rsi_guest_aborts_for_ever() {
-	start --realm=emulated -k "$guest/rsi.img" -m 64M -p ccr.rsi=fault
-	await "$out" 'vectors in an EMPTY page'
-	sleep 1
-	stop_with TERM
-	want_status 0
-}

@@ -41,11 +41,33 @@ static void add_region(struct text *text, const void *arg)
 	    region->memory_size);
 }
 
+static void add_cap_name(struct text *text, unsigned long number)
+{
+	static const struct {
+		unsigned long number;
+		const char *name;
+	} caps[] = {
+		{KVM_CAP_MAX_VCPUS, "MAX_VCPUS"},
+		{KVM_CAP_ARM_VM_IPA_SIZE, "ARM_VM_IPA_SIZE"},
+		{KVM_CAP_IMMEDIATE_EXIT, "IMMEDIATE_EXIT"},
+		{KVM_CAP_ARM_INJECT_EXT_DABT, "ARM_INJECT_EXT_DABT"},
+		{KVM_CAP_ARM_NISV_TO_USER, "ARM_NISV_TO_USER"},
+	};
+
+	for (size_t i = 0; i < sizeof(caps) / sizeof(caps[0]); i++) {
+		if (caps[i].number == number) {
+			add(text, " %s", caps[i].name);
+			return;
+		}
+	}
+	add(text, " %lu", number);
+}
+
 static void add_cap(struct text *text, const void *arg)
 {
 	const struct kvm_enable_cap *cap = arg;
 
-	add(text, " cap=%u", cap->cap);
+	add_cap_name(text, cap->cap);
 }
 
 static void add_device(struct text *text, const void *arg)
@@ -150,7 +172,7 @@ static const struct {
 	{KVM_GET_API_VERSION, "KVM_GET_API_VERSION", NULL, NULL},
 	{KVM_GET_VCPU_MMAP_SIZE, "KVM_GET_VCPU_MMAP_SIZE", NULL, NULL},
 	{KVM_CREATE_VM, "KVM_CREATE_VM", "type", NULL},
-	{KVM_CHECK_EXTENSION, "KVM_CHECK_EXTENSION", "cap", NULL},
+	{KVM_CHECK_EXTENSION, "KVM_CHECK_EXTENSION", NULL, NULL},
 	{KVM_SET_USER_MEMORY_REGION, "KVM_SET_USER_MEMORY_REGION", NULL, add_region},
 	{KVM_ENABLE_CAP, "KVM_ENABLE_CAP", NULL, add_cap},
 	{KVM_CREATE_VCPU, "KVM_CREATE_VCPU", "id", NULL},
@@ -177,7 +199,9 @@ void fake_describe(char *text, size_t size, bool is_vm, unsigned long request, c
 		if (requests[i].request != request)
 			continue;
 		add(&out, "%s", requests[i].name);
-		if (requests[i].number)
+		if (request == KVM_CHECK_EXTENSION)
+			add_cap_name(&out, (unsigned long)arg);
+		else if (requests[i].number)
 			add(&out, " %s=0x%lx", requests[i].number, (unsigned long)arg);
 		else if (requests[i].add && !arg)
 			add(&out, " NULL");

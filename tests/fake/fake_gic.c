@@ -200,10 +200,15 @@ int fake_gic_irq_line(struct fake_vm *vm, const struct kvm_irq_level *line)
 	return 0;
 }
 
+static bool is_in(uint64_t at, uint64_t base, uint64_t size)
+{
+	return base != UINT64_MAX && at >= base && at - base < size;
+}
+
 bool fake_vm_is_gic(const struct fake_vm *vm, uint64_t at)
 {
 	if (!vm->gic_is_ready)
 		return false;
-	return at - vm->dist < FRAME || at - vm->redist < vm->nr_redists * REDIST_SIZE ||
-	       at - vm->its < ITS_SIZE;
+	return is_in(at, vm->dist, FRAME) || is_in(at, vm->redist, vm->nr_redists * REDIST_SIZE) ||
+	       is_in(at, vm->its, ITS_SIZE);
 }

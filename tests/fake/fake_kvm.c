@@ -55,8 +55,14 @@ struct script {
 	struct fake_op *ops;
 };
 
+/* The lock of all that is here: first come, first served, so that no vCPU is left out. */
 static struct {
-	pthread_mutex_t lock;
+	pthread_mutex_t mutex;
+	pthread_cond_t changed;
+	unsigned next, serving;
+} queue = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static struct {
 	bool is_on;
 	pthread_t owner; /* the test's thread */
 	struct fake_host host;
@@ -72,18 +78,27 @@ static struct {
 	char failed_call[256];
 	char *trace;
 	size_t trace_size, trace_room;
-} model = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} model;
 
 static struct fake_op no_guest[] = {{.kind = FAKE_END}};
 
 void fake_lock(void)
 {
-	pthread_mutex_lock(&model.lock);
+	unsigned ticket;
+
+	pthread_mutex_lock(&queue.mutex);
+	ticket = queue.next++;
+	while (ticket != queue.serving)
+		pthread_cond_wait(&queue.changed, &queue.mutex);
+	pthread_mutex_unlock(&queue.mutex);
 }
 
 void fake_unlock(void)
 {
-	pthread_mutex_unlock(&model.lock);
+	pthread_mutex_lock(&queue.mutex);
+	queue.serving++;
+	pthread_cond_broadcast(&queue.changed);
+	pthread_mutex_unlock(&queue.mutex);
 }
 
 void fake_misuse(const char *fmt, ...)
@@ -130,6 +145,16 @@ int fake_memory_write(uint64_t host, const void *bytes, size_t size)
 
 /* Life of the model. */
 
+/* Threads that a failed test has left still use it. */
+static bool is_in_use(const struct fake_vm *vm)
+{
+	for (unsigned i = 0; i < FAKE_MAX_VCPUS; i++) {
+		if (vm->vcpus[i] && vm->vcpus[i]->is_running)
+			return true;
+	}
+	return false;
+}
+
 static void free_vm(struct fake_vm *vm)
 {
 	for (unsigned i = 0; i < FAKE_MAX_VCPUS; i++) {
@@ -150,7 +175,8 @@ static void reset(void)
 	}
 	for (struct fake_vm *vm = model.vms; vm; vm = next) {
 		next = vm->next;
-		free_vm(vm);
+		if (!is_in_use(vm))
+			free_vm(vm);
 	}
 	memset(model.fds, 0, sizeof(model.fds));
 	model.vms = NULL;

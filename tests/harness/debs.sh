@@ -119,14 +119,15 @@ unpack() {
 }
 
 failed() {
-	show_log "$APT_DIR/$1.log" 10
+	show_log "build/apt/$1.log" 10
 	die "could not take $2 from $1"
 }
 
 sysroot() {
 	local root=build/sysroot/arm64 files
 
-	files=$(with_suite "$STABLE" fetch "$STABLE" libfdt-dev zlib1g-dev libssl-dev) ||
+	files=$(with_suite "$STABLE" fetch "$STABLE" libfdt-dev zlib1g-dev libssl-dev \
+		libjson-c-dev) ||
 		failed "$STABLE" "the libraries to link against"
 	rm -rf "$root"
 	# shellcheck disable=SC2086 # a list of paths without spaces in what varies
@@ -202,7 +203,7 @@ kernel() {
 		! with_suite "$suite" kernel_from "$suite" build/kernel || return 0
 		note "no usable kernel in $suite"
 	done
-	[ -e build/kernel/Image ] || die "no arm64 kernel to be had (logs: $APT_DIR/*.log)"
+	[ -e build/kernel/Image ] || die "no arm64 kernel to be had (logs: build/apt/*.log)"
 	note "keeping $(cat build/kernel/VERSION)"
 }
 

@@ -32,7 +32,10 @@
 
 /* Devices of the test: one that counts, one whose register makes the vCPU pause the others. */
 #define COUNTER 0x1000ull
-#define PAUSER  0x2000ull /* writes of the vCPU's own number */
+#define PAUSER  0x2000ull /* writes of the vCPU's own number: pause now */
+#define LATE    0x2010ull /* not before somebody else has asked for a pause */
+#define SECOND  0x2030ull /* not before HOLD or LATE is waiting */
+#define HOLD    0x2020ull /* do not pause, but keep the access waiting until the stop */
 
 #define MAX_VCPUS 8
 #define FOR_EVER  UINT_MAX
@@ -51,6 +54,7 @@ struct bench {
 	unsigned nr_ops[MAX_VCPUS];
 	atomic_uint work[MAX_VCPUS]; /* guest code that was executed */
 	atomic_uint nr_counted;
+	atomic_uint nr_waiting;
 	atomic_uint nr_pauses, nr_cancelled, nr_broken; /* of PAUSER */
 	atomic_uint owners;
 	atomic_uint nr_ended;
@@ -112,13 +116,51 @@ static void look_around(struct bench *bench)
 	atomic_fetch_sub(&bench->owners, 1);
 }
 
+static bool is_paused(const struct vcpu_group *group)
+{
+	return group->pause_depth > 0;
+}
+
+static bool is_paused_by_vcpu(const struct vcpu_group *group)
+{
+	return group->pause_depth > 0 && group->pause_owner;
+}
+
+static bool is_stopping(const struct vcpu_group *group)
+{
+	return group->stop;
+}
+
+static void wait_until(struct vcpu_group *group, bool (*is_so)(const struct vcpu_group *group))
+{
+	bool so = false;
+
+	for (unsigned ms = 0; ms < 20000 && !so; ms++) {
+		pthread_mutex_lock(&group->lock);
+		so = is_so(group);
+		pthread_mutex_unlock(&group->lock);
+		if (!so)
+			usleep(1000);
+	}
+}
+
 static void pauser_write(void *dev, uint64_t offset, unsigned size, uint64_t value)
 {
 	struct bench *bench = dev;
 	struct vcpu *self = &bench->group.vcpus[value];
 
-	(void)offset;
 	(void)size;
+	if (offset == HOLD - PAUSER) {
+		atomic_fetch_add(&bench->nr_waiting, 1);
+		wait_until(&bench->group, is_stopping);
+		return;
+	}
+	while (offset == SECOND - PAUSER && atomic_load(&bench->nr_waiting) == 0)
+		usleep(100);
+	if (offset == LATE - PAUSER) {
+		atomic_fetch_add(&bench->nr_waiting, 1);
+		wait_until(&bench->group, is_paused);
+	}
 	if (vcpu_group_pause(&bench->group, self)) {
 		atomic_fetch_add(&bench->nr_cancelled, 1);
 		return;
@@ -406,21 +448,55 @@ static void test_two_callers_at_once(void **state)
 }
 
 /* A vCPU that waits for its turn when the machine is stopped gets no pause. */
-static void test_stop_while_pause_is_waited_for(void **state)
+static void test_stop_while_turn_is_waited_for(void **state)
 {
 	struct bench *bench = make(MACHINE_PLAIN);
 
 	(void)state;
-	add_store(bench, 0, COUNTER, 0, 1);
-	add_store(bench, 0, PAUSER, 0, 1);
+	add_store(bench, 0, LATE, 0, 1);
 	run(bench, 2);
-	wait_for(&bench->nr_counted, 1);
-	/* The loop owns a pause, so that the vCPU parks before or waits in PAUSER. */
+	wait_for(&bench->nr_waiting, 1);
+	/* Returns once vCPU 0 waits behind it. */
 	assert_int_equal(vcpu_group_pause(&bench->group, NULL), 0);
+	assert_int_equal(atomic_load(&bench->nr_pauses), 0);
 	vcpu_group_stop(&bench->group);
-	assert_int_equal(atomic_load(&bench->nr_pauses) + atomic_load(&bench->nr_cancelled) <= 1,
-			 1);
-	assert_int_equal(vcpu_group_pause(&bench->group, &bench->group.vcpus[0]), -ECANCELED);
+	assert_int_equal(atomic_load(&bench->nr_pauses), 0);
+	assert_int_equal(atomic_load(&bench->nr_cancelled), 1);
+	destroy(bench);
+}
+
+/* And it gets it, if the loop lets go instead. */
+static void test_turn_comes(void **state)
+{
+	struct bench *bench = make(MACHINE_PLAIN);
+
+	(void)state;
+	add_store(bench, 0, LATE, 0, 1);
+	run(bench, 2);
+	wait_for(&bench->nr_waiting, 1);
+	assert_int_equal(vcpu_group_pause(&bench->group, NULL), 0);
+	look_around(bench);
+	vcpu_group_resume(&bench->group, NULL);
+	wait_for(&bench->nr_pauses, 1);
+	destroy(bench);
+}
+
+/* So does one whose turn it is, but that still waits for another vCPU. */
+static void test_stop_while_others_are_waited_for(void **state)
+{
+	struct bench *bench = make(MACHINE_PLAIN);
+
+	(void)state;
+	add_wake_up(bench, 2);
+	add_store(bench, 0, SECOND, 0, 1);
+	add_store(bench, 1, HOLD, 1, 1);
+	run(bench, 2);
+	wait_until(&bench->group, is_paused_by_vcpu);
+	vcpu_group_stop(&bench->group);
+	assert_int_equal(atomic_load(&bench->nr_pauses), 0);
+	assert_int_equal(atomic_load(&bench->nr_cancelled), 1);
+	/* Nobody can pause what has been stopped. */
+	assert_int_equal(vcpu_group_pause(&bench->group, NULL), -ECANCELED);
 	destroy(bench);
 }
 
@@ -842,7 +918,9 @@ int main(void)
 		cmocka_unit_test(test_look_at_paused),
 		cmocka_unit_test(test_vcpu_pauses_others),
 		cmocka_unit_test(test_two_callers_at_once),
-		cmocka_unit_test(test_stop_while_pause_is_waited_for),
+		cmocka_unit_test(test_stop_while_turn_is_waited_for),
+		cmocka_unit_test(test_turn_comes),
+		cmocka_unit_test(test_stop_while_others_are_waited_for),
 		cmocka_unit_test(test_stop_at_any_time),
 		cmocka_unit_test(test_start_fails),
 		cmocka_unit_test(test_device_accesses),
