@@ -18,10 +18,30 @@ enum cli_status {
 	CLI_OK = 0,          /* guest powered off or was stopped on request; command succeeded */
 	CLI_NOT_STARTED = 1, /* could not start */
 	CLI_USAGE = 2,
-	CLI_CRASHED = 3, /* the guest crashed, as far as can be seen from outside */
-	CLI_FAILED = 4,  /* running failed */
-	CLI_RESET = 5,   /* the guest asked for a reset that was not carried out */
-	CLI_BUG = 70,    /* our own bug */
+	CLI_CRASHED = 3,  /* the guest crashed, as far as can be seen from outside */
+	CLI_FAILED = 4,   /* running failed */
+	CLI_RESET = 5,    /* the guest asked for a reset that was not carried out */
+	CLI_REJECTED = 6, /* verify: the token was read, and is not to be believed */
+	CLI_BUG = 70,     /* our own bug */
+};
+
+/**
+ * struct cli_verify_options - what `ccr-run verify` is asked; NULL for an option not given
+ * @token: file with the token, as bytes or as base64; "-" for stdin
+ * @challenge: hexadecimal, 32 to 64 bytes; zeros are added as Linux does
+ * @rim: hexadecimal
+ * @rpv: as --realm-pv of a launch takes it
+ * @trust_anchors: file, see verify_anchors_load()
+ * @policy: file, see verify_policy_load(). What both it and an option name is refused.
+ */
+struct cli_verify_options {
+	const char *token;
+	const char *challenge;
+	const char *rim;
+	const char *rpv;
+	const char *trust_anchors;
+	const char *policy;
+	bool emulated;
 };
 
 /**
@@ -29,6 +49,7 @@ enum cli_status {
  * @launch: what the guest is made of; strings are borrowed from argv
  * @kind_given: --realm was used
  * @quiet_s: --silence
+ * @verify: of `verify` alone; strings are borrowed from argv
  * @disk_texts: allocated; @disks points into them
  * @cmdline: allocated, if --bounce made the kernel command line longer
  */
@@ -43,6 +64,7 @@ struct cli_options {
 	uint64_t bounce_size;
 	char *cmdline;
 	unsigned quiet_s;
+	struct cli_verify_options verify;
 	bool json;
 	bool explain;
 	bool help;

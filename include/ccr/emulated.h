@@ -18,7 +18,7 @@
  * @has_ripas, @ripas_base, @ripas_size, @nr_data, @data: what was put in, in order, for the
  *	measurement at the seal
  * @rim: measurement of guest memory and registers as they were at the seal
- * @rsi: valid once sealed
+ * @rsi, @rsi_vcpus: valid once sealed; the second has one entry for each vCPU
  * @failure: -errno of a RIPAS change that the host could not carry out; then the VM must end
  */
 struct emulated {
@@ -38,6 +38,7 @@ struct emulated {
 	uint8_t rim[HASH_MAX_SIZE];
 	bool sealed;
 	struct rsi rsi;
+	struct rsi_vcpu *rsi_vcpus;
 	_Atomic int failure;
 };
 

@@ -180,6 +180,8 @@ const struct cli_command cli_commands[] = {
 	{"measure", "Print the initial measurement (RIM) that a realm will have",
 	 "-k Image [OPTION...]", measure},
 	{"check", "Say what this host can do, and why not", "[OPTION...]", cli_check},
+	{"verify", "Say whether to believe an attestation token, and why", "TOKEN [OPTION...]",
+	 cli_verify},
 	{0},
 };
 

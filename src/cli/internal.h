@@ -8,6 +8,9 @@
 /** cli_check() - `ccr-run check` */
 enum cli_status cli_check(const struct cli_options *options, struct ccr_err *err);
 
+/** cli_verify() - `ccr-run verify` */
+enum cli_status cli_verify(const struct cli_options *options, struct ccr_err *err);
+
 /** cli_flush() - results on stdout have been written, or @err says that they have not */
 enum cli_status cli_flush(struct ccr_err *err);
 

@@ -18,8 +18,9 @@
 #define RUN     (1u << 0)
 #define MEASURE (1u << 1)
 #define CHECK   (1u << 2)
+#define VERIFY  (1u << 3)
 #define LAUNCH  (RUN | MEASURE)
-#define ALL     (RUN | MEASURE | CHECK)
+#define ALL     (RUN | MEASURE | CHECK | VERIFY)
 
 static int bad_value(const char *option, const char *value, const char *wanted, struct ccr_err *err)
 {
@@ -182,6 +183,49 @@ static int set_no_pci(struct cli_options *options, const char *value, struct ccr
 	return 0;
 }
 
+static int set_challenge(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	(void)err;
+	options->verify.challenge = value;
+	return 0;
+}
+
+static int set_rim(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	(void)err;
+	options->verify.rim = value;
+	return 0;
+}
+
+static int set_verify_rpv(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	(void)err;
+	options->verify.rpv = value;
+	return 0;
+}
+
+static int set_trust_anchors(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	(void)err;
+	options->verify.trust_anchors = value;
+	return 0;
+}
+
+static int set_policy(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	(void)err;
+	options->verify.policy = value;
+	return 0;
+}
+
+static int set_emulated(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	(void)value;
+	(void)err;
+	options->verify.emulated = true;
+	return 0;
+}
+
 static int set_json(struct cli_options *options, const char *value, struct ccr_err *err)
 {
 	(void)value;
@@ -271,7 +315,27 @@ static const struct {
 	 "start (default 10; 0 for never)",
 	 set_silence},
 	{0, "explain", MEASURE, no_argument, NULL, "list every measured step", set_explain},
-	{0, "json", MEASURE | CHECK, no_argument, NULL, "print a JSON object", set_json},
+	{0, "challenge", VERIFY, required_argument, "HEX",
+	 "the challenge that the token was asked for, 32 to 64\n"
+	 "bytes",
+	 set_challenge},
+	{0, "rim", VERIFY, required_argument, "HEX", "initial measurement that the realm must have",
+	 set_rim},
+	{0, "rpv", VERIFY, required_argument, "VALUE",
+	 "personalisation value that it must have, written as for\n"
+	 "--realm-pv",
+	 set_verify_rpv},
+	{0, "trust-anchors", VERIFY, required_argument, "FILE",
+	 "whose tokens to believe: platforms and their public keys\n"
+	 "(JSON), or one key (PEM or JSON Web Key); none is built in",
+	 set_trust_anchors},
+	{0, "policy", VERIFY, required_argument, "FILE",
+	 "what to expect of platform and realm (JSON)", set_policy},
+	{0, "emulated", VERIFY, no_argument, NULL,
+	 "the token must be an emulated realm's, which proves nothing\n"
+	 "to anybody; without this such tokens are rejected",
+	 set_emulated},
+	{0, "json", MEASURE | CHECK | VERIFY, no_argument, NULL, "print a JSON object", set_json},
 	{'v', "verbose", ALL, no_argument, NULL, "say more", set_verbose},
 	{'q', "quiet", ALL, no_argument, NULL, "only warnings and errors", set_quiet},
 	{'h', "help", ALL, no_argument, NULL, "show this text", set_help},
@@ -360,6 +424,16 @@ static int add_bounce(struct cli_options *options, struct ccr_err *err)
 	return 0;
 }
 
+/* The file that `verify` is about may stand before, between or behind its options. */
+static bool take_operand(const struct cli_command *command, int argc, char **argv,
+			 struct cli_options *options)
+{
+	if (command_bit(command) != VERIFY || optind >= argc || options->verify.token)
+		return false;
+	options->verify.token = argv[optind++];
+	return true;
+}
+
 int cli_parse(const struct cli_command *command, int argc, char **argv,
 	      struct cli_options *ret_options, struct ccr_err *err)
 {
@@ -374,12 +448,15 @@ int cli_parse(const struct cli_command *command, int argc, char **argv,
 	make_view(&view, command_bit(command));
 	opterr = 0;
 	optind = 0; /* also resets getopt's own state */
-	while (!ret && (code = getopt_long(argc, argv, view.letters, view.names, NULL)) != -1) {
-		if (code == '?' || code == ':')
-			ret = usage_error(command, argv, code, optopt, err);
-		else
-			ret = table[option_index(code)].set(&options, optarg, err);
-	}
+	do {
+		while (!ret &&
+		       (code = getopt_long(argc, argv, view.letters, view.names, NULL)) != -1) {
+			if (code == '?' || code == ':')
+				ret = usage_error(command, argv, code, optopt, err);
+			else
+				ret = table[option_index(code)].set(&options, optarg, err);
+		}
+	} while (!ret && take_operand(command, argc, argv, &options));
 	if (!ret && optind < argc)
 		ret = err_set(err, -EINVAL, "%s: unexpected argument; see `ccr-run %s --help`",
 			      argv[optind], command->name);

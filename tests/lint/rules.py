@@ -51,7 +51,7 @@ SOURCES = {
 
 # Whose contract a header of include/ccr is.
 HEADERS = {
-    "util": ("err", "file", "hash", "ipa", "log", "parse"),
+    "util": ("cbor", "err", "file", "hash", "ipa", "log", "parse"),
     "mem": ("gmem",),
     "kvm": ("kvm",),
     "dev": ("bus", "rtc", "uart"),
@@ -60,7 +60,7 @@ HEADERS = {
     "host": ("disk",),
     "boot": ("kernel",),
     "arm64": ("dtree", "image", "layout", "memmap"),
-    "realm": ("launch", "measure", "plan", "realm", "rsi"),
+    "realm": ("cose", "launch", "measure", "plan", "realm", "rsi", "token", "verify"),
     "virtio devices": ("blk", "bounce", "vconsole", "vrng"),
     "arm64 kvm": ("arch", "emulated", "realm_kvm", "report"),
     "vm": ("console", "vcpu", "vm"),
@@ -97,6 +97,7 @@ HOST_RESOURCE_USERS = {
     "src/vm/pcibus.c": "eventfd",
     "src/cli/commands.c": "file_save",
     "src/cli/rpv.c": "file_load",
+    "src/cli/verify.c": "file_load",
 }
 
 

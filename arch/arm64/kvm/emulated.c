@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ccr/emulated.h"
+#include "ccr/token.h"
 #include "uapi/kvm_realm.h"
 
 /*
@@ -129,6 +131,9 @@ static int activate(void *ctx, struct ccr_err *err)
 	measure_done(&measure);
 	if (ret)
 		return err_set(err, ret, "emulated realm: measurement failed: %s", strerror(-ret));
+	emulated->rsi_vcpus = calloc(emulated->plan->nr_vcpus, sizeof(*emulated->rsi_vcpus));
+	if (!emulated->rsi_vcpus)
+		return err_set(err, -ENOMEM, "emulated realm: out of memory");
 	rsi_init(&emulated->rsi, emulated->rsi.ops, emulated, emulated->plan, emulated->rim);
 	emulated->sealed = true;
 	return 0;
@@ -222,12 +227,27 @@ static void host_call(void *ctx, uint16_t imm, uint64_t gprs[RSI_NR_GPRS])
 	gprs[0] = ~0ull;
 }
 
+/* Signed by a key that everybody has: Documentation/emulated-realm.md. */
+static int make_token(void *ctx, const uint8_t challenge[RSI_CHALLENGE_SIZE],
+		      const uint8_t measurements[RSI_NR_MEASUREMENTS][HASH_MAX_SIZE],
+		      uint8_t token[RSI_MAX_TOKEN_SIZE], size_t *ret_size)
+{
+	const struct emulated *emulated = ctx;
+	struct token_claims claims = {.hash_algo = emulated->plan->hash_algo};
+
+	memcpy(claims.challenge, challenge, sizeof(claims.challenge));
+	memcpy(claims.rpv, emulated->plan->rpv, sizeof(claims.rpv));
+	memcpy(claims.measurements, measurements, sizeof(claims.measurements));
+	return token_emulated(&claims, token, ret_size, NULL);
+}
+
 static const struct rsi_ops ops = {
 	.read = read_private,
 	.write = write_private,
 	.ripas_get = ripas_get,
 	.ripas_set = ripas_set,
 	.host_call = host_call,
+	.token = make_token,
 };
 
 void emulated_init(struct emulated *emulated, struct gmem *gmem, struct arch_vm *vm,
@@ -241,6 +261,8 @@ void emulated_done(struct emulated *emulated)
 	if (emulated->sealed)
 		rsi_done(&emulated->rsi);
 	emulated->sealed = false;
+	free(emulated->rsi_vcpus);
+	emulated->rsi_vcpus = NULL;
 }
 
 /* Arguments are in X1 to X10, results in X0 to X8; no call looks at or changes more. */
@@ -256,7 +278,7 @@ int emulated_hypercall(struct emulated *emulated, struct arch_vcpu *vcpu, uint32
 	memcpy(x, before, sizeof(x));
 	x[0] = fid;
 	if (smc)
-		rsi_call(&emulated->rsi, NULL, x);
+		rsi_call(&emulated->rsi, &emulated->rsi_vcpus[vcpu->index], x);
 	else
 		x[0] = ~0ull;
 	for (unsigned last = NR_CALL_GPRS; last > 0; last--) {
