@@ -23,14 +23,16 @@ def check_alone(path):
 
 
 def check_guard(path):
-    """CCR_ERR_H for include/ccr/err.h; for guest/rsi/x.h: RSI_X_H, GUEST_X_H or GUEST_RSI_X_H."""
+    """CCR_ERR_H for include/ccr/err.h; for guest/rsi/x.h: RSI_X_H, GUEST_X_H or GUEST_RSI_X_H;
+    for a name that begins with its place, such as tests/fake/fake_kvm.h, FAKE_KVM_H."""
     file = Path(path)
     places = [place for place in file.parts[:-1] if place != "include"]
     stem = file.stem.upper().replace("-", "_")
     text = source.without_comments(source.read(path)).strip()
     match = re.match(r"#ifndef (\w+)\n#define \1\n", text)
+    own = [f"{stem}_H"] if places and stem.startswith(f"{places[-1].upper()}_") else []
     places = dict.fromkeys([*reversed(places), "_".join(places)])
-    guards = [f"{place.upper()}_{stem}_H" for place in places]
+    guards = [f"{place.upper()}_{stem}_H" for place in places] + own
     if not match or match[1] not in guards or not text.endswith("#endif"):
         yield f"{path}: is not guarded by {' or '.join(guards)}"
 
