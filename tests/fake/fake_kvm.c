@@ -42,7 +42,7 @@ const struct fake_host fake_host_default = {
 	.has_inject_abort = true,
 };
 
-enum fd_kind { FD_NONE, FD_SYSTEM, FD_VM, FD_VCPU, FD_GIC, FD_ITS };
+enum fd_kind { FD_NONE, FD_SYSTEM, FD_VM, FD_VCPU, FD_GIC, FD_ITS, FD_GMEM };
 
 struct fd_entry {
 	enum fd_kind kind;
@@ -66,6 +66,7 @@ static struct {
 	bool is_on;
 	pthread_t owner; /* the test's thread */
 	struct fake_host host;
+	const struct fake_extension *extension;
 	struct fd_entry fds[MAX_FDS];
 	struct fake_vm *vms; /* the latest first */
 	unsigned nr_vms, nr_lives;
@@ -162,6 +163,8 @@ static void free_vm(struct fake_vm *vm)
 			free(vm->vcpus[i]->page);
 		free(vm->vcpus[i]);
 	}
+	if (vm->realm)
+		model.extension->free_realm(vm->realm);
 	free(vm);
 }
 
@@ -197,8 +200,14 @@ void fake_kvm_begin(const struct fake_host *host)
 	model.is_on = true;
 	model.owner = pthread_self();
 	model.host = *host;
+	model.extension = NULL;
 	if (model.host.run_size == 0)
 		model.host.run_size = PAGE_SIZE;
+}
+
+void fake_kvm_extend(const struct fake_extension *extension)
+{
+	model.extension = extension;
 }
 
 void fake_kvm_end(void)
@@ -377,6 +386,9 @@ static void name_fd(char name[24], const struct fd_entry *entry)
 	case FD_ITS:
 		snprintf(name, 24, "its");
 		break;
+	case FD_GMEM:
+		snprintf(name, 24, "gmem");
+		break;
 	default:
 		snprintf(name, 24, "kvm");
 		break;
@@ -455,16 +467,11 @@ static int check_extension(unsigned long number)
 	}
 }
 
-static int create_vm(unsigned long type)
+int fake_vm_create(unsigned bits, struct fake_vm **ret_vm)
 {
-	const unsigned bits = type ? (unsigned)type : DEFAULT_IPA;
-	struct fake_vm *vm;
+	struct fake_vm *vm = calloc(1, sizeof(*vm));
 	int fd;
 
-	/* Other bits ask for kinds of VM that this host does not have. */
-	if (type & ~0xfful || bits < MIN_IPA_BITS || bits > widest_ipa())
-		return -EINVAL;
-	vm = calloc(1, sizeof(*vm));
 	if (!vm)
 		return -ENOMEM;
 	fd = add_fd(FD_VM, vm, NULL);
@@ -478,7 +485,19 @@ static int create_vm(unsigned long type)
 	vm->dist = vm->redist = vm->its = UINT64_MAX;
 	vm->next = model.vms;
 	model.vms = vm;
+	*ret_vm = vm;
 	return fd;
+}
+
+static int create_vm(unsigned long type)
+{
+	const unsigned bits = type ? (unsigned)type : DEFAULT_IPA;
+	struct fake_vm *vm;
+
+	/* Other bits ask for kinds of VM that this host does not have. */
+	if (type & ~0xfful || bits < MIN_IPA_BITS || bits > widest_ipa())
+		return -EINVAL;
+	return fake_vm_create(bits, &vm);
 }
 
 static int system_ioctl(unsigned long request, unsigned long arg)
@@ -534,7 +553,7 @@ static void check_holes(const struct fake_vm *vm, const struct fake_slot *slot)
 		fake_misuse("memory slot over the GIC's redistributors");
 }
 
-static int set_region(struct fake_vm *vm, const struct kvm_userspace_memory_region *region)
+int fake_vm_set_region(struct fake_vm *vm, const struct kvm_userspace_memory_region *region)
 {
 	const int ret = check_region(region);
 	struct fake_slot *slot;
@@ -804,7 +823,7 @@ static int vm_ioctl(struct fake_vm *vm, unsigned long request, void *arg)
 	case KVM_CHECK_EXTENSION:
 		return check_extension((unsigned long)arg);
 	case KVM_SET_USER_MEMORY_REGION:
-		return arg ? set_region(vm, arg) : -EFAULT;
+		return arg ? fake_vm_set_region(vm, arg) : -EFAULT;
 	case KVM_ENABLE_CAP:
 		return enable_cap(vm, arg);
 	case KVM_CREATE_VCPU:
@@ -848,8 +867,39 @@ int kvm_sys_open(const char *path)
 	return ret;
 }
 
+int fake_vm_create_gmem(struct fake_vm *vm)
+{
+	return add_fd(FD_GMEM, vm, NULL);
+}
+
+bool fake_vm_is_gmem(const struct fake_vm *vm, int fd)
+{
+	return find_fd(fd) && find_fd(fd)->kind == FD_GMEM && find_fd(fd)->vm == vm;
+}
+
+/* Return: FAKE_PASS if the request is one of the model's own. */
+static int extension_ioctl(const struct fd_entry *entry, unsigned long request, void *arg)
+{
+	switch (entry->kind) {
+	case FD_SYSTEM:
+		return model.extension->system_ioctl(request, arg);
+	case FD_VM:
+		return model.extension->vm_ioctl(entry->vm, request, arg);
+	case FD_VCPU:
+		return model.extension->vcpu_ioctl(entry->vcpu, request, arg);
+	case FD_GMEM:
+		return model.extension->gmem_ioctl(entry->vm, request, arg);
+	default:
+		return FAKE_PASS;
+	}
+}
+
 static int dispatch(const struct fd_entry *entry, unsigned long request, void *arg)
 {
+	const int ret = model.extension ? extension_ioctl(entry, request, arg) : FAKE_PASS;
+
+	if (ret != FAKE_PASS)
+		return ret;
 	switch (entry->kind) {
 	case FD_SYSTEM:
 		return system_ioctl(request, (unsigned long)arg);
@@ -860,6 +910,7 @@ static int dispatch(const struct fd_entry *entry, unsigned long request, void *a
 	case FD_GIC:
 	case FD_ITS:
 		return fake_gic_ioctl(entry->vm, entry->kind == FD_ITS, request, arg);
+	case FD_GMEM:
 	case FD_NONE:
 		break;
 	}
@@ -868,7 +919,8 @@ static int dispatch(const struct fd_entry *entry, unsigned long request, void *a
 
 static bool creates_fd(unsigned long request)
 {
-	return request == KVM_CREATE_VM || request == KVM_CREATE_VCPU;
+	return request == KVM_CREATE_VM || request == KVM_CREATE_VCPU ||
+	       request == KVM_REALM_CREATE_GUEST_MEMFD;
 }
 
 int kvm_sys_ioctl(int fd, unsigned long request, void *arg)
@@ -883,13 +935,15 @@ int kvm_sys_ioctl(int fd, unsigned long request, void *arg)
 	if (entry)
 		name_fd(name, entry);
 	used = (size_t)snprintf(call, sizeof(call), "ioctl %s ", name);
-	fake_describe(call + used, sizeof(call) - used, entry && entry->kind == FD_VM, request,
-		      arg);
+	if (!model.extension ||
+	    !model.extension->describe(call + used, sizeof(call) - used, request, arg))
+		fake_describe(call + used, sizeof(call) - used, entry && entry->kind == FD_VM,
+			      request, arg);
 	ret = take_fault(call);
 	if (!entry) {
 		fake_misuse("%s: descriptor %d is not KVM's", call, fd);
 		ret = -EBADF;
-	} else if (request == KVM_RUN && entry->kind == FD_VCPU) {
+	} else if (request == KVM_RUN && entry->kind == FD_VCPU && !entry->vm->realm) {
 		if (!ret)
 			ret = arg ? -EINVAL : fake_vcpu_run(entry->vcpu);
 		fake_unlock();
@@ -960,12 +1014,24 @@ void kvm_sys_unmap_run(struct kvm_run *run, size_t size)
 
 int kvm_sys_punch(int fd, uint64_t offset, uint64_t size)
 {
-	(void)offset;
-	(void)size;
+	const struct fd_entry *entry;
+	char call[96];
+	int ret;
+
+	snprintf(call, sizeof(call), "punch gmem offset=0x%llx size=0x%llx",
+		 (unsigned long long)offset, (unsigned long long)size);
 	fake_lock();
-	fake_misuse("descriptor %d has no pages to give back", fd);
+	entry = find_fd(fd);
+	ret = take_fault(call);
+	if (!entry || entry->kind != FD_GMEM) {
+		fake_misuse("descriptor %d has no pages to give back", fd);
+		ret = -EBADF;
+	}
+	if (!ret)
+		ret = model.extension->punch(entry->vm, offset, size);
+	trace_result(call, ret, false);
 	fake_unlock();
-	return -EBADF;
+	return ret;
 }
 
 static void close_entry(int fd, struct fd_entry *entry)

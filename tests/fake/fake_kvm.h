@@ -60,7 +60,7 @@ unsigned fake_kvm_nr_open(void);
 
 /* Faults. Every call of kvm_sys_open(), kvm_sys_ioctl() and kvm_sys_map_run() counts. */
 
-/** fake_kvm_fail_call() - call @number, from 1 and from now on, fails with @error, without effect */
+/** fake_kvm_fail_call() - the @number-th call from now on (from 1) only fails, with @error */
 void fake_kvm_fail_call(unsigned number, int error);
 
 /** fake_kvm_failed_call() - which call that was, as in the trace; "" while it has not come */

@@ -20,6 +20,7 @@
 #define FAKE_NR_GPRS     31
 
 struct fake_vm;
+struct fake_realm;
 
 /** enum fake_pending - how the last KVM_RUN of a vCPU ended, as far as the next one must know */
 enum fake_pending {
@@ -103,7 +104,42 @@ struct fake_vm {
 	struct fake_event events[FAKE_MAX_EVENTS];
 	unsigned nr_vcpus;
 	struct fake_vcpu *vcpus[FAKE_MAX_VCPUS];
+	struct fake_realm *realm; /* of the extension; NULL: a plain VM */
 };
+
+/** FAKE_PASS - an extension's answer to a request that is the model's */
+#define FAKE_PASS 0x50415353
+
+/**
+ * struct fake_extension - a host that can do more than the model: it sees each request first
+ * @describe: a request in words; false: as the model does
+ * @punch: of a guest_memfd
+ * @free_realm: with the VM
+ */
+struct fake_extension {
+	int (*system_ioctl)(unsigned long request, void *arg);
+	int (*vm_ioctl)(struct fake_vm *vm, unsigned long request, void *arg);
+	int (*vcpu_ioctl)(struct fake_vcpu *vcpu, unsigned long request, void *arg);
+	int (*gmem_ioctl)(struct fake_vm *vm, unsigned long request, void *arg);
+	int (*punch)(struct fake_vm *vm, uint64_t offset, uint64_t size);
+	bool (*describe)(char *text, size_t size, unsigned long request, const void *arg);
+	void (*free_realm)(struct fake_realm *realm);
+};
+
+/** fake_kvm_extend() - after fake_kvm_begin(), until the next one */
+void fake_kvm_extend(const struct fake_extension *extension);
+
+/** fake_vm_create() - a VM without checks of its type. Return: descriptor or -errno. */
+int fake_vm_create(unsigned bits, struct fake_vm **ret_vm);
+
+/** fake_vm_create_gmem() - a guest_memfd. Return: descriptor or -errno. */
+int fake_vm_create_gmem(struct fake_vm *vm);
+
+/** fake_vm_is_gmem() - a guest_memfd of this VM */
+bool fake_vm_is_gmem(const struct fake_vm *vm, int fd);
+
+/** fake_vm_set_region() - a memory slot. Return: 0 or the kernel's -errno. */
+int fake_vm_set_region(struct fake_vm *vm, const struct kvm_userspace_memory_region *region);
 
 void fake_lock(void);
 void fake_unlock(void);

@@ -6,6 +6,8 @@
 #include <cmocka.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,14 +53,13 @@ void fake_machine_load(struct fake_machine *machine, enum machine_kind kind, uns
 		.hash_algo = HASH_SHA256,
 	};
 	uint8_t image[IMAGE_SIZE];
-	char path[32];
 
 	memset(machine, 0, sizeof(*machine));
 	make_image(image);
-	make_file(path, image, sizeof(image));
-	options.kernel = path;
+	make_file(machine->kernel, image, sizeof(image));
+	options.kernel = machine->kernel;
 	assert_int_equal(launch_load(&machine->launch, &options, &machine->err), 0);
-	unlink(path);
+	unlink(machine->kernel);
 	machine->config.launch = &machine->launch;
 }
 
@@ -135,16 +136,39 @@ static void run_limited(struct fake_machine *machine)
 	setrlimit(RLIMIT_NOFILE, &old);
 }
 
+/* Signals are for the threads that the machine knows. */
+static void *drain(void *arg)
+{
+	const int fd = *(const int *)arg;
+	char bytes[4096];
+
+	while (read(fd, bytes, sizeof(bytes)) > 0)
+		continue;
+	return NULL;
+}
+
 void fake_machine_run(struct fake_machine *machine)
 {
 	struct stream input, output, messages;
+	pthread_t drainer;
+	sigset_t all, old;
 
 	fflush(NULL);
 	stream_open(&input, STDIN_FILENO);
 	give_input(&input, machine->input);
+	if (machine->terminal)
+		dup2(machine->terminal, STDIN_FILENO);
 	stream_open(&output, STDOUT_FILENO);
 	if (machine->wants_messages)
 		stream_open(&messages, STDERR_FILENO);
+	if (machine->closes_output)
+		close(output.end);
+	if (machine->drains_output) {
+		sigfillset(&all);
+		pthread_sigmask(SIG_BLOCK, &all, &old);
+		assert_int_equal(pthread_create(&drainer, NULL, drain, &output.end), 0);
+		pthread_sigmask(SIG_SETMASK, &old, NULL);
+	}
 
 	machine->outcome = VM_FAILED;
 	err_clear(&machine->err);
@@ -157,7 +181,10 @@ void fake_machine_run(struct fake_machine *machine)
 		stream_restore(&messages);
 		stream_take(&messages, machine->messages);
 	}
-	stream_take(&output, machine->output);
+	if (machine->drains_output)
+		pthread_join(drainer, NULL);
+	if (!machine->closes_output)
+		stream_take(&output, machine->output);
 	if (input.end >= 0)
 		close(input.end);
 }

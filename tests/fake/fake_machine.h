@@ -14,8 +14,12 @@
 
 /**
  * struct fake_machine
+ * @kernel: path of the Image, which exists only while it is loaded
  * @launch, @config: filled by fake_machine_load(); may be changed before the run
  * @input: what comes from stdin before it ends; NULL for a stdin that stays silent
+ * @terminal: stdin instead, if not 0
+ * @drains_output: stdout is read while the machine runs, and thrown away
+ * @closes_output: nobody reads stdout
  * @max_fds: no descriptor has so high a number while it runs; 0 for no limit
  * @ret, @outcome, @err: what vm_run() said
  * @output: what was written to stdout, with a NUL
@@ -23,9 +27,13 @@
  *	that a sanitizer's report can be read
  */
 struct fake_machine {
+	char kernel[32];
 	struct launch launch;
 	struct vm_config config;
 	const char *input;
+	int terminal;
+	bool drains_output;
+	bool closes_output;
 	unsigned max_fds;
 	int ret;
 	enum vm_outcome outcome;

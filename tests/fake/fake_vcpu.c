@@ -2,9 +2,8 @@
 /*
  * vCPUs: registers, and guests that execute their scripts.
  *
- *	KVM_RUN --> finish what the last exit left --> immediate_exit or a signal? --> EINTR
- *	                                               next operation --> done in the guest: next
- *	                                                                  an exit: back to user space
+ *	KVM_RUN -> finish what the last exit left -> immediate_exit or a signal? EINTR
+ *		-> next operation: done in the guest, then the next; or an exit to user space
  *
  * KVM_RUN keeps signals blocked, as the kernel does not deliver them in between: one that has come
  * before the guest waits is seen as pending, and ppoll() lets it in while it waits. So a kick is

@@ -190,7 +190,8 @@ static void warn_on_terminal(char text[64])
 	ssize_t nr;
 	int slave;
 
-	assert_true(master >= 0);
+	if (master < 0)
+		skip(); /* a chroot without /dev/pts */
 	assert_int_equal(grantpt(master) | unlockpt(master), 0);
 	slave = open(ptsname(master), O_RDWR | O_NOCTTY);
 	assert_true(slave >= 0);

@@ -208,8 +208,8 @@ static void test_build_stops(void **state)
 		[PLAN_INIT_RIPAS] = "create 33;ripas 0x80000000+0x4000000;",
 		[PLAN_DATA] = "create 33;ripas 0x80000000+0x4000000;data kernel;",
 		[PLAN_REC] = "create 33;ripas 0x80000000+0x4000000;data kernel;rec 0;",
-		[PLAN_ACTIVATE] = "create 33;ripas 0x80000000+0x4000000;data kernel;rec 0;rec 1;"
-				  "activate;",
+		[PLAN_ACTIVATE] = ("create 33;ripas 0x80000000+0x4000000;data kernel;rec 0;rec 1;"
+				   "activate;"),
 	};
 
 	(void)state;

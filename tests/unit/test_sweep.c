@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Fault sweep: whatever the host refuses, at whatever moment, is told in one sentence, and nothing
+ * is left behind.
+ *
+ * links: src/vm/vm.c src/vm/vcpu.c src/vm/loop.c src/vm/console.c src/vm/machine.c
+ *	src/vm/pcibus.c src/vm/watch.c src/dev/bus.c src/dev/uart.c src/dev/rtc.c src/pci/host.c
+ *	src/pci/function.c src/pci/msix.c src/host/disk.c src/virtio/virtio.c
+ *	src/virtio/virtio_pci.c src/virtio/virtq.c src/virtio/virtq_chain.c src/virtio/mem.c
+ *	src/virtio/bounce.c src/virtio/blk.c src/virtio/vconsole.c src/virtio/vrng.c
+ *	src/boot/kernel.c arch/arm64/kvm/emulated.c arch/arm64/kvm/realm_kvm.c
+ *	arch/arm64/kvm/vm.c arch/arm64/kvm/vcpu.c arch/arm64/kvm/host.c arch/arm64/kvm/probe.c
+ *	arch/arm64/memmap.c arch/arm64/layout.c arch/arm64/image.c arch/arm64/dtree.c
+ *	src/kvm/kvm.c src/kvm/exit.c src/mem/gmem.c src/realm/realm.c src/realm/plan.c
+ *	src/realm/measure.c src/realm/rsi.c src/realm/token.c src/realm/cose.c src/util/cbor.c
+ *	src/realm/launch.c src/util/err.c src/util/log.c src/util/hash.c src/util/file.c
+ *	src/util/parse.c tests/fake/fake_kvm.c tests/fake/fake_gic.c tests/fake/fake_vcpu.c
+ *	tests/fake/fake_run.c tests/fake/fake_describe.c tests/fake/fake_machine.c
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "../fake/fake_machine.h"
+#include "ccr/log.h"
+#include "ccr/rsi.h"
+
+#define MAX_CALLS 400 /* more than a launch makes */
+#define MAX_FDS   60  /* more than a machine has */
+
+/* A launch, and what must be as it was before. */
+struct sweep {
+	struct fake_machine machine;
+	struct fake_op ops[5];
+	unsigned nr_fds, nr_maps;
+	char disk[32];
+};
+
+/* A guest that touches a device, makes a call of RSI's, and ends. */
+static void sweep_begin(struct sweep *sweep)
+{
+	const uint64_t uart = fake_machine_shared(&sweep->machine, FAKE_MACHINE_UART);
+
+	memset(sweep->ops, 0, sizeof(sweep->ops));
+	sweep->ops[0] = (struct fake_op){.kind = FAKE_STORE, .at = uart, .size = 1, .value = '!'};
+	sweep->ops[1] = (struct fake_op){.kind = FAKE_SMC, .x = {RSI_VERSION, RSI_ABI_1_0}};
+	sweep->ops[2] = (struct fake_op){.kind = FAKE_SMC, .x = {FAKE_PSCI_SYSTEM_OFF}};
+	fake_kvm_begin(&fake_host_default);
+	fake_kvm_set_guest(1, 0, sweep->ops);
+	sweep->nr_fds = fake_machine_nr_fds();
+	sweep->nr_maps = fake_machine_nr_maps();
+}
+
+static void sweep_end(struct sweep *sweep)
+{
+	assert_int_equal(fake_machine_nr_fds(), sweep->nr_fds);
+	assert_int_equal(fake_machine_nr_maps(), sweep->nr_maps);
+	assert_int_equal(sweep->nr_maps, 0);
+	fake_kvm_end();
+}
+
+static struct sweep *sweep_create(enum machine_kind kind, bool has_pci)
+{
+	struct sweep *sweep = calloc(1, sizeof(*sweep));
+	int fd;
+
+	assert_non_null(sweep);
+	fake_machine_load(&sweep->machine, kind, 2, has_pci);
+	if (!has_pci)
+		return sweep;
+	strcpy(sweep->disk, "/tmp/ccr-disk-XXXXXX");
+	fd = mkstemp(sweep->disk);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, 1 << 20), 0);
+	close(fd);
+	sweep->machine.config.nr_disks = 1;
+	sweep->machine.config.disks[0].path = sweep->disk;
+	return sweep;
+}
+
+static void sweep_free(struct sweep *sweep)
+{
+	if (sweep->disk[0])
+		unlink(sweep->disk);
+	fake_machine_done(&sweep->machine);
+	free(sweep);
+}
+
+/* One sentence: of words, on one line, without a full stop, and the code that was returned. */
+static void assert_sentence(const struct ccr_err *err, int code)
+{
+	const size_t size = strlen(err->msg);
+
+	assert_int_equal(err->code, code);
+	assert_in_range(size, 15, sizeof(err->msg) - 2);
+	assert_null(strchr(err->msg, '\n'));
+	assert_null(strchr(err->msg, '?'));
+	assert_non_null(strchr(err->msg, ' '));
+	assert_true(isalnum((unsigned char)err->msg[size - 1]) ||
+		    strchr(")'\"%", err->msg[size - 1]));
+}
+
+/* Without these a machine is as good; and registers are looked at when a vCPU is paused. */
+static bool is_optional(const char *call)
+{
+	static const char *const calls[] = {
+		"KVM_CHECK_EXTENSION ARM_VM_IPA_SIZE", /* then it is 40 */
+		"KVM_CHECK_EXTENSION ARM_NISV_TO_USER",
+		"KVM_ENABLE_CAP ARM_NISV_TO_USER",
+		"KVM_GET_ONE_REG PC",
+		"KVM_IRQ_LINE",
+		"vcpu1 KVM_RUN", /* the other one may have ended the machine before */
+	};
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		if (strstr(call, calls[i]))
+			return true;
+	}
+	return false;
+}
+
+static bool is_capability(const char *call)
+{
+	return strstr(call, "KVM_CHECK_EXTENSION") || strstr(call, "KVM_HAS_DEVICE_ATTR");
+}
+
+/* Call @number fails with @error. Return: false if there were not so many. */
+static bool launch_with_failed_call(struct sweep *sweep, unsigned number, int error)
+{
+	struct fake_machine *machine = &sweep->machine;
+	char call[128];
+
+	sweep_begin(sweep);
+	fake_kvm_fail_call(number, error);
+	fake_machine_run(machine);
+	snprintf(call, sizeof(call), "%s", fake_kvm_failed_call());
+	if (call[0] == '\0') {
+		assert_int_equal(machine->ret, 0);
+		assert_int_equal(machine->outcome, VM_POWEROFF);
+		assert_string_equal(machine->output, "!");
+	} else if (machine->ret == 0 && machine->outcome == VM_POWEROFF) {
+		if (!is_optional(call))
+			fail_msg("the machine ran although this failed: %s", call);
+	} else if (machine->ret == 0) {
+		/* It was running already. */
+		assert_int_equal(machine->outcome, VM_FAILED);
+		assert_sentence(&machine->err, error);
+	} else {
+		/* A capability cannot be refused, it is not there. */
+		assert_sentence(&machine->err, is_capability(call) ? machine->err.code : error);
+		assert_int_equal(machine->err.code, machine->ret);
+		assert_string_equal(machine->output, "");
+	}
+	sweep_end(sweep);
+	return call[0] != '\0';
+}
+
+static void sweep_calls(enum machine_kind kind, bool has_pci, int error)
+{
+	struct sweep *sweep = sweep_create(kind, has_pci);
+	unsigned number = 1;
+
+	while (launch_with_failed_call(sweep, number, error))
+		number++;
+	/* The sweep has come through set-up to the guest's end. */
+	assert_in_range(number, 36, MAX_CALLS);
+	sweep_free(sweep);
+}
+
+static void test_calls_plain(void **state)
+{
+	(void)state;
+	sweep_calls(MACHINE_PLAIN, false, -ENXIO);
+}
+
+static void test_calls_plain_pci(void **state)
+{
+	(void)state;
+	sweep_calls(MACHINE_PLAIN, true, -EBUSY);
+}
+
+static void test_calls_emulated(void **state)
+{
+	(void)state;
+	sweep_calls(MACHINE_EMULATED, true, -ENOMEM);
+}
+
+/* Descriptors end at @max_fds. Return: were they enough? */
+static bool launch_with_few_fds(struct sweep *sweep, unsigned max_fds)
+{
+	struct fake_machine *machine = &sweep->machine;
+
+	sweep_begin(sweep);
+	machine->max_fds = max_fds;
+	fake_machine_run(machine);
+	if (machine->ret) {
+		assert_int_equal(machine->ret, -EMFILE);
+		assert_sentence(&machine->err, -EMFILE);
+	} else {
+		assert_int_equal(machine->outcome, VM_POWEROFF);
+	}
+	sweep_end(sweep);
+	return machine->ret == 0;
+}
+
+static void sweep_fds(enum machine_kind kind, bool has_pci)
+{
+	struct sweep *sweep = sweep_create(kind, has_pci);
+	unsigned max_fds = 3, nr_failed = 0;
+
+	for (; !launch_with_few_fds(sweep, max_fds); max_fds++)
+		nr_failed++;
+	assert_in_range(nr_failed, 8, MAX_FDS);
+	sweep_free(sweep);
+}
+
+static void test_fds_plain(void **state)
+{
+	(void)state;
+	sweep_fds(MACHINE_PLAIN, false);
+}
+
+static void test_fds_plain_pci(void **state)
+{
+	(void)state;
+	sweep_fds(MACHINE_PLAIN, true);
+}
+
+static void test_fds_emulated(void **state)
+{
+	(void)state;
+	sweep_fds(MACHINE_EMULATED, true);
+}
+
+/* The second life of a plain machine can fail like the first one. Return: as above. */
+static bool launch_twice_with_failed_call(struct sweep *sweep, unsigned number, unsigned *nr_late)
+{
+	struct fake_op first[] = {
+		{.kind = FAKE_SMC, .x = {FAKE_PSCI_SYSTEM_RESET}},
+		{.kind = FAKE_END},
+	};
+	struct fake_machine *machine = &sweep->machine;
+	bool failed;
+
+	sweep_begin(sweep);
+	fake_kvm_begin(&fake_host_default);
+	fake_kvm_set_guest(1, 0, first);
+	fake_kvm_set_guest(2, 0, sweep->ops);
+	fake_kvm_fail_call(number, -EIO);
+	fake_machine_run(machine);
+	failed = fake_kvm_failed_call()[0] != '\0';
+	if (machine->ret) {
+		assert_sentence(&machine->err, machine->err.code);
+		/* In the second life already? */
+		*nr_late += strstr(fake_kvm_trace(), "close vm2") != NULL;
+	} else if (!failed) {
+		assert_int_equal(machine->outcome, VM_POWEROFF);
+		assert_string_equal(machine->output, "!");
+	}
+	sweep_end(sweep);
+	return failed;
+}
+
+static void test_calls_after_reset(void **state)
+{
+	struct sweep *sweep = sweep_create(MACHINE_PLAIN, false);
+	unsigned number = 1, nr_late = 0;
+
+	(void)state;
+	while (launch_twice_with_failed_call(sweep, number, &nr_late))
+		number++;
+	/* How many calls come before differs by one or two, so not all of the 28 need be hit. */
+	assert_in_range(nr_late, 20, 30);
+	assert_in_range(number, 60, MAX_CALLS);
+	sweep_free(sweep);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_calls_plain),    cmocka_unit_test(test_calls_plain_pci),
+		cmocka_unit_test(test_calls_emulated), cmocka_unit_test(test_calls_after_reset),
+		cmocka_unit_test(test_fds_plain),      cmocka_unit_test(test_fds_plain_pci),
+		cmocka_unit_test(test_fds_emulated),
+	};
+
+	/* What is said to the user is in the records; the log would only be in the way. */
+	log_init(LOG_ERROR);
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
