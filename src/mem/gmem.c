@@ -140,6 +140,17 @@ static int show_side(struct gmem *gmem, enum gmem_side at, enum gmem_side what, 
 	return map == MAP_FAILED ? -errno : 0;
 }
 
+/* Devices that copy all the time must not keep a guest from sharing memory. */
+static void init_lock(pthread_rwlock_t *lock)
+{
+	pthread_rwlockattr_t attr;
+
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(lock, &attr);
+	pthread_rwlockattr_destroy(&attr);
+}
+
 int gmem_create(struct gmem **ret_gmem, enum gmem_kind kind, ipa_t base, uint64_t size,
 		uint64_t shared_bit, struct ccr_err *err)
 {
@@ -162,7 +173,7 @@ int gmem_create(struct gmem **ret_gmem, enum gmem_kind kind, ipa_t base, uint64_
 	gmem->shared_bit = kind == GMEM_PLAIN ? 0 : shared_bit;
 	gmem->sides[GMEM_PRIVATE].fd = -1;
 	gmem->sides[GMEM_SHARED].fd = -1;
-	pthread_rwlock_init(&gmem->lock, NULL);
+	init_lock(&gmem->lock);
 	pthread_mutex_init(&gmem->pin_lock, NULL);
 	pthread_cond_init(&gmem->unpinned, NULL);
 

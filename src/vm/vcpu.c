@@ -296,6 +296,9 @@ static bool handle(struct vcpu *vcpu, const struct kvm_exit *exit)
 	case VCPU_EXIT_SHUTDOWN:
 		return false;
 	case VCPU_EXIT_MEMORY_FAULT:
+		/* Newer kernels may say it this way that a page cannot be touched. */
+		if (vcpu->group->emulated)
+			return aborted(vcpu, arch_vcpu_abort(vcpu->arch, vcpu->group->gmem));
 		return handle_memory_fault(vcpu, exit);
 	case VCPU_EXIT_ERROR:
 		return handle_error(vcpu, exit);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -30,17 +31,6 @@ static void make_image(uint8_t image[IMAGE_SIZE])
 	memcpy(image + 56, "ARM\x64", 4);
 }
 
-static void make_file(char path[32], const void *bytes, size_t size)
-{
-	int fd;
-
-	strcpy(path, "/tmp/ccr-test-XXXXXX");
-	fd = mkstemp(path);
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, bytes, size), size);
-	close(fd);
-}
-
 void fake_machine_load(struct fake_machine *machine, enum machine_kind kind, unsigned nr_vcpus,
 		       bool has_pci)
 {
@@ -53,13 +43,16 @@ void fake_machine_load(struct fake_machine *machine, enum machine_kind kind, uns
 		.hash_algo = HASH_SHA256,
 	};
 	uint8_t image[IMAGE_SIZE];
+	const int fd = memfd_create("Image", MFD_CLOEXEC);
 
 	memset(machine, 0, sizeof(*machine));
 	make_image(image);
-	make_file(machine->kernel, image, sizeof(image));
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, image, sizeof(image)), sizeof(image));
+	snprintf(machine->kernel, sizeof(machine->kernel), "/proc/self/fd/%d", fd);
 	options.kernel = machine->kernel;
 	assert_int_equal(launch_load(&machine->launch, &options, &machine->err), 0);
-	unlink(machine->kernel);
+	close(fd);
 	machine->config.launch = &machine->launch;
 }
 
@@ -136,22 +129,35 @@ static void run_limited(struct fake_machine *machine)
 	setrlimit(RLIMIT_NOFILE, &old);
 }
 
-/* Signals are for the threads that the machine knows. */
+/* Some 100 KiB a second. */
 static void *drain(void *arg)
 {
 	const int fd = *(const int *)arg;
-	char bytes[4096];
+	char bytes[512];
 
 	while (read(fd, bytes, sizeof(bytes)) > 0)
-		continue;
+		usleep(4000);
 	return NULL;
+}
+
+/* Signals are for the threads that the machine knows. */
+static pthread_t start_draining(struct stream *output)
+{
+	pthread_t thread;
+	sigset_t all, old;
+
+	fcntl(output->end, F_SETPIPE_SZ, 4096);
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &old);
+	assert_int_equal(pthread_create(&thread, NULL, drain, &output->end), 0);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return thread;
 }
 
 void fake_machine_run(struct fake_machine *machine)
 {
 	struct stream input, output, messages;
-	pthread_t drainer;
-	sigset_t all, old;
+	pthread_t drainer = 0;
 
 	fflush(NULL);
 	stream_open(&input, STDIN_FILENO);
@@ -163,12 +169,8 @@ void fake_machine_run(struct fake_machine *machine)
 		stream_open(&messages, STDERR_FILENO);
 	if (machine->closes_output)
 		close(output.end);
-	if (machine->drains_output) {
-		sigfillset(&all);
-		pthread_sigmask(SIG_BLOCK, &all, &old);
-		assert_int_equal(pthread_create(&drainer, NULL, drain, &output.end), 0);
-		pthread_sigmask(SIG_SETMASK, &old, NULL);
-	}
+	if (machine->drains_output)
+		drainer = start_draining(&output);
 
 	machine->outcome = VM_FAILED;
 	err_clear(&machine->err);

@@ -18,7 +18,8 @@
  * @launch, @config: filled by fake_machine_load(); may be changed before the run
  * @input: what comes from stdin before it ends; NULL for a stdin that stays silent
  * @terminal: stdin instead, if not 0
- * @drains_output: stdout is read while the machine runs, and thrown away
+ * @drains_output: stdout is read while the machine runs, slower than a guest prints, and thrown
+ *	away
  * @closes_output: nobody reads stdout
  * @max_fds: no descriptor has so high a number while it runs; 0 for no limit
  * @ret, @outcome, @err: what vm_run() said

@@ -699,6 +699,8 @@ static void test_ripas_set_at_borders(void **state)
 	assert_set(bench, 0, GRANULE_SIZE, RSI_RAM, RSI_REJECT, 0);
 	assert_set(bench, 0, RAM_TOP, RSI_RAM, RSI_REJECT, 0);
 	assert_set(bench, RAM_TOP, SHARED_BIT, RSI_RAM, RSI_REJECT, RAM_TOP);
+	assert_set(bench, RAM_TOP + GRANULE_SIZE, SHARED_BIT, RSI_RAM, RSI_REJECT,
+		   RAM_TOP + GRANULE_SIZE);
 	assert_int_equal(gmem_nr_shared_pages(bench->gmem), 0);
 
 	/* Across a border: what is RAM changes. */

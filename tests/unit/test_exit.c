@@ -80,7 +80,7 @@ static void test_mmio_read(void **state)
 	struct kvm_run *run = *state;
 	struct kvm_exit exit;
 
-	fake_run_mmio(run, 0x1000000, 4, false, 0);
+	fake_run_mmio(run, 0x1000000, 4, false, ~0ull);
 	exit = kvm_exit_decode(run, 0);
 	assert_int_equal(exit.kind, VCPU_EXIT_MMIO);
 	assert_false(exit.mmio.is_write);

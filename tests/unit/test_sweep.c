@@ -24,12 +24,11 @@
 #include <cmocka.h>
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "../fake/fake_machine.h"
@@ -44,6 +43,7 @@ struct sweep {
 	struct fake_machine machine;
 	struct fake_op ops[5];
 	unsigned nr_fds, nr_maps;
+	int disk_fd;
 	char disk[32];
 };
 
@@ -73,17 +73,16 @@ static void sweep_end(struct sweep *sweep)
 static struct sweep *sweep_create(enum machine_kind kind, bool has_pci)
 {
 	struct sweep *sweep = calloc(1, sizeof(*sweep));
-	int fd;
 
 	assert_non_null(sweep);
+	sweep->disk_fd = -1;
 	fake_machine_load(&sweep->machine, kind, 2, has_pci);
 	if (!has_pci)
 		return sweep;
-	strcpy(sweep->disk, "/tmp/ccr-disk-XXXXXX");
-	fd = mkstemp(sweep->disk);
-	assert_true(fd >= 0);
-	assert_int_equal(ftruncate(fd, 1 << 20), 0);
-	close(fd);
+	sweep->disk_fd = memfd_create("disk", MFD_CLOEXEC);
+	assert_true(sweep->disk_fd >= 0);
+	assert_int_equal(ftruncate(sweep->disk_fd, 1 << 20), 0);
+	snprintf(sweep->disk, sizeof(sweep->disk), "/proc/self/fd/%d", sweep->disk_fd);
 	sweep->machine.config.nr_disks = 1;
 	sweep->machine.config.disks[0].path = sweep->disk;
 	return sweep;
@@ -91,8 +90,8 @@ static struct sweep *sweep_create(enum machine_kind kind, bool has_pci)
 
 static void sweep_free(struct sweep *sweep)
 {
-	if (sweep->disk[0])
-		unlink(sweep->disk);
+	if (sweep->disk_fd >= 0)
+		close(sweep->disk_fd);
 	fake_machine_done(&sweep->machine);
 	free(sweep);
 }

@@ -339,6 +339,15 @@ static void test_two_vcpus(void **state)
 
 /* Requests from outside. */
 
+/* @ctx: milliseconds left */
+static bool until_later(void *ctx)
+{
+	unsigned *ms = ctx;
+
+	usleep(1000);
+	return --*ms > 0;
+}
+
 static bool send_signal(void *ctx)
 {
 	kill(getpid(), *(const int *)ctx);
@@ -389,9 +398,11 @@ static void test_signal_to_chatterbox(void **state)
 {
 	struct bench *bench = begin_with(MACHINE_PLAIN, 2, false);
 	int number = SIGTERM;
+	unsigned ms = 100;
 
 	(void)state;
 	add_smc(bench, 0, FAKE_PSCI_CPU_ON, 1);
+	add_call(bench, 0, until_later, &ms);
 	add_call(bench, 0, send_signal, &number);
 	add(bench, 1,
 	    &(struct fake_op){
@@ -468,15 +479,6 @@ static void test_stdout_is_gone(void **state)
 }
 
 /* Terminals. */
-
-static bool until_later(void *ctx)
-{
-	const unsigned ms = *(const unsigned *)ctx;
-	static atomic_uint nr_ms;
-
-	usleep(1000);
-	return atomic_fetch_add(&nr_ms, 1) < ms;
-}
 
 struct terminal {
 	int master, slave;
@@ -680,9 +682,16 @@ static int be_silent(const struct silence *silence)
 	return bad;
 }
 
-static void test_silence(void **state)
+enum { NR_SILENCES = 4 };
+
+struct children {
+	pid_t pids[NR_SILENCES];
+};
+
+/* They wait beside the other tests. */
+static int start_silences(void **state)
 {
-	static const struct silence silences[] = {
+	static const struct silence silences[NR_SILENCES] = {
 		{
 			.kind = MACHINE_PLAIN,
 			.text = "",
@@ -714,20 +723,33 @@ static void test_silence(void **state)
 			.unexpected = "has not asked",
 		},
 	};
-	enum { NR = sizeof(silences) / sizeof(silences[0]) };
-	pid_t children[NR];
+	struct children *children = malloc(sizeof(*children));
 
-	(void)state;
+	assert_non_null(children);
 	fflush(NULL);
-	for (unsigned i = 0; i < NR; i++) {
-		children[i] = fork();
-		if (children[i] == 0)
+	for (unsigned i = 0; i < NR_SILENCES; i++) {
+		children->pids[i] = fork();
+		if (children->pids[i] == 0)
 			_exit(be_silent(&silences[i]));
 	}
-	for (unsigned i = 0; i < NR; i++) {
+	*state = children;
+	return 0;
+}
+
+static int free_silences(void **state)
+{
+	free(*state);
+	return 0;
+}
+
+static void test_silence(void **state)
+{
+	const struct children *children = *state;
+
+	for (unsigned i = 0; i < NR_SILENCES; i++) {
 		int status = -1;
 
-		assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+		assert_int_equal(waitpid(children->pids[i], &status, 0), children->pids[i]);
 		assert_int_equal(status, 0);
 	}
 }
@@ -762,5 +784,5 @@ int main(void)
 
 	log_init(LOG_ERROR);
 	signal(SIGPIPE, SIG_IGN);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, start_silences, free_silences);
 }
