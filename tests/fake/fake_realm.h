@@ -154,17 +154,18 @@ uint64_t fake_realm_entry(unsigned vcpu, unsigned reg);
 /* Traces that were recorded elsewhere. */
 
 /**
- * fake_realm_replay() - make the requests of a recorded trace; fails the test where an answer
- * differs
+ * fake_realm_replay() - make the requests of a recorded trace
  * @trace: lines as in fake_kvm_trace(), "request args = result", of a program that is alone with
- *	its KVM: descriptors have the names of the trace. Empty lines and lines that begin with '#'
- *	count for nothing.
+ *	its KVM: descriptors have the names of the trace. The result is a name, a number or an error
+ *	("-EINVAL"). Empty lines, and lines that begin with '#' or a word that is no request, count
+ *	for nothing.
+ * @why: 256 bytes: the line that the model answers differently and how; "" if there is none
  *
- * What is understood: open, close, punch, and the ioctls KVM_CREATE_VM, KVM_CHECK_EXTENSION,
- * KVM_ENABLE_CAP with a realm's actions, KVM_REALM_*, KVM_CREATE_VCPU, KVM_ARM_PREFERRED_TARGET,
- * KVM_ARM_VCPU_INIT, KVM_ARM_VCPU_FINALIZE, KVM_CREATE_DEVICE, KVM_SET_DEVICE_ATTR, KVM_RUN.
- * Memory behind addresses is not part of a trace; images are all zeros.
+ * Memory behind addresses is not part of a trace: images are zeros, in host memory of the replay's.
+ * KVM_RUN is made with immediate_exit set, as in a launch.
+ *
+ * Return: number of the first line that differs or is not understood, 0 if there is none.
  */
-void fake_realm_replay(const char *trace);
+unsigned fake_realm_replay(const char *trace, char why[256]);
 
 #endif

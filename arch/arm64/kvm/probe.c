@@ -17,6 +17,9 @@
 
 #define MIN_IPA_BITS 32
 
+/* sysfs says of every parameter that it is as long as a page of the host's kernel. */
+#define MAX_PARAMETER_SIZE (64 * 1024)
+
 /* Numbers the capability has had, the most distinctive first. */
 static const unsigned cap_candidates[] = {300, 244, 243, 240, 245, 246};
 
@@ -25,6 +28,9 @@ static const char *const cap_files[] = {
 	"/sys/module/kvm/parameters/kvm_cap_arm_rmi",
 	"/sys/module/kvm/parameters/kvm_cap_arm_rme",
 };
+
+/* v15 on: whether each guest_memfd keeps attributes. Without, and without the VM's, none are kept. */
+#define IN_PLACE_FILE "/sys/module/kvm/parameters/gmem_in_place_conversion"
 
 static int try_type(int kvm_fd, unsigned long vm_type, unsigned ipa_bits)
 {
@@ -79,6 +85,9 @@ static int open_realm(int kvm_fd, unsigned ipa_bits, unsigned long *ret_type, st
 			*ret_type = types[i];
 			return fd;
 		}
+		/* Only these two are about realms. */
+		if (fd != -EINVAL && fd != -EPERM)
+			return err_set(err, fd, "KVM: cannot create a realm VM: %s", strerror(-fd));
 	}
 	return no_realm(kvm_fd, ipa_bits, fd, err);
 }
@@ -91,18 +100,28 @@ static bool is_cap(int vm_fd, unsigned number)
 	return kvm_sys_ioctl(vm_fd, KVM_ENABLE_CAP, &cap) == -EFAULT;
 }
 
-static unsigned cap_from_file(const char *path)
+/* A parameter of the kvm module; "" if there is none. */
+static void read_parameter(const char *path, char text[24])
 {
 	struct blob blob = {0};
-	char text[24] = "";
-	uint64_t number = 0;
 
-	if (file_load(path, sizeof(text) - 1, "capability number", &blob, NULL))
-		return 0;
-	if (blob.size > 0)
+	text[0] = '\0';
+	if (file_load(path, MAX_PARAMETER_SIZE, "module parameter", &blob, NULL))
+		return;
+	if (blob.size > 0 && blob.size < 24) {
 		memcpy(text, blob.data, blob.size);
-	text[strcspn(text, "\n")] = '\0';
+		text[blob.size] = '\0';
+		text[strcspn(text, "\n")] = '\0';
+	}
 	blob_free(&blob);
+}
+
+static unsigned cap_from_file(const char *path)
+{
+	uint64_t number = 0;
+	char text[24];
+
+	read_parameter(path, text);
 	return parse_u64(text, &number) || number > UINT16_MAX ? 0 : (unsigned)number;
 }
 
@@ -136,7 +155,10 @@ static int probe_rec(int vm_fd, struct realm_abi *abi)
 
 	if (!ret) {
 		ret = -EINVAL;
-		for (size_t i = 0; i < sizeof(generations) / sizeof(generations[0]) && ret; i++) {
+		/* Any other error is not about the feature: a smaller one would seem to fit. */
+		for (size_t i = 0; i < sizeof(generations) / sizeof(generations[0]) &&
+				   (ret == -EINVAL || ret == -ENOENT);
+		     i++) {
 			struct kvm_vcpu_init init = target;
 
 			init.features[0] |= 1u << KVM_ARM_VCPU_PSCI_0_2;
@@ -170,23 +192,35 @@ static int probe_explicit(int vm_fd, struct realm_abi *abi, struct ccr_err *err)
 	return 0;
 }
 
-static int check_memory(int vm_fd, struct realm_abi *abi, struct ccr_err *err)
+static int check_attributes(int vm_fd, struct realm_abi *abi, struct ccr_err *err)
 {
 	const long vm_wide = kvm_sys_ioctl(vm_fd, KVM_CHECK_EXTENSION,
 					   (void *)(long)KVM_REALM_CAP_MEMORY_ATTRIBUTES);
 	const bool has_vm_wide = vm_wide > 0 && vm_wide & (long)KVM_REALM_ATTRIBUTE_PRIVATE;
+	char in_place[24];
 
-	if (abi->family == REALM_FAMILY_EXPLICIT)
-		return 0;
+	if (vm_wide < 0)
+		return err_set(err, (int)vm_wide, "KVM: cannot ask for memory attributes: %s",
+			       strerror((int)-vm_wide));
 	abi->family = has_vm_wide ? REALM_FAMILY_IMPLICIT : REALM_FAMILY_IMPLICIT_GMEM;
 	abi->attributes = has_vm_wide ? REALM_ATTRIBUTES_VM : REALM_ATTRIBUTES_GMEM;
 	/* v16 commits late too, but insists that the attributes are right before. */
 	abi->commits_late = has_vm_wide;
+	read_parameter(IN_PLACE_FILE, in_place);
+	if (!has_vm_wide && in_place[0] == 'N')
+		return err_set(err, -EOPNOTSUPP,
+			       "this kernel creates realm VMs, but keeps no private memory for "
+			       "them: boot it with kvm.gmem_in_place_conversion=1");
+	return 0;
+}
+
+static int check_memory(int vm_fd, struct realm_abi *abi, struct ccr_err *err)
+{
 	if (kvm_sys_ioctl(vm_fd, KVM_CHECK_EXTENSION, (void *)(long)KVM_REALM_CAP_GUEST_MEMFD) <= 0)
 		return err_set(err, -EOPNOTSUPP,
 			       "this kernel creates realm VMs, but has no guest_memfd for their "
-			       "memory (CONFIG_KVM_GUEST_MEMFD)");
-	return 0;
+			       "memory: build it with CONFIG_KVM_GUEST_MEMFD");
+	return abi->family == REALM_FAMILY_EXPLICIT ? 0 : check_attributes(vm_fd, abi, err);
 }
 
 int realm_probe(int kvm_fd, unsigned ipa_bits, struct realm_abi *ret_abi, struct ccr_err *err)

@@ -84,19 +84,21 @@ static int release_late(struct realm_kvm *realm, struct realm_late *late)
 	return release(realm, now.offset, now.size);
 }
 
-/* A page that changes again has been committed before: do what is left of that first. */
+/*
+ * A page that becomes private again has been committed before: do what is left of that first. (Not
+ * so for one that two vCPUs make shared at once. It stays until the first of them is committed.)
+ * Under the lock.
+ */
 static int release_overlapping(struct realm_kvm *realm, uint64_t offset, uint64_t size)
 {
 	int ret = 0;
 
-	pthread_mutex_lock(&realm->lock);
 	for (unsigned i = 0; i < realm->nr_vcpus && !ret; i++) {
 		struct realm_late *late = &realm->late[i];
 
 		if (late->offset < offset + size && offset < late->offset + late->size)
 			ret = release_late(realm, late);
 	}
-	pthread_mutex_unlock(&realm->lock);
 	return ret;
 }
 
@@ -401,20 +403,22 @@ void realm_kvm_done(struct realm_kvm *realm)
 	realm->late = NULL;
 }
 
+/* One change at a time: gmem's state and @late always tell the same story. */
 int realm_kvm_convert(struct realm_kvm *realm, unsigned vcpu, ipa_t base, uint64_t size,
 		      bool private)
 {
 	const uint64_t offset = base.v - gmem_base(realm->gmem).v;
-	int ret = release_overlapping(realm, offset, size);
+	int ret = 0;
 
+	pthread_mutex_lock(&realm->lock);
+	if (private)
+		ret = release_overlapping(realm, offset, size);
 	if (!ret)
 		ret = private ? gmem_set_private(realm->gmem, base, size)
 			      : gmem_set_shared(realm->gmem, base, size);
-	if (!ret && !private && realm->abi->commits_late) {
-		pthread_mutex_lock(&realm->lock);
+	if (!ret && !private && realm->abi->commits_late)
 		realm->late[vcpu] = (struct realm_late){.offset = offset, .size = size};
-		pthread_mutex_unlock(&realm->lock);
-	}
+	pthread_mutex_unlock(&realm->lock);
 	return ret;
 }
 

@@ -1,0 +1,944 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Realm VMs: their creation, memory, contents, vCPUs. The rules are those of the postings of
+ * "arm64: Support for Arm CCA in KVM"; each is cited where it is applied.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "ccr/file.h"
+#include "fake_realm_internal.h"
+#include "uapi/kvm_realm.h"
+
+#define REALM_V1  KVM_REALM_VM_TYPE_V1
+#define REALM_V14 KVM_REALM_VM_TYPE_V14
+
+#define MIN_IPA_BITS     32
+#define DEFAULT_IPA_BITS 40
+#define DEFAULT_LIMIT    48
+
+#define CAP_EL2            240 /* Linux 6.16; v8's number */
+#define CAP_PFNMAP         243 /* 6.17; v9's */
+#define CAP_GMEM_FLAGS     244 /* 6.18; v10's */
+#define CAP_SEA_TO_USER    245 /* 6.19; v11's */
+#define CAP_GMEM_ATTRIBUTE 250 /* guest_memfd's own attributes, as v15 needs them */
+
+#define ID_X0   0x6030000000100000ull
+#define ID_PC   0x6030000000100040ull
+#define ID_DFR0 0x603000000013c028ull
+#define DFR0    (5ull << 12 | 3ull << 20) /* 6 breakpoints, 4 watchpoints */
+
+/* sysfs says of every file that it is a page long. */
+#define SYSFS_SIZE 4096
+
+static const struct fake_rules generations[FAKE_NR_GENERATIONS] = {
+	/* What v5 calls REC is a number beyond the features that INIT takes. */
+	[FAKE_V5] = {.name = "v5",
+		     .vm_type = REALM_V1,
+		     .no_rmm = -EINVAL,
+		     .cap = 300,
+		     .is_explicit = true,
+		     .rec_finalize = 8,
+		     .has_vm_attributes = true,
+		     .checks_private = true,
+		     .checks_shared = true,
+		     .changes_first = true},
+	[FAKE_V7] = {.name = "v7",
+		     .vm_type = REALM_V1,
+		     .no_rmm = -EPERM,
+		     .cap = 300,
+		     .is_explicit = true,
+		     .rec_feature = 8,
+		     .rec_finalize = 8,
+		     .has_vm_attributes = true,
+		     .checks_private = true,
+		     .checks_shared = true},
+	[FAKE_V8] = {.name = "v8",
+		     .vm_type = REALM_V1,
+		     .no_rmm = -EPERM,
+		     .cap = 240,
+		     .is_explicit = true,
+		     .rec_feature = 8,
+		     .rec_finalize = 8,
+		     .has_vm_attributes = true,
+		     .checks_private = true,
+		     .checks_shared = true},
+	/* Bit 8 has become a feature of nested virtualisation. */
+	[FAKE_V9] = {.name = "v9",
+		     .vm_type = REALM_V1,
+		     .no_rmm = -EPERM,
+		     .cap = 243,
+		     .is_explicit = true,
+		     .rec_feature = 9,
+		     .rec_finalize = 9,
+		     .has_vm_attributes = true,
+		     .checks_private = true,
+		     .checks_shared = true},
+	[FAKE_V10] = {.name = "v10",
+		      .vm_type = REALM_V1,
+		      .no_rmm = -EPERM,
+		      .cap = 244,
+		      .is_explicit = true,
+		      .rec_feature = 9,
+		      .rec_finalize = 9,
+		      .has_vm_attributes = true,
+		      .checks_private = true,
+		      .checks_shared = true},
+	[FAKE_V11] = {.name = "v11",
+		      .vm_type = REALM_V1,
+		      .no_rmm = -EPERM,
+		      .cap = 245,
+		      .is_explicit = true,
+		      .rec_feature = 9,
+		      .rec_finalize = 9,
+		      .has_vm_attributes = true,
+		      .checks_private = true,
+		      .checks_shared = true,
+		      .lists_caps = true},
+	[FAKE_V12] = {.name = "v12",
+		      .vm_type = REALM_V1,
+		      .no_rmm = -EPERM,
+		      .cap = 247,
+		      .populate = KVM_REALM_POPULATE_V12,
+		      .returns_bytes = true,
+		      .has_vm_attributes = true,
+		      .checks_private = true,
+		      .sets_ripas = true,
+		      .lists_caps = true,
+		      .dead_run = -EINVAL},
+	[FAKE_V13] = {.name = "v13",
+		      .vm_type = REALM_V1,
+		      .no_rmm = -EPERM,
+		      .cap = 248,
+		      .populate = KVM_REALM_POPULATE_V13,
+		      .has_vm_attributes = true,
+		      .checks_private = true,
+		      .sets_ripas = true,
+		      .lists_caps = true,
+		      .dead_run = -EINVAL},
+	[FAKE_V14] = {.name = "v14",
+		      .vm_type = REALM_V14,
+		      .no_rmm = -EINVAL,
+		      .cap = 249,
+		      .populate = KVM_REALM_POPULATE_V13,
+		      .has_vm_attributes = true,
+		      .checks_private = true,
+		      .sets_ripas = true,
+		      .lists_caps = true,
+		      .filters_caps = true,
+		      .dead_run = -EINVAL},
+	[FAKE_V15] = {.name = "v15",
+		      .vm_type = REALM_V14,
+		      .no_rmm = -EINVAL,
+		      .cap = 251,
+		      .populate = KVM_REALM_POPULATE_V13,
+		      .sets_ripas = true,
+		      .lists_caps = true,
+		      .filters_caps = true,
+		      .dead_run = -ENXIO},
+	[FAKE_V16] = {.name = "v16",
+		      .vm_type = REALM_V14,
+		      .no_rmm = -EINVAL,
+		      .cap = 252,
+		      .populate = KVM_REALM_POPULATE_V13,
+		      .must_match = true,
+		      .sets_ripas = true,
+		      .lists_caps = true,
+		      .filters_caps = true,
+		      .needs_gic = true,
+		      .dead_run = -EIO},
+	/* RIPAS has become a request of its own again, whose number is not known. */
+	[FAKE_POST_V16] = {.name = "post-v16",
+			   .vm_type = REALM_V14,
+			   .no_rmm = -EINVAL,
+			   .cap = 253,
+			   .populate = KVM_REALM_POPULATE_V13,
+			   .must_match = true,
+			   .reports_zero = true,
+			   .lists_caps = true,
+			   .filters_caps = true,
+			   .needs_gic = true,
+			   .dead_run = -EIO},
+	[FAKE_UPSTREAM] = {.name = "upstream", .no_rmm = -EINVAL},
+};
+
+static struct {
+	struct fake_realm_host host;
+	struct fake_rules rules;
+	unsigned nr_busy;
+	struct fake_guest_op *guests[FAKE_REALM_MAX_VCPUS];
+	struct fake_realm *last;
+} realms;
+
+static struct fake_guest_op nothing_to_do = {.kind = FAKE_GUEST_OFF};
+
+const char *fake_generation_name(enum fake_generation generation)
+{
+	return generations[generation].name;
+}
+
+const struct fake_realm_host *fake_realm_host(void)
+{
+	return &realms.host;
+}
+
+/* The RMM. */
+
+void fake_realm_add_step(struct fake_realm *realm, struct fake_step step)
+{
+	struct fake_step *last = &realm->steps[realm->nr_steps ? realm->nr_steps - 1 : 0];
+
+	if (realm->nr_steps > 0 && step.kind == PLAN_DATA && last->kind == PLAN_DATA &&
+	    step.is_measured == last->is_measured && last->base + last->size == step.base)
+		last->size += step.size;
+	else if (realm->nr_steps < FAKE_REALM_MAX_STEPS)
+		realm->steps[realm->nr_steps++] = step;
+	else
+		fake_misuse("more steps than this model has room for");
+}
+
+struct fake_page *fake_realm_find(const struct fake_realm *realm, uint64_t at)
+{
+	if (at < realm->base || at - realm->base >= realm->size)
+		return NULL;
+	return &realm->pages[(at - realm->base) / FAKE_PAGE];
+}
+
+static bool is_ram(const struct fake_realm *realm, uint64_t base, uint64_t size)
+{
+	return size > 0 && base >= realm->base && base - realm->base < realm->size &&
+	       size <= realm->size - (base - realm->base);
+}
+
+/* RMM specification A5.2.5: data that is destroyed while RIPAS is RAM leaves DESTROYED. */
+void fake_realm_lose(struct fake_realm *realm, uint64_t at)
+{
+	struct fake_page *page = fake_realm_find(realm, at);
+
+	if (page->ripas == FAKE_RAM)
+		page->ripas = FAKE_DESTROYED;
+	if (page->is_held)
+		memset(realm->memory + (at - realm->base), 0, FAKE_PAGE);
+}
+
+/* Capabilities. */
+
+/* What the architecture answers for a realm VM from v11 on is on a list. */
+static bool is_listed(unsigned long number)
+{
+	return number == KVM_CAP_IRQCHIP || number == KVM_CAP_ARM_PSCI ||
+	       number == KVM_CAP_ARM_PSCI_0_2 || number == KVM_CAP_NR_VCPUS ||
+	       number == KVM_CAP_MAX_VCPUS || number == KVM_CAP_MAX_VCPU_ID ||
+	       number == KVM_CAP_MSI_DEVID || number == KVM_CAP_ARM_VM_IPA_SIZE ||
+	       number == realms.rules.cap;
+}
+
+/* Numbers that mean something on every host, realm or not. */
+static int check_common(unsigned long number, const struct fake_realm *realm)
+{
+	switch (number) {
+	case CAP_EL2:
+	case CAP_PFNMAP:
+		return 1;
+	case CAP_GMEM_FLAGS:
+		return realm || realms.host.generation == FAKE_UPSTREAM ? 1 : 3;
+	case CAP_SEA_TO_USER:
+		return realms.rules.cap != CAP_SEA_TO_USER;
+	case KVM_REALM_CAP_GUEST_MEMFD:
+		return !realms.host.has_no_gmem;
+	case KVM_REALM_CAP_MEMORY_ATTRIBUTES:
+		return realms.rules.has_vm_attributes && !realms.host.has_no_gmem
+			       ? (int)KVM_REALM_ATTRIBUTE_PRIVATE
+			       : 0;
+	case CAP_GMEM_ATTRIBUTE:
+		return realms.rules.vm_type && !realms.rules.has_vm_attributes
+			       ? (int)KVM_REALM_ATTRIBUTE_PRIVATE
+			       : 0;
+	default:
+		return -1;
+	}
+}
+
+static int check_extension(unsigned long number, const struct fake_realm *realm)
+{
+	const int common = check_common(number, realm);
+
+	if (realms.rules.cap && number == realms.rules.cap)
+		return !realms.host.has_no_rmm;
+	if (common >= 0)
+		return common;
+	if (realm && realms.rules.lists_caps && !is_listed(number))
+		return 0;
+	return FAKE_PASS;
+}
+
+/* The system descriptor. */
+
+static int create_realm_vm(unsigned long type)
+{
+	const unsigned limit = realms.host.ipa_bits ? realms.host.ipa_bits : DEFAULT_LIMIT;
+	const unsigned wish = type & 0xff, bits = wish ? wish : DEFAULT_IPA_BITS;
+	struct fake_realm *realm;
+	struct fake_vm *vm;
+	int fd;
+
+	if ((type & ~0xfful) != realms.rules.vm_type)
+		return -EINVAL;
+	if (realms.host.has_no_rmm)
+		return realms.rules.no_rmm;
+	if (bits < MIN_IPA_BITS || bits > limit)
+		return -EINVAL;
+	realm = calloc(1, sizeof(*realm));
+	if (!realm)
+		return -ENOMEM;
+	fd = fake_vm_create(bits, &vm);
+	if (fd < 0) {
+		free(realm);
+		return fd;
+	}
+	realm->rules = &realms.rules;
+	for (unsigned i = 0; i < FAKE_REALM_MAX_VCPUS; i++)
+		realm->op[i] = realms.guests[i] ? realms.guests[i] : &nothing_to_do;
+	vm->realm = realm;
+	realms.last = realm;
+	return fd;
+}
+
+static int system_ioctl(unsigned long request, void *arg)
+{
+	const unsigned long number = (unsigned long)arg;
+
+	if (request == KVM_CHECK_EXTENSION)
+		return check_extension(number, NULL);
+	if (request == KVM_CREATE_VM && number & ~0xfful)
+		return create_realm_vm(number);
+	return FAKE_PASS;
+}
+
+/* Memory. */
+
+static int create_gmem(struct fake_vm *vm, const struct kvm_realm_create_guest_memfd *wanted)
+{
+	static const uint64_t zero[6];
+
+	if (realms.host.has_no_gmem || !vm->realm)
+		return -EINVAL;
+	if (!wanted)
+		return -EFAULT;
+	if (wanted->flags || memcmp(wanted->reserved, zero, sizeof(zero)) || wanted->size == 0 ||
+	    wanted->size % FAKE_PAGE)
+		return -EINVAL;
+	if (vm->realm->gmem_size)
+		fake_misuse("a second guest_memfd is more than this model has room for");
+	vm->realm->gmem_size = wanted->size;
+	return fake_vm_create_gmem(vm);
+}
+
+static int add_memory(struct fake_realm *realm, const struct kvm_realm_memory_region2 *region)
+{
+	const uint64_t nr_pages = region->memory_size / FAKE_PAGE;
+
+	if (realm->size) {
+		fake_misuse("a second slot is more than this model has room for");
+		return -ENOMEM;
+	}
+	realm->pages = calloc(nr_pages, sizeof(*realm->pages));
+	realm->memory = mmap(NULL, region->memory_size, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (!realm->pages || realm->memory == MAP_FAILED) {
+		realm->memory = NULL;
+		return -ENOMEM;
+	}
+	realm->base = region->guest_phys_addr;
+	realm->size = region->memory_size;
+	realm->host = region->userspace_addr;
+	realm->has_gmem_slot = region->flags & KVM_REALM_MEM_GUEST_MEMFD;
+	/* A guest_memfd that keeps attributes itself begins private (flags 0). */
+	for (uint64_t i = 0; i < nr_pages; i++)
+		realm->pages[i].is_private = !realm->rules->has_vm_attributes;
+	return 0;
+}
+
+/* Slots of a realm lie below the shared bit (since v1: the upper half is their alias). */
+static int set_region(struct fake_vm *vm, const struct kvm_realm_memory_region2 *region)
+{
+	struct kvm_userspace_memory_region plain;
+	int ret;
+
+	if (!region)
+		return -EFAULT;
+	if (realms.host.has_no_gmem || !vm->realm ||
+	    region->flags & ~(uint32_t)KVM_REALM_MEM_GUEST_MEMFD)
+		return -EINVAL;
+	if (region->flags) {
+		if (!fake_vm_is_gmem(vm, (int)region->guest_memfd))
+			return -EBADF;
+		if (region->guest_memfd_offset || region->memory_size > vm->realm->gmem_size)
+			return -EINVAL;
+	}
+	if (region->guest_phys_addr + region->memory_size > 1ull << (vm->ipa_bits - 1))
+		return -EINVAL;
+	plain = (struct kvm_userspace_memory_region){
+		.slot = region->slot,
+		.guest_phys_addr = region->guest_phys_addr,
+		.memory_size = region->memory_size,
+		.userspace_addr = region->userspace_addr,
+	};
+	ret = fake_vm_set_region(vm, &plain);
+	return ret ? ret : add_memory(vm->realm, region);
+}
+
+/*
+ * Attributes of the VM (virt/kvm/api.rst). Pages that become shared leave the realm at once; from
+ * those that become private only the shared side is unmapped.
+ */
+static int set_attributes(struct fake_realm *realm, const struct kvm_realm_attributes *wanted)
+{
+	const bool private = wanted && wanted->attributes & KVM_REALM_ATTRIBUTE_PRIVATE;
+
+	if (!realm->rules->has_vm_attributes || realms.host.has_no_gmem)
+		return -EINVAL;
+	if (!wanted)
+		return -EFAULT;
+	if (wanted->flags || wanted->attributes & ~KVM_REALM_ATTRIBUTE_PRIVATE ||
+	    wanted->size == 0 || (wanted->address | wanted->size) % FAKE_PAGE ||
+	    wanted->address + wanted->size < wanted->address)
+		return -EINVAL;
+	if (!is_ram(realm, wanted->address, wanted->size)) {
+		fake_misuse("attributes of what is not RAM: 0x%llx",
+			    (unsigned long long)wanted->address);
+		return 0;
+	}
+	for (uint64_t at = wanted->address; at < wanted->address + wanted->size; at += FAKE_PAGE) {
+		fake_realm_find(realm, at)->is_private = private;
+		if (!private)
+			fake_realm_lose(realm, at);
+	}
+	return 0;
+}
+
+/* Attributes of a guest_memfd (its series v8): refused as a whole while one page is pinned. */
+static int set_attributes2(struct fake_realm *realm, struct kvm_realm_attributes2 *wanted)
+{
+	static const uint64_t zero[11];
+
+	if (realm->rules->has_vm_attributes || realms.host.has_no_attributes2)
+		return -ENOTTY;
+	if (!wanted)
+		return -EFAULT;
+	if (wanted->flags || wanted->attributes & ~KVM_REALM_ATTRIBUTE_PRIVATE ||
+	    memcmp(wanted->reserved, zero, sizeof(zero)) || wanted->size == 0 ||
+	    (wanted->offset | wanted->size) % FAKE_PAGE ||
+	    !is_ram(realm, realm->base + wanted->offset, wanted->size))
+		return -EINVAL;
+	if (realms.nr_busy > 0) {
+		realms.nr_busy--;
+		wanted->error_offset = wanted->offset;
+		return -EAGAIN;
+	}
+	for (uint64_t i = 0; i < wanted->size; i += FAKE_PAGE)
+		fake_realm_find(realm, realm->base + wanted->offset + i)->is_private =
+			wanted->attributes;
+	return 0;
+}
+
+static int gmem_ioctl(struct fake_vm *vm, unsigned long request, void *arg)
+{
+	return request == KVM_REALM_SET_ATTRIBUTES2 ? set_attributes2(vm->realm, arg) : -ENOTTY;
+}
+
+/*
+ * A hole frees pages. Where the guest_memfd keeps the attributes, only what is private is taken
+ * from the realm before: a hole in shared pages would give delegated ones back to the host.
+ */
+static int punch(struct fake_vm *vm, uint64_t offset, uint64_t size)
+{
+	struct fake_realm *realm = vm->realm;
+
+	if ((offset | size) % FAKE_PAGE || !is_ram(realm, realm->base + offset, size))
+		return -EINVAL;
+	for (uint64_t i = 0; i < size; i += FAKE_PAGE) {
+		struct fake_page *page = fake_realm_find(realm, realm->base + offset + i);
+
+		if (!realm->rules->has_vm_attributes && !page->is_private && page->is_held)
+			fake_misuse("a hole in shared pages that the RMM still has: 0x%llx",
+				    (unsigned long long)(realm->base + offset + i));
+		fake_realm_lose(realm, realm->base + offset + i);
+		page->is_held = false;
+	}
+	return 0;
+}
+
+/* Contents. */
+
+/* One page from host memory into the realm; @twice is what a page that is there already gives. */
+static int add_page(struct fake_realm *realm, uint64_t at, uint64_t source, bool measure, int twice)
+{
+	struct fake_page *page = fake_realm_find(realm, at);
+
+	if (page->is_held)
+		return twice;
+	if (fake_memory_read(source, realm->memory + (at - realm->base), FAKE_PAGE))
+		return -EFAULT;
+	page->is_held = true;
+	page->ripas = FAKE_RAM;
+	fake_realm_add_step(realm, (struct fake_step){.kind = PLAN_DATA,
+						      .base = at,
+						      .size = FAKE_PAGE,
+						      .is_measured = measure});
+	return 0;
+}
+
+static bool is_whole_pages(uint64_t base, uint64_t size)
+{
+	return (base | size) % FAKE_PAGE == 0 && base + size >= base;
+}
+
+/*
+ * The explicit populate takes the bytes from where the slot maps them (v5: read; since v6 with
+ * write access, so that a file mapped for reading is no source).
+ */
+static int populate(struct fake_realm *realm, const struct kvm_realm_populate *wanted)
+{
+	int ret = 0;
+
+	if (!wanted)
+		return -EFAULT;
+	if (realm->state != FAKE_REALM_NEW || !is_whole_pages(wanted->base, wanted->size) ||
+	    wanted->flags & ~KVM_REALM_POPULATE_MEASURE)
+		return -EINVAL;
+	if (wanted->size == 0)
+		fake_misuse("a populate of nothing");
+	if (!fake_realm_find(realm, wanted->base))
+		return -EFAULT;
+	if (!is_ram(realm, wanted->base, wanted->size) || !realm->has_gmem_slot)
+		return -EINVAL;
+	for (uint64_t i = 0; i < wanted->size && !ret; i += FAKE_PAGE)
+		ret = add_page(realm, wanted->base + i,
+			       realm->host + (wanted->base - realm->base) + i, wanted->flags,
+			       -ENXIO);
+	return ret;
+}
+
+static int check_populate_from(const struct fake_realm *realm,
+			       const struct kvm_realm_populate_from *wanted)
+{
+	if (realm->state == FAKE_REALM_ACTIVE)
+		return -EBUSY;
+	if (realm->state == FAKE_REALM_DEAD)
+		return -ENXIO;
+	if (wanted->reserved || wanted->flags & ~KVM_REALM_POPULATE_MEASURE ||
+	    !is_whole_pages(wanted->base, wanted->size) || wanted->source_uaddr % FAKE_PAGE)
+		return -EINVAL;
+	/* v14's host can warn of it and lose the VM. */
+	if (wanted->size == 0)
+		fake_misuse("a populate of nothing");
+	if (wanted->source_uaddr == 0 || !realm->has_gmem_slot ||
+	    !is_ram(realm, wanted->base, wanted->size))
+		return -EINVAL;
+	return 0;
+}
+
+/* Return: bytes done, or -errno if there are none. */
+static int populate_some(struct fake_realm *realm, const struct kvm_realm_populate_from *wanted)
+{
+	const uint64_t limit = realms.host.populate_size;
+	const uint64_t size = limit && limit < wanted->size ? limit : wanted->size;
+	int ret;
+
+	if (realm->state == FAKE_REALM_NONE) {
+		realm->state = FAKE_REALM_NEW;
+		fake_realm_add_step(realm, (struct fake_step){.kind = PLAN_CREATE});
+	}
+	for (uint64_t i = 0; i < size; i += FAKE_PAGE) {
+		/* kvm_gmem_populate() wants private pages, and fills each of them once. */
+		if (!fake_realm_find(realm, wanted->base + i)->is_private)
+			return i ? (int)i : -EINVAL;
+		ret = add_page(realm, wanted->base + i, wanted->source_uaddr + i, wanted->flags,
+			       -EEXIST);
+		if (ret)
+			return i ? (int)i : ret;
+	}
+	return (int)size;
+}
+
+static int populate_from(struct fake_realm *realm, struct kvm_realm_populate_from *wanted)
+{
+	int ret;
+
+	if (!wanted)
+		return -EFAULT;
+	ret = check_populate_from(realm, wanted);
+	if (!ret)
+		ret = populate_some(realm, wanted);
+	if (ret < 0 || realm->rules->returns_bytes)
+		return ret;
+	wanted->base += (uint64_t)ret;
+	wanted->source_uaddr += (uint64_t)ret;
+	wanted->size -= (uint64_t)ret;
+	return 0;
+}
+
+/* The explicit life-cycle. */
+
+static int config(struct fake_realm *realm, const struct kvm_realm_config *wanted)
+{
+	if (realm->state != FAKE_REALM_NONE)
+		return -EBUSY;
+	if (!wanted)
+		return -EFAULT;
+	switch (wanted->item) {
+	case KVM_REALM_CONFIG_RPV:
+		memcpy(realm->rpv, wanted->rpv, sizeof(realm->rpv));
+		return 0;
+	case KVM_REALM_CONFIG_HASH_ALGO:
+		if (wanted->hash_algo > 1 || (wanted->hash_algo && realms.host.has_no_sha512))
+			return -EINVAL;
+		realm->hash = wanted->hash_algo;
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+static int create(struct fake_realm *realm)
+{
+	if (realm->state != FAKE_REALM_NONE)
+		return -EEXIST;
+	realm->state = FAKE_REALM_NEW;
+	fake_realm_add_step(realm, (struct fake_step){.kind = PLAN_CREATE});
+	return 0;
+}
+
+static int init_ripas(struct fake_realm *realm, const struct kvm_realm_init_ripas *wanted)
+{
+	if (!wanted)
+		return -EFAULT;
+	if (realm->state != FAKE_REALM_NEW || !is_whole_pages(wanted->base, wanted->size))
+		return -EINVAL;
+	if (!is_ram(realm, wanted->base, wanted->size)) {
+		fake_misuse("RIPAS RAM where there is no RAM: 0x%llx",
+			    (unsigned long long)wanted->base);
+		return -EINVAL;
+	}
+	for (uint64_t i = 0; i < wanted->size; i += FAKE_PAGE) {
+		if (fake_realm_find(realm, wanted->base + i)->is_held)
+			return -ENXIO;
+		fake_realm_find(realm, wanted->base + i)->ripas = FAKE_RAM;
+	}
+	fake_realm_add_step(realm, (struct fake_step){.kind = PLAN_INIT_RIPAS,
+						      .base = wanted->base,
+						      .size = wanted->size});
+	return 0;
+}
+
+static int activate(struct fake_vm *vm)
+{
+	if (vm->realm->state != FAKE_REALM_NEW)
+		return -EINVAL;
+	for (unsigned i = 0; i < vm->nr_vcpus; i++) {
+		if (!vm->realm->has_rec[i])
+			fake_misuse("activated while vCPU %u has no REC: it can get none any more",
+				    i);
+	}
+	vm->realm->state = FAKE_REALM_ACTIVE;
+	fake_realm_add_step(vm->realm, (struct fake_step){.kind = PLAN_ACTIVATE});
+	return 0;
+}
+
+static int act(struct fake_vm *vm, const struct kvm_enable_cap *cap)
+{
+	void *arg = (void *)(uintptr_t)cap->args[1];
+
+	switch (cap->args[0]) {
+	case KVM_REALM_ACTION_CONFIG:
+		return config(vm->realm, arg);
+	case KVM_REALM_ACTION_CREATE:
+		return create(vm->realm);
+	case KVM_REALM_ACTION_INIT_RIPAS:
+		return init_ripas(vm->realm, arg);
+	case KVM_REALM_ACTION_POPULATE:
+		return populate(vm->realm, arg);
+	case KVM_REALM_ACTION_ACTIVATE:
+		return activate(vm);
+	default:
+		return -EINVAL;
+	}
+}
+
+static int enable_cap(struct fake_vm *vm, const struct kvm_enable_cap *cap)
+{
+	if (!cap)
+		return -EFAULT;
+	if (cap->flags)
+		return -EINVAL;
+	if (realms.rules.is_explicit && cap->cap == realms.rules.cap)
+		return vm->realm ? act(vm, cap) : -EINVAL;
+	if (cap->cap == CAP_SEA_TO_USER)
+		return realms.rules.filters_caps && vm->realm ? -EINVAL : 0;
+	if (vm->realm && realms.rules.filters_caps && !is_listed(cap->cap))
+		return -EINVAL;
+	return FAKE_PASS;
+}
+
+static int vm_ioctl(struct fake_vm *vm, unsigned long request, void *arg)
+{
+	switch (request) {
+	case KVM_CHECK_EXTENSION:
+		return check_extension((unsigned long)arg, vm->realm);
+	case KVM_ENABLE_CAP:
+		return enable_cap(vm, arg);
+	case KVM_REALM_CREATE_GUEST_MEMFD:
+		return create_gmem(vm, arg);
+	case KVM_REALM_SET_MEMORY_REGION2:
+		return set_region(vm, arg);
+	case KVM_REALM_SET_ATTRIBUTES:
+		return vm->realm ? set_attributes(vm->realm, arg) : -EINVAL;
+	case KVM_REALM_POPULATE_V12:
+	case KVM_REALM_POPULATE_V13:
+		return vm->realm && request == realms.rules.populate ? populate_from(vm->realm, arg)
+								     : -EINVAL;
+	case KVM_CREATE_VCPU:
+		/* A REC that comes after the activation is refused by the RMM. */
+		if (vm->realm && (vm->realm->state == FAKE_REALM_ACTIVE ||
+				  (unsigned long)arg >= FAKE_REALM_MAX_VCPUS))
+			fake_misuse("vCPU %lu is too late, or too many", (unsigned long)arg);
+		return FAKE_PASS;
+	default:
+		return FAKE_PASS;
+	}
+}
+
+/* vCPUs. */
+
+static int init_vcpu(struct fake_vcpu *vcpu, const struct kvm_vcpu_init *wanted)
+{
+	const struct fake_realm *realm = vcpu->vm->realm;
+	const uint32_t bit = realm->rules->rec_feature ? 1u << realm->rules->rec_feature : 0;
+	struct kvm_vcpu_init init;
+	int ret;
+
+	if (!wanted)
+		return -EFAULT;
+	if (realm->state == FAKE_REALM_ACTIVE)
+		fake_misuse("vCPU %u initialised again in a running realm", vcpu->index);
+	/* Bit 8 of kernels whose REC is 9 is a feature that realms do not have. */
+	if (realm->rules->rec_feature == 9 && wanted->features[0] & 1u << 8)
+		return -EINVAL;
+	init = *wanted;
+	init.features[0] &= ~bit;
+	ret = fake_vcpu_ioctl(vcpu, KVM_ARM_VCPU_INIT, &init);
+	if (!ret)
+		vcpu->vm->realm->has_rec_bit[vcpu->index] = wanted->features[0] & bit;
+	return ret;
+}
+
+int fake_realm_create_rec(struct fake_vm *vm, unsigned index)
+{
+	struct fake_vcpu *vcpu = vm->vcpus[index];
+	struct fake_realm *realm = vm->realm;
+
+	if (!(vcpu->features & 1u << KVM_ARM_VCPU_PSCI_0_2))
+		return -EINVAL;
+	/* The RMM numbers RECs in their order, and their MPIDRs must follow it. */
+	for (unsigned i = 0; i < index; i++) {
+		if (!realm->has_rec[i])
+			return -ENXIO;
+	}
+	realm->has_rec[index] = true;
+	realm->entry[index][0] = vcpu->regs[FAKE_PC];
+	memcpy(&realm->entry[index][1], vcpu->x, PLAN_NR_GPRS * sizeof(uint64_t));
+	fake_realm_add_step(realm, (struct fake_step){.kind = PLAN_REC, .vcpu = index});
+	return 0;
+}
+
+static int finalize(struct fake_vcpu *vcpu, const int *feature)
+{
+	const struct fake_realm *realm = vcpu->vm->realm;
+
+	if (!vcpu->is_initialised)
+		return -ENOEXEC;
+	if (!feature)
+		return -EFAULT;
+	if (!realm->rules->is_explicit || *feature != (int)realm->rules->rec_finalize)
+		return -EINVAL;
+	if (realm->rules->rec_feature && !realm->has_rec_bit[vcpu->index])
+		return -EINVAL;
+	if (realm->state != FAKE_REALM_NEW)
+		return -ENOENT;
+	if (realm->has_rec[vcpu->index])
+		return realm->rules->changes_first ? -ENXIO : -EBUSY;
+	return fake_realm_create_rec(vcpu->vm, vcpu->index);
+}
+
+/* v5 takes X0 to X7, later ones X0 to X30; of the others only what sizes the realm. */
+static bool can_set(const struct fake_rules *rules, uint64_t id)
+{
+	const uint64_t nr_gprs = rules->changes_first ? 8 : 31;
+
+	return id == ID_PC || (id >= ID_X0 && id < ID_X0 + 2 * nr_gprs && id % 2 == 0);
+}
+
+static int one_reg(struct fake_vcpu *vcpu, unsigned long request, const struct kvm_one_reg *reg)
+{
+	const uint64_t dfr0 = DFR0;
+
+	if (!vcpu->is_initialised || !reg)
+		return FAKE_PASS;
+	if (request == KVM_SET_ONE_REG)
+		return can_set(vcpu->vm->realm->rules, reg->id) ? FAKE_PASS : -EINVAL;
+	if (reg->id != ID_DFR0)
+		return FAKE_PASS;
+	memcpy((void *)(uintptr_t)reg->addr, &dfr0, sizeof(dfr0));
+	return 0;
+}
+
+static int vcpu_ioctl(struct fake_vcpu *vcpu, unsigned long request, void *arg)
+{
+	if (!vcpu->vm->realm)
+		return FAKE_PASS;
+	switch (request) {
+	case KVM_ARM_VCPU_INIT:
+		return init_vcpu(vcpu, arg);
+	case KVM_ARM_VCPU_FINALIZE:
+		return finalize(vcpu, arg);
+	case KVM_GET_ONE_REG:
+	case KVM_SET_ONE_REG:
+		return one_reg(vcpu, request, arg);
+	case KVM_SET_VCPU_EVENTS:
+		/* Taken only after an MMIO exit; these guests make none. */
+		return -EINVAL;
+	case KVM_RUN:
+		return arg ? -EINVAL : fake_realm_run(vcpu);
+	default:
+		return FAKE_PASS;
+	}
+}
+
+/* Life of the model. */
+
+static void free_realm(struct fake_realm *realm)
+{
+	if (realms.last == realm)
+		realms.last = NULL;
+	free(realm->pages);
+	if (realm->memory)
+		munmap(realm->memory, realm->size);
+	free(realm);
+}
+
+static const struct fake_extension extension = {
+	.system_ioctl = system_ioctl,
+	.vm_ioctl = vm_ioctl,
+	.vcpu_ioctl = vcpu_ioctl,
+	.gmem_ioctl = gmem_ioctl,
+	.punch = punch,
+	.describe = fake_realm_describe,
+	.free_realm = free_realm,
+};
+
+void fake_realm_begin(const struct fake_realm_host *host)
+{
+	fake_kvm_begin(&fake_host_default);
+	memset(realms.guests, 0, sizeof(realms.guests));
+	realms.host = *host;
+	realms.rules = generations[host->generation];
+	realms.nr_busy = host->nr_busy;
+	if (host->cap)
+		realms.rules.cap = host->cap;
+	fake_kvm_extend(&extension);
+}
+
+void fake_realm_set_guest(unsigned vcpu, struct fake_guest_op *ops)
+{
+	assert_true(vcpu < FAKE_REALM_MAX_VCPUS);
+	realms.guests[vcpu] = ops;
+}
+
+/* Look at it. */
+
+struct fake_page fake_realm_page(uint64_t at)
+{
+	struct fake_page page;
+
+	fake_lock();
+	assert_non_null(realms.last);
+	assert_non_null(fake_realm_find(realms.last, at));
+	page = *fake_realm_find(realms.last, at);
+	fake_unlock();
+	return page;
+}
+
+void fake_realm_read(uint64_t at, void *bytes, size_t size)
+{
+	fake_lock();
+	assert_non_null(realms.last);
+	assert_true(is_ram(realms.last, at, size));
+	memcpy(bytes, realms.last->memory + (at - realms.last->base), size);
+	fake_unlock();
+}
+
+const struct fake_step *fake_realm_steps(unsigned *ret_nr)
+{
+	assert_non_null(realms.last);
+	*ret_nr = realms.last->nr_steps;
+	return realms.last->steps;
+}
+
+const uint8_t *fake_realm_rpv(void)
+{
+	assert_non_null(realms.last);
+	return realms.last->rpv;
+}
+
+unsigned fake_realm_hash(void)
+{
+	assert_non_null(realms.last);
+	return realms.last->hash;
+}
+
+uint64_t fake_realm_entry(unsigned vcpu, unsigned reg)
+{
+	assert_non_null(realms.last);
+	assert_true(vcpu < FAKE_REALM_MAX_VCPUS && reg <= PLAN_NR_GPRS);
+	return realms.last->entry[vcpu][reg];
+}
+
+/* Instead of src/util/file.c: the files of this host. */
+
+static const char *find_file(const char *path)
+{
+	if (strcmp(path, "/sys/module/kvm/parameters/kvm_cap_arm_rmi") == 0)
+		return realms.host.cap_file;
+	if (strcmp(path, "/sys/module/kvm/parameters/gmem_in_place_conversion") == 0)
+		return realms.host.in_place_file;
+	return NULL;
+}
+
+int file_load(const char *path, size_t max_size, const char *what, struct blob *ret_blob,
+	      struct ccr_err *err)
+{
+	const char *text = find_file(path);
+
+	(void)what;
+	if (!text)
+		return err_set(err, -ENOENT, "no %s", path);
+	if (max_size < SYSFS_SIZE)
+		return err_set(err, -EFBIG, "%s is too large", path);
+	ret_blob->size = strlen(text);
+	ret_blob->data = ret_blob->size ? (uint8_t *)strdup(text) : NULL;
+	return 0;
+}
+
+void blob_free(struct blob *blob)
+{
+	free(blob->data);
+	*blob = (struct blob){0};
+}
