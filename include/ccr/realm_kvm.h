@@ -54,7 +54,8 @@ struct realm_abi {
  *
  * Return: 0; with @err set: -EPERM (the kernel knows realms, but there is no usable RMM), -EINVAL
  * (no CCA, or no RMM: these kernels do not tell), -E2BIG (realms work, but not with so wide an
- * IPA space), -EOPNOTSUPP (realms exist, but in a way this program does not know).
+ * IPA space), -EOPNOTSUPP (realms exist, but in a way this program does not know, or without the
+ * private memory they need); what KVM_CREATE_VM says otherwise.
  */
 int realm_probe(int kvm_fd, unsigned ipa_bits, struct realm_abi *ret_abi, struct ccr_err *err);
 
@@ -79,7 +80,7 @@ struct realm_late {
 /**
  * struct realm_kvm - one realm under a real RMM: what the backends work on
  * @vm, @vcpus, @gmem, @abi: borrowed
- * @lock: guards @late
+ * @lock: guards @late, and lets one change of memory be made at a time
  * @late: one for each vCPU
  */
 struct realm_kvm {

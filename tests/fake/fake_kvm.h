@@ -58,7 +58,10 @@ const char *fake_kvm_misuse(void);
 /** fake_kvm_nr_open() - descriptors and shared pages that are in use */
 unsigned fake_kvm_nr_open(void);
 
-/* Faults. Every call of kvm_sys_open(), kvm_sys_ioctl() and kvm_sys_map_run() counts. */
+/*
+ * Faults. Every call of kvm_sys_open(), kvm_sys_ioctl(), kvm_sys_map_run() and kvm_sys_punch()
+ * counts.
+ */
 
 /** fake_kvm_fail_call() - the @number-th call from now on (from 1) only fails, with @error */
 void fake_kvm_fail_call(unsigned number, int error);

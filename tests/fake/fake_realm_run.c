@@ -119,7 +119,7 @@ static int commit(struct fake_vcpu *vcpu)
 	return STAY;
 }
 
-/* v5: it has been done when user space hears of it, perhaps in part; the guest asks for the rest. */
+/* v5: done when user space hears of it, perhaps in part; then the guest asks for the rest. */
 static int ripas_at_once(struct fake_vcpu *vcpu, struct fake_guest_op *op)
 {
 	const uint64_t limit = fake_realm_host()->ripas_size;

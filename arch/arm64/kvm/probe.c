@@ -29,7 +29,7 @@ static const char *const cap_files[] = {
 	"/sys/module/kvm/parameters/kvm_cap_arm_rme",
 };
 
-/* v15 on: whether each guest_memfd keeps attributes. Without, and without the VM's, none are kept. */
+/* v15 on: does each guest_memfd keep attributes? If the VM does not either, nobody does. */
 #define IN_PLACE_FILE "/sys/module/kvm/parameters/gmem_in_place_conversion"
 
 static int try_type(int kvm_fd, unsigned long vm_type, unsigned ipa_bits)
