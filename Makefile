@@ -33,7 +33,7 @@ CLANG    ?= clang
 CROSS    ?= $(if $(filter aarch64,$(MACHINE)),,aarch64-linux-gnu-)
 ARM64_CC ?= $(CROSS)gcc
 PREFIX   ?= /usr/local
-export MAKE CROSS DEBIAN_MIRROR NO_DEPS
+export MAKE CROSS DEBIAN_MIRROR NO_DEPS STACK
 
 CFLAGS ?= -O2 -g
 # A compiler newer than ours may know new warnings: WERROR= keeps them from stopping a build.
@@ -116,6 +116,7 @@ help:
 	'make clean      remove what was built; distclean: also what was downloaded' \
 	'' \
 	'V=1 shows the commands. NO_DEPS=1 installs no packages.' \
+	'STACK=DIR... for run, check and boot: on hosts with a real RMM (Documentation/stack.md)' \
 	'DEBIAN_MIRROR=URI for arm64 packages, if not the one that apt uses.'
 
 run:
@@ -141,8 +142,7 @@ fuzz: $(if $(T),$(T:%=build/fuzz/%),$(FUZZ_PROGRAMS)) | deps-fuzz
 	@$(HARNESS)/fuzz.sh $(if $(T),$(T:%=build/fuzz/%),$(FUZZ_PROGRAMS))
 
 bench:
-	@if [ -x tests/bench/run.sh ]; then tests/bench/run.sh; \
-	else echo 'no tests/bench/run.sh yet: nothing was measured'; fi
+	@tests/bench/run.sh
 
 refresh:
 	@$(HARNESS)/debs.sh refresh
@@ -151,10 +151,13 @@ install: build/native/ccr-run
 	install -D -m 755 build/native/ccr-run $(DESTDIR)$(PREFIX)/bin/ccr-run
 	$(if $(wildcard Documentation/ccr-run.1),install -D -m 644 Documentation/ccr-run.1 \
 		$(DESTDIR)$(PREFIX)/share/man/man1/ccr-run.1)
+	install -D -m 644 Documentation/ccr-run.bash-completion \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/ccr-run
 
 # What came over the network stays: a clean build must not need it again.
 clean:
-	@for d in build/*; do case $$d in build/apt|build/debs|build/kernel*|build/sysroot) ;; \
+	@for d in build/*; do case $$d in \
+		build/apt|build/debs|build/kernel*|build/qemu|build/sysroot) ;; \
 		*) rm -rf "$$d" ;; esac; done
 
 distclean:
@@ -258,7 +261,8 @@ build/kernel/Image:
 build/kernel-6.1/Image:
 	@$(HARNESS)/debs.sh kernel-6.1
 
-build/guest/initrd.gz: build/guest/init build/arm64/busybox $(HARNESS)/mkguest.sh | deps-run
+build/guest/initrd.gz: build/guest/init build/arm64/busybox build/kernel/Image \
+		$(HARNESS)/mkguest.sh $(HARNESS)/guest-attest | deps-run
 	$(call say,INITRD,$@)
 	$(Q)$(HARNESS)/mkguest.sh
 

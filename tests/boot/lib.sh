@@ -71,6 +71,15 @@ refuse() {
 	! grep -q -- "$2" "$1" || fail "ccr-run's ${1##*/} has '$(grep -m 1 -- "$2" "$1")'"
 }
 
+# want_tap - the guest's output is TAP, complete and without a failure
+want_tap() {
+	planned=$(tr -d '\r' <"$out" | sed -n 's/^1\.\.\([0-9]*\)$/\1/p')
+	given=$(grep -c '^ok ' "$out")
+	refuse "$out" '^not ok\|^Bail out'
+	[ "${planned:-0}" -gt 0 ] || fail "no plan"
+	[ "$planned" = "$given" ] || fail "$given results of $planned"
+}
+
 # want_ready FIELD... - the guest's init has reported, and said this
 want_ready() {
 	want "$out" CCR-GUEST-READY

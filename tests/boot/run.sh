@@ -8,22 +8,24 @@
 #
 # A test is a function test_NAME in one of the other files here. Each runs in a subshell with its
 # own directory, ends at the first thing that is not as it should be, and cannot outlast its guests'
-# time limit. CCR_TESTS="NAME..." picks some.
+# time limit. CCR_TESTS="NAME..." picks some. CCR_SUITE=stack takes the files stack-*.sh instead,
+# which need a host with a real RMM.
 top=${1:-}
 here=$(dirname "$0")
 guest=$top/guest
+suite=${CCR_SUITE:-test}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # shellcheck source=lib.sh source-path=SCRIPTDIR
 . "$here/lib.sh"
-for file in "$here"/test-*.sh; do
+for file in "$here/$suite"-*.sh; do
 	# shellcheck source=/dev/null
 	. "$file"
 done
 
 ccr_run=$top/bin/ccr-run
-all=$(cat "$here"/test-*.sh | sed -n 's/^test_\([a-z0-9_]*\)() {$/\1/p')
+all=$(cat "$here/$suite"-*.sh | sed -n 's/^test_\([a-z0-9_]*\)() {$/\1/p')
 tests=${CCR_TESTS:-$all}
 
 now() {

@@ -4,15 +4,6 @@
 #
 # The bare-metal RSI guest in an emulated realm. Its own results are TAP; here they are one test.
 
-# want_tap - the guest's stream is complete and has no failure in it
-want_tap() {
-	planned=$(tr -d '\r' <"$out" | sed -n 's/^1\.\.\([0-9]*\)$/\1/p')
-	given=$(grep -c '^ok ' "$out")
-	refuse "$out" '^not ok\|^Bail out'
-	[ "${planned:-0}" -gt 0 ] || fail "no plan"
-	[ "$planned" = "$given" ] || fail "$given results of $planned"
-}
-
 # Without an ITS an EMPTY page aborts, as it does under an RMM.
 test_rsi_guest() {
 	launch --realm=emulated --no-pci -k "$guest/rsi.img" -m 64M -c 2

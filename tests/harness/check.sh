@@ -3,14 +3,20 @@
 #
 # check.sh - `make check`: everything, from a bare checkout; ends with one line of sums
 #
-# A step that fails does not stop the others: whoever reads the result wants all of it.
+# A step that fails does not stop the others: whoever reads the result wants all of it. Those that
+# boot a host do so on each that STACK=<directory>... names as well.
 set -eu
 # shellcheck source=lib.sh source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=stack.sh source-path=SCRIPTDIR
+. "$(dirname "$0")/stack.sh"
 
 rm -rf "$LOG_DIR"
 mkdir -p "$LOG_DIR"
 sums=()
+# A stack that makes no sense is an error before anything else, not the last of many results.
+mapfile -t dirs < <(stack_dirs)
+for dir in "${dirs[@]}"; do stack_load "$dir"; done
 
 # part STEP COMMAND... - run it; without a sum of its own, its exit status is one test
 part() {
@@ -42,8 +48,13 @@ part build build
 part unit tests/harness/tap.sh unit $(programs UNIT)
 # shellcheck disable=SC2046
 part replay tests/harness/replay.sh $(programs REPLAY)
+part harness tests/harness/tap.sh harness tests/harness/selftest.sh
 part lint tests/harness/tap.sh lint tests/lint/run.sh
 part boot tests/harness/boot-tests.sh
-part terminal tests/harness/tap.sh terminal tests/harness/terminal.py
+part terminal env -u STACK tests/harness/tap.sh terminal tests/harness/terminal.py
+for dir in "${dirs[@]}"; do
+	step=terminal-$(stack_name "$dir")
+	part "$step" env STACK="$dir" tests/harness/tap.sh "$step" tests/harness/terminal.py
+done
 
 tests/harness/sum.sh "" "${sums[@]}"

@@ -1,14 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# debs.sh sysroot|busybox|kernel|kernel-6.1|refresh|module NAME... - take what we need from
-# Debian's arm64 archive, without touching the machine's own package state
+# debs.sh sysroot|busybox|kernel|kernel-6.1|refresh|qemu|module NAME... - take what we need from
+# Debian's archive, without touching the machine's own package state
 #
 #   sysroot      build/sysroot/arm64      headers and static libraries to link against
 #   busybox      build/arm64/busybox      static
 #   kernel       build/kernel/            Image, modules/, VERSION: host and guest kernel
 #   kernel-6.1   build/kernel-6.1/        the stable release's kernel, as an old guest
 #   refresh      look for a newer kernel; the one at hand stays if there is none, or none that works
+#   qemu         build/qemu/              a newer QEMU for this machine, and libraries it lacks
 #   module       build/kernel/ko/*.ko     unpacked, with what they depend on; prints load order
 #
 # Everything is kept: only a first run and `refresh` use the network. Each suite has an apt state
@@ -20,9 +21,13 @@ set -eu
 APT_DIR=$PWD/build/apt
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 STABLE=bookworm
+# Newer QEMU, built for the stable release.
+BACKPORTS=$STABLE-backports
 # In order of preference; a realm guest needs 6.13, an emulated realm's host 6.4.
 KERNEL_SUITES="trixie-backports sid"
 KERNEL_PACKAGE=linux-image-cloud-arm64
+# Whose packages: the guests' and hosts', or this machine's own.
+arch=arm64
 
 # The machine knows a mirror that works from where it stands; no address is written down here.
 mirror() {
@@ -45,7 +50,7 @@ mirror() {
 	say "$uri"
 }
 
-# apt_in SUITE TOOL ARGUMENT... - an apt tool on the private arm64 state; the machine's own
+# apt_in SUITE TOOL ARGUMENT... - an apt tool on a suite's private state; the machine's own
 # configuration (proxies, credentials) stays in force
 apt_in() {
 	local dir=$APT_DIR/$1 tool=$2
@@ -55,21 +60,25 @@ apt_in() {
 		-o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null \
 		-o Dir::State="$dir" -o Dir::State::Lists="$dir/lists" \
 		-o Dir::State::Status="$dir/status" -o Dir::Cache="$dir/cache" \
-		-o APT::Architecture=arm64 -o APT::Architectures::=arm64 \
+		-o APT::Architecture="$arch" -o APT::Architectures::="$arch" \
 		-o Acquire::Languages=none -o Acquire::Retries=3 -o APT::Sandbox::User=root "$@"
 }
 
 # suite_update SUITE [again] - fetch a suite's lists unless they are here
 suite_update() {
-	local suite=$1 dir=$APT_DIR/$1 uri
+	local suite=$1 dir=$APT_DIR/$1 names=$1 uri name
 
 	[ -e "$dir/complete" ] && [ -z "${2:-}" ] && return 0
 	[ -r "$KEYRING" ] || die "$KEYRING is missing: install debian-archive-keyring"
 	uri=$(mirror)
 	mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
 	: >"$dir/status"
-	say "deb [arch=arm64 signed-by=$KEYRING] $uri $suite main" >"$dir/sources.list"
-	note "fetching the package list of $suite (arm64)"
+	# What is taken from the backports may need a library of the release below.
+	[ "$suite" != "$BACKPORTS" ] || names="$STABLE $BACKPORTS"
+	for name in $names; do
+		say "deb [arch=$arch signed-by=$KEYRING] $uri $name main"
+	done >"$dir/sources.list"
+	note "fetching the package list of $suite ($arch)"
 	apt_in "$suite" apt-get update >"$APT_DIR/$suite.log" 2>&1 || return 1
 	# apt takes a mirror that does not answer for a passing trouble and reports success.
 	! grep -q '^[EW]: Failed to fetch' "$APT_DIR/$suite.log" || return 1
@@ -207,6 +216,30 @@ kernel() {
 	note "keeping $(cat build/kernel/VERSION)"
 }
 
+# qemu_from SUITE DIR - the emulator, and what this machine would have to install for it, into DIR
+qemu_from() {
+	local suite=$1 dir=$2 debs=$PWD/build/debs/$1 wanted package version file
+
+	# Only simulated: apt's view of what is here decides which libraries are missing.
+	wanted=$(apt_in "$suite" apt-get -s --no-install-recommends \
+		-o Dir::State::Status=/var/lib/dpkg/status -t "$suite" install qemu-system-arm \
+		2>>"$APT_DIR/$suite.log" |
+		sed -n 's/^Inst \([^ ]*\) .*(\([^ ]*\) .*/\1 \2/p') && [ -n "$wanted" ] || return 1
+	mkdir -p "$debs"
+	rm -rf "$dir.tmp"
+	while read -r package version; do
+		note "fetching $package $version from $suite"
+		(cd "$debs" && apt_in "$suite" apt-get download "$package=$version") \
+			>>"$APT_DIR/$suite.log" 2>&1 || return 1
+		for file in "$debs/${package%:*}_${version//:/%3a}"_*.deb; do
+			unpack "$dir.tmp" "$file" || return 1
+		done
+		[ "$package" != qemu-system-arm ] || say "$version" >"$dir.tmp/VERSION"
+	done <<<"$wanted"
+	rm -rf "$dir"
+	mv "$dir.tmp" "$dir"
+}
+
 # One module and, before it, those it needs: `depends=` in the module's own information, because
 # packages come without the index that depmod would make.
 module() {
@@ -249,9 +282,15 @@ kernel-6.1)
 		failed "$STABLE" "its kernel"
 	;;
 refresh) kernel again ;;
+qemu)
+	arch=$(dpkg --print-architecture)
+	[ -e build/qemu/VERSION ] ||
+		with_suite "$BACKPORTS" qemu_from "$BACKPORTS" build/qemu ||
+		failed "$BACKPORTS" "a QEMU"
+	;;
 module)
 	shift
 	for name; do module "$name"; done | awk '!seen[$0]++'
 	;;
-*) die "usage: debs.sh sysroot|busybox|kernel|kernel-6.1|refresh|module NAME..." ;;
+*) die "usage: debs.sh sysroot|busybox|kernel|kernel-6.1|refresh|qemu|module NAME..." ;;
 esac

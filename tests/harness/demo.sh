@@ -5,11 +5,12 @@
 #
 #   demo       launch a realm, wait until its userspace runs, let it power off. The last line is
 #              CCR-DEMO status=N guest-rim=HEX boot_ms=N guest=<what its init said>
+#              where the RIM is from the realm's own token, or what ccr-run sealed if it is emulated
 #   shell      launch it with a shell on this terminal
 #   measure-*  print the RIM that the one or the other will have
 #
 # Runs in the emulated host's busybox, on an arm64 machine with KVM as it is, and, to measure, on
-# the build machine: plain POSIX shell. CCR_REALM chooses who isolates the realm.
+# the build machine: plain POSIX shell. CCR_REALM chooses who isolates the realm: kvm|emulated.
 mode=$1
 ccr_run=$2
 kernel=$3
@@ -17,10 +18,11 @@ initrd=$4
 
 # with_options THEN COMMAND... - add what enters the RIM, in this one place
 with_options() {
-	then=$1
+	params="quiet panic=-1 ccr.then=$1"
 	shift
-	"$@" --realm="${CCR_REALM:-emulated}" -k "$kernel" -i "$initrd" -m 512M -c 2 \
-		-p "quiet panic=-1 ccr.then=$then"
+	# An emulated realm has no tokens.
+	[ "${CCR_REALM:-}" != kvm ] || params="$params rdinit=/harness/attest"
+	"$@" --realm="${CCR_REALM:-emulated}" -k "$kernel" -i "$initrd" -m 512M -c 2 -p "$params"
 }
 
 # In an emulated CPU on a busy machine a healthy guest may be silent for long.
@@ -45,13 +47,18 @@ demo() {
 		ready='' rim='' boot_ms=''
 		while IFS= read -r line; do
 			case $line in
+			*CCR-GUEST-*) [ -n "$boot_ms" ] || boot_ms=$(($(now) - start)) ;;
+			esac
+			case $line in
 			*CCR-GUEST-READY*)
-				[ -n "$boot_ms" ] || boot_ms=$(($(now) - start))
 				ready=$(echo "${line##*CCR-GUEST-READY }" | tr -d '\r' | tr ' ' ,)
 				;;
 			*'realm: RIM sha-256:'*'(sealed)'*)
 				rim=${line##*sha-256:}
 				rim=${rim%% *}
+				;;
+			*'CCR-GUEST-RIM '*)
+				rim=$(echo "${line##*CCR-GUEST-RIM }" | tr -cd 0-9a-f)
 				;;
 			'CCR-STATUS '*)
 				status=${line#CCR-STATUS }

@@ -25,8 +25,10 @@ if [ "$name" = test ]; then
 	cp build/kernel-6.1/Image "$root/guest/Image-6.1"
 	cp build/guest/rsi.img "$root/guest/rsi.img"
 	# What another machine computes for the realms that the tests will launch.
-	tests/harness/demo.sh measure-demo build/native/ccr-run build/kernel/Image \
-		build/guest/initrd.gz >"$root/guest/rim"
+	CCR_REALM=emulated tests/harness/demo.sh measure-demo build/native/ccr-run \
+		build/kernel/Image build/guest/initrd.gz >"$root/guest/rim"
+	CCR_REALM=kvm tests/harness/demo.sh measure-demo build/native/ccr-run \
+		build/kernel/Image build/guest/initrd.gz >"$root/guest/rim-kvm"
 fi
 pack_tree "$root" >"build/host/$name.cpio.tmp"
 mv "build/host/$name.cpio.tmp" "build/host/$name.cpio"

@@ -1,23 +1,32 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# qemu.sh [-i] [-t SECONDS] [-s CPUS] NAME INITRD WORDS... - boot an arm64 host with EL2 in QEMU
+# qemu.sh [-i] [-t SECONDS] [-w SECONDS] [-s CPUS] [-S STACK] NAME INITRD WORDS... - boot an arm64
+# host with EL2 in QEMU: Debian's kernel, or with -S the firmware and kernel of a stack (stack.sh)
 #
 # NAME is for the log, build/log/NAME.log; WORDS go to the kernel command line. -i connects this
 # terminal, with no key of QEMU's own: every one belongs to what runs inside. Otherwise the console
-# goes to the log and to stdout, and the machine ends after SECONDS at the latest (status 124).
+# goes to the log and to stdout, and the machine ends after SECONDS at the latest (status 124), or
+# with -w when there has been no line of TAP for so long (status 125).
 set -eu
 # shellcheck source=lib.sh source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 
+# shellcheck source=stack.sh source-path=SCRIPTDIR
+. "$(dirname "$0")/stack.sh"
+
 interactive=
+stack_of=
 limit=600
+patience=
 cpus=2
-while getopts it:s: option; do
+while getopts it:w:s:S: option; do
 	case $option in
 	i) interactive=yes ;;
 	t) limit=$OPTARG ;;
+	w) patience=$OPTARG ;;
 	s) cpus=$OPTARG ;;
+	S) stack_of=$OPTARG ;;
 	*) exit 2 ;;
 	esac
 done
@@ -32,16 +41,39 @@ monitor=$LOG_DIR/$name.monitor
 rm -f "$log" "$monitor"
 
 # pauth-impdef: the architected pointer authentication is QEMU's slowest instruction by far.
-machine=(-M "virt,virtualization=on,gic-version=3" -cpu "max,pauth-impdef=on"
-	-accel "tcg,thread=multi" -m 2G -smp "$cpus")
+emulator=(qemu-system-aarch64)
+boot_args=(-M "virt,virtualization=on,gic-version=3" -cpu "max,pauth-impdef=on" -m 2G -smp "$cpus"
+	-kernel build/kernel/Image -initrd "$initrd" -serial chardev:console)
+words="quiet panic=-1 nokaslr ${QEMU_APPEND:-} $*"
+if [ -n "$stack_of" ]; then
+	stack_load "$stack_of"
+	stack_machine "$initrd" "$LOG_DIR/$name.serial.log" "$words"
+else
+	boot_args+=(-append "console=ttyAMA0 $words")
+fi
 # A path relative to the top: a socket's name has room for 107 bytes only.
 quiet=(-nodefaults -display none -nic none -monitor "unix:$monitor,server=on,wait=off")
-boot=(-kernel build/kernel/Image -initrd "$initrd"
-	-append "console=ttyAMA0 quiet panic=-1 nokaslr ${QEMU_APPEND:-} $*")
-serial=(-chardev "stdio,id=console,signal=off,logfile=$log" -serial chardev:console)
+console=(-chardev "stdio,id=console,signal=off,logfile=$log")
+command=("${emulator[@]}" -accel "tcg,thread=multi" "${quiet[@]}" "${console[@]}" "${boot_args[@]}")
 
-if [ -n "$interactive" ]; then
-	exec qemu-system-aarch64 "${machine[@]}" "${quiet[@]}" "${boot[@]}" "${serial[@]}"
-fi
-exec timeout -k 5 "$limit" qemu-system-aarch64 -no-reboot "${machine[@]}" "${quiet[@]}" \
-	"${boot[@]}" "${serial[@]}" </dev/null
+[ -z "$interactive" ] || exec "${command[@]}"
+command=(timeout -k 5 "$limit" "${command[@]}" -no-reboot)
+[ -n "$patience" ] || exec "${command[@]}" </dev/null
+
+nr_results() { grep -c '^1\.\.\|^ok \|^not ok ' "$log" 2>/dev/null || true; }
+
+"${command[@]}" </dev/null &
+pid=$!
+trap 'kill "$pid" 2>/dev/null || true' EXIT
+seen=0
+since=$SECONDS
+while kill -0 "$pid" 2>/dev/null; do
+	sleep 0.5
+	now=$(nr_results)
+	if [ "$now" != "$seen" ]; then
+		seen=$now
+		since=$SECONDS
+	fi
+	[ $((SECONDS - since)) -lt "$patience" ] || exit 125
+done
+wait "$pid"

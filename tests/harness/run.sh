@@ -7,17 +7,21 @@
 # last line is
 #   RESULT realm=<kvm|emulated> rim=<hex> guest-rim=<hex> token=none boot_ms=<n>
 # with "none" for what was not seen. Exit status 0 means: the realm's userspace ran, it knew that it
-# was in a realm, and the hash of what was sealed is the one that `measure` computed from the files.
+# was in a realm, and guest-rim, the hash of what was sealed, is the one that `measure` computed
+# from the files.
+#
+# STACK=<directory>... takes hosts with a real RMM instead (stack.sh), one after the other;
+# guest-rim is then from the token that the RMM gave the realm.
 set -eu
 # shellcheck source=lib.sh source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=stack.sh source-path=SCRIPTDIR
+. "$(dirname "$0")/stack.sh"
 
 KERNEL=build/kernel/Image
 INITRD=build/guest/initrd.gz
 CCR_RUN=build/arm64/ccr-run
-LOG=$LOG_DIR/run.log
 LIMIT=300
-export CCR_REALM=emulated
 
 step() {
 	at=$((${at:-0} + 1))
@@ -29,15 +33,25 @@ stop() {
 	exit 1
 }
 
-# Where the realm's host comes from. A CCA host stack (STACK=dir) will be one more line here.
+# Where the realm's host comes from.
 choose_host() {
-	if [ -n "${STACK:-}" ]; then
-		stop "STACK=$STACK: hosts with a real RMM are not supported yet"
+	local dir
+
+	CCR_REALM=emulated
+	if [ -n "$(stack_dirs)" ]; then
+		host=stack
+		CCR_REALM=kvm
+		# What is wrong with a description is said before anything is built.
+		while IFS= read -r dir; do
+			stack_load "$dir"
+			stack_find_qemu
+		done < <(stack_dirs)
 	elif can_run_here; then
 		host=native
 	else
 		host=qemu
 	fi
+	export CCR_REALM
 }
 
 boot_native() {
@@ -52,6 +66,15 @@ boot_qemu() {
 	case $1 in
 	demo) tests/harness/qemu.sh -t "$LIMIT" run build/host/demo.cpio ccr.do=demo ;;
 	shell) tests/harness/qemu.sh -i run build/host/demo.cpio ccr.do=shell ;;
+	esac
+}
+
+boot_stack() {
+	case $1 in
+	demo) tests/harness/qemu.sh -t "$LIMIT" -S "$dir" "$name" build/host/demo.cpio \
+		ccr.do=demo ccr.realm=kvm ;;
+	shell) tests/harness/qemu.sh -i -S "$dir" "$name" build/host/demo.cpio \
+		ccr.do=shell ccr.realm=kvm ;;
 	esac
 }
 
@@ -76,6 +99,8 @@ result() {
 		failure="ccr-run ended with status $status"
 	elif [[ ,$guest, != *,realm=1,* ]]; then
 		failure="the guest does not know that it is in a realm"
+	elif [ -z "$guest_rim" ]; then
+		failure="the realm's measurement was not seen"
 	elif [ "$guest_rim" != "$rim" ]; then
 		failure="the sealed realm is not the one that was measured"
 	fi
@@ -110,17 +135,34 @@ rim=$(tests/harness/demo.sh "measure-$mode" build/native/ccr-run "$KERNEL" "$INI
 	stop "ccr-run measure"
 say "      rim $rim"
 
+# boot_realm WHERE - the last step; what was booted last left its words in $LOG
+boot_realm() {
+	LOG=$LOG_DIR/$name.log
+	if [ $mode = shell ]; then
+		step "launching the realm $1; its shell comes up in some seconds"
+		say "      to leave: poweroff, or Ctrl-a x"
+		"boot_$host" shell
+	else
+		step "launching the realm $1"
+		"boot_$host" demo | printable
+		say ""
+		result
+	fi
+}
+
+name=run
 case $host in
-native) where="on this machine's KVM" ;;
-qemu) where="in an arm64 host in QEMU" ;;
+native) boot_realm "on this machine's KVM" ;;
+qemu) boot_realm "in an arm64 host in QEMU" ;;
+stack)
+	before=$at
+	status=0
+	mapfile -t dirs < <(stack_dirs)
+	for dir in "${dirs[@]}"; do
+		at=$before
+		name=run-$(stack_name "$dir")
+		boot_realm "on the stack $(stack_name "$dir") in QEMU" || status=1
+	done
+	exit $status
+	;;
 esac
-if [ $mode = shell ]; then
-	step "launching the realm $where; its shell comes up in some seconds"
-	say "      to leave: poweroff, or Ctrl-a x"
-	"boot_$host" shell
-else
-	step "launching the realm $where"
-	"boot_$host" demo | printable
-	say ""
-	result
-fi

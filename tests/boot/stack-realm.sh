@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=dash
+# shellcheck disable=SC2154,SC2034 # run.sh sets top, guest, ccr_run, dir, out, err
+#
+# Real realms, on a host with an RMM (STACK=): the guests of the other tests find the same there,
+# with the measurement that anyone can compute beforehand, and the host gets everything back.
+
+limit=240
+
+# is_measured ALGO HEX ARGUMENT... - the RIM that a realm has read is what `measure` computes
+is_measured() {
+	algo=$1
+	seen=$2
+	shift 2
+	computed=$("$ccr_run" measure --realm=kvm --measurement-algo "$algo" "$@" \
+		2>"$dir/measure") ||
+		fail "ccr-run measure: $(cat "$dir/measure")"
+	[ "${#seen}" = $((${algo#sha} / 4)) ] || fail "the guest has read no RIM of $algo: '$seen'"
+	[ "$seen" = "$computed" ] || fail "the realm has RIM $seen, measured was $computed"
+}
+
+test_stack_check_says_yes() {
+	"$ccr_run" check >"$out" 2>"$err" || fail "ccr-run check: $(cat "$err")"
+	want "$out" '^realms: *yes'
+}
+
+stack_realm_with_cpus() {
+	cpus=$1
+	set -- -k "$guest/Image" -i "$guest/initrd.gz" -m 512M -c "$cpus" \
+		-p "quiet rdinit=/harness/attest ccr.then=poweroff"
+	launch --realm=kvm "$@"
+	want_status 0
+	want_ready "nr_cpus=$cpus" realm=1
+	refuse "$err" 'not confidential\|nothing here is'
+	token_rim=$(tr -d '\r' <"$out" | sed -n 's/.*CCR-GUEST-RIM //p')
+	is_measured sha256 "$token_rim" "$@"
+}
+
+test_stack_realm_1cpu() {
+	stack_realm_with_cpus 1
+}
+
+test_stack_realm_4cpus() {
+	stack_realm_with_cpus 4
+}
+
+# Three that must agree: the build machine's, this host's, and the one in the token of the realm.
+test_stack_rim_is_the_same_everywhere() {
+	demo=$top/harness/demo.sh
+	"$demo" demo "$ccr_run" "$guest/Image" "$guest/initrd.gz" >"$out" 2>"$err" </dev/null
+	token=$(sed -n 's/^CCR-DEMO .*guest-rim=\([0-9a-f]*\).*/\1/p' "$out")
+	here=$("$demo" measure-demo "$ccr_run" "$guest/Image" "$guest/initrd.gz" 2>"$err")
+	there=$(cat "$guest/rim-kvm")
+	[ "${#token}" = 64 ] || fail "no RIM in a token"
+	[ "$token" = "$here" ] || fail "in the token $token, measured here $here"
+	[ "$here" = "$there" ] || fail "measured here $here, on the build machine $there"
+}
+
+# rsi_guest ALGO ARGUMENT... - passes, and has read the RIM that was computed
+rsi_guest() {
+	algo=$1
+	shift
+	launch --realm=kvm --measurement-algo "$algo" -k "$guest/rsi.img" "$@"
+	want_status 0
+	want_tap
+	rsi_rim=$(tr -d '\r' <"$out" | sed -n 's/^# rim=//p')
+	is_measured "$algo" "$rsi_rim" -k "$guest/rsi.img" "$@"
+}
+
+test_stack_rsi_guest() {
+	rsi_guest sha256 --no-pci -m 64M -c 2
+	want "$out" '^ok .* empty page: protected read aborts'
+}
+
+test_stack_rsi_guest_with_pci() {
+	rsi_guest sha256 -m 64M
+}
+
+test_stack_rsi_guest_sha512_and_rpv() {
+	rsi_guest sha512 -m 64M --realm-pv hex:c0ffee42
+	want "$out" '^# .*rpv=c0ffee42'
+}
+
+# KVM cannot reset what a realm is made of: a realm never starts again.
+test_stack_reset() {
+	launch --realm=kvm -k "$guest/Image" -i "$guest/initrd.gz" -p "quiet ccr.then=reboot"
+	want_status 5
+	want_ready realm=1
+}
+
+test_stack_sigterm() {
+	start --realm=kvm -k "$guest/Image" -i "$guest/initrd.gz" -p "quiet ccr.then=hang"
+	await "$out" CCR-GUEST-READY
+	stop_with TERM
+	want_status 0
+}
+
+free_kib() {
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	sed -n 's/^MemFree: *\([0-9]*\) kB/\1/p' /proc/meminfo
+}
+
+# is_free_again KIB - within what a kernel keeps for itself; pages are given back with a delay
+is_free_again() {
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		free=$(free_kib)
+		[ $(($1 - free)) -gt 8192 ] || return 0
+		sleep 1
+	done
+	return 1
+}
+
+# kill_after TENTHS - a launch that is killed that long after its start, whatever it is doing then
+kill_after() {
+	# Not through timeout, which would be what is killed.
+	"$ccr_run" run --realm=kvm -k "$guest/Image" -i "$guest/initrd.gz" -m 512M -c 2 \
+		-p "quiet ccr.then=hang" </dev/null >"$out" 2>"$err" &
+	pid=$!
+	sleep "$(($1 / 10)).$(($1 % 10))"
+	kill -KILL "$pid" || fail "ended by itself in the first $1 tenths of a second"
+	wait "$pid"
+	status=$?
+	want_status 137
+}
+
+# The kernel gives every granule back to the host, and the RMM still takes them.
+test_stack_sigkill_at_any_moment() {
+	# Once without counting: what the kernel allocates for its first realm stays.
+	kill_after 100
+	before=$(free_kib)
+	for strata in 0 1 2 3 4; do
+		# In each fifth of the time that a launch takes here, to the guest's userspace.
+		random=$(od -An -tu2 -N2 /dev/urandom)
+		tenths=$((strata * 20 + random % 20 + 1))
+		kill_after "$tenths"
+		is_free_again "$before" ||
+			fail "killed after $tenths/10 s: $((before - free)) KiB are gone"
+		echo "killed after $tenths tenths of a second: $((before - free)) KiB less free"
+	done
+	launch --realm=kvm -k "$guest/Image" -i "$guest/initrd.gz" -m 512M -c 2 \
+		-p "quiet ccr.then=poweroff"
+	want_status 0
+	want_ready realm=1
+}

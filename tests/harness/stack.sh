@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# STACK=<directory>...: hosts with a real RMM, each described by a file stack.conf in its directory
+# (Documentation/stack.md). Sourced after lib.sh.
+
+# What a stack may say, and what is so if it does not.
+declare -A STACK_DEFAULTS=(
+	[firmware]='' [kernel]='' [kernel_addr]='' [initrd_addr]=''
+	[machine]='virt,virtualization=on,secure=on,gic-version=3,acpi=off'
+	[cpu]='max,x-rme=on,sme=off,pauth-impdef=on'
+	[memory]=2G [smp]=2 [console]=ttyAMA0 [append]=''
+	[qemu]='' [qemu_data]='' [qemu_libs]='' [qemu_args]=''
+)
+declare -A stack=()
+
+# stack_dirs - the directories in STACK, one a line; they may be separated by commas or blanks
+stack_dirs() {
+	tr -s ', \t' '\n' <<<"${STACK:-}" | sed '/^$/d'
+}
+
+# stack_name DIR - for messages and names of logs (a socket's name has room for 107 bytes)
+stack_name() {
+	local name
+
+	name=$(basename "$(realpath -m "$1")" | tr -c 'A-Za-z0-9._\n-' _)
+	say "${name:0:40}"
+}
+
+trim() {
+	local text=$1
+
+	text=${text#"${text%%[![:space:]]*}"}
+	say "${text%"${text##*[![:space:]]}"}"
+}
+
+stack_bad() { die "$stack_file:$stack_line: $*"; }
+
+stack_set() {
+	local key=$1 value=$2
+
+	# Looked for in a list of words: as a subscript it would be evaluated.
+	case " ${!STACK_DEFAULTS[*]} " in
+	*" $key "*) ;;
+	*) stack_bad "unknown key '$key'; there are: $(
+		tr ' ' '\n' <<<"${!STACK_DEFAULTS[*]}" | sort | tr '\n' ' '
+	)" ;;
+	esac
+	[ -z "${stack[$key]+set}" ] || stack_bad "$key was given before"
+	case $key in
+	kernel_addr | initrd_addr)
+		[[ $value =~ ^0x[0-9a-fA-F]{1,16}$ ]] ||
+			stack_bad "$key: '$value' is not an address such as 0x60000000"
+		;;
+	smp)
+		[[ $value =~ ^[1-9][0-9]{0,2}$ ]] ||
+			stack_bad "smp: '$value' is not a number of CPUs"
+		;;
+	console)
+		[[ $value =~ ^(ttyAMA0|hvc0)$ ]] ||
+			stack_bad "console: '$value' is not ttyAMA0 or hvc0"
+		;;
+	firmware | kernel | qemu | qemu_data | qemu_libs)
+		[ -n "$value" ] || stack_bad "$key: no path"
+		[[ $value = /* ]] || value=$stack_dir/$value
+		[ -e "$value" ] || stack_bad "$key: there is no $value"
+		;;
+	esac
+	stack[$key]=$value
+}
+
+# stack_load DIR - read DIR/stack.conf into stack[]; dies with one sentence if it makes no sense.
+# The file is parsed and never run: a description from elsewhere can name files, and no more.
+stack_load() {
+	local line key
+
+	stack_dir=$1
+	stack_file=$1/stack.conf
+	stack_line=0
+	[ -f "$stack_file" ] ||
+		die "STACK=$1: there is no $stack_file (see Documentation/stack.md)"
+	stack=()
+	while IFS= read -r line || [ -n "$line" ]; do
+		stack_line=$((stack_line + 1))
+		line=$(trim "$line")
+		case $line in
+		'' | '#'*) continue ;;
+		*=*) stack_set "$(trim "${line%%=*}")" "$(trim "${line#*=}")" ;;
+		*) stack_bad "'$line' is not KEY = VALUE" ;;
+		esac
+	done <"$stack_file"
+	for key in firmware kernel; do
+		[ -n "${stack[$key]:-}" ] || die "$stack_file: no $key"
+	done
+	for key in "${!STACK_DEFAULTS[@]}"; do
+		: "${stack[$key]=${STACK_DEFAULTS[$key]}}"
+	done
+}
+
+# has_rme QEMU - it is 8.1 or newer, which brought the CPU with RME
+has_rme() {
+	local major minor
+
+	read -r major minor < <("$1" --version 2>/dev/null |
+		sed -n 's/^QEMU emulator version \([0-9]*\)\.\([0-9]*\).*/\1 \2/p') || return 1
+	[ "$major" -gt 8 ] || { [ "$major" = 8 ] && [ "$minor" -ge 1 ]; }
+}
+
+# stack_find_qemu - unless the stack brings its own: this machine's, or a newer one that is kept
+# here
+stack_find_qemu() {
+	local libs=build/qemu/usr/lib triplet
+
+	[ -z "${stack[qemu]}" ] || return 0
+	stack[qemu]=qemu-system-aarch64
+	! has_rme "${stack[qemu]}" || return 0
+	tests/harness/debs.sh qemu
+	triplet=$(dpkg-architecture -qDEB_HOST_MULTIARCH 2>/dev/null) ||
+		triplet=$(uname -m)-linux-gnu
+	stack[qemu]=build/qemu/usr/bin/qemu-system-aarch64
+	: "${stack[qemu_data]:=build/qemu/usr/share/qemu}"
+	: "${stack[qemu_libs]:=$libs/$triplet}"
+}
+
+# A comma in a file's name is doubled inside an option of QEMU.
+loader() { say "loader,file=${1//,/,,},addr=$2,force-raw=on"; }
+
+# stack_machine INITRD LOG WORDS... - set the arrays emulator and boot_args for a host that is
+# booted through the stack's firmware. A chardev "console" for the host's console is the caller's.
+stack_machine() {
+	local initrd=$1 log=$2 words more
+
+	shift 2
+	read -ra more <<<"${stack[qemu_args]}"
+	words="console=${stack[console]} $*"
+	stack_find_qemu
+	emulator=("${stack[qemu]}" ${stack[qemu_data]:+-L "${stack[qemu_data]}"})
+	[ -z "${stack[qemu_libs]}" ] ||
+		emulator=(env "LD_LIBRARY_PATH=${stack[qemu_libs]}" "${emulator[@]}")
+	boot_args=(-M "${stack[machine]}" -cpu "${stack[cpu]}" -m "${stack[memory]}"
+		-smp "${stack[smp]}" -bios "${stack[firmware]}" -kernel "${stack[kernel]}"
+		"${more[@]}")
+	[ -z "${stack[kernel_addr]}" ] ||
+		boot_args+=(-device "$(loader "${stack[kernel]}" "${stack[kernel_addr]}")")
+	if [ -n "${stack[initrd_addr]}" ]; then
+		boot_args+=(-device "$(loader "$initrd" "${stack[initrd_addr]}")")
+		words="$words initrd=${stack[initrd_addr]},$(stat -c %s "$initrd")"
+	else
+		boot_args+=(-initrd "$initrd")
+	fi
+	if [ "${stack[console]}" = hvc0 ]; then
+		# The firmware and the RMM log to the first serial port; so does an early kernel.
+		words="console=ttyAMA0 $words"
+		boot_args+=(-serial "file:$log" -device virtio-serial-pci
+			-device "virtconsole,chardev=console")
+	else
+		boot_args+=(-serial chardev:console)
+	fi
+	boot_args+=(-append "$words ${stack[append]}")
+}
