@@ -20,7 +20,7 @@ initrd=$4
 with_options() {
 	params="quiet panic=-1 ccr.then=$1"
 	shift
-	# An emulated realm has no tokens.
+	# What a real realm's measurement is, only it can say: it asks for a token.
 	[ "${CCR_REALM:-}" != kvm ] || params="$params rdinit=/harness/attest"
 	"$@" --realm="${CCR_REALM:-emulated}" -k "$kernel" -i "$initrd" -m 512M -c 2 -p "$params"
 }

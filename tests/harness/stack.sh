@@ -106,8 +106,7 @@ has_rme() {
 	[ "$major" -gt 8 ] || { [ "$major" = 8 ] && [ "$minor" -ge 1 ]; }
 }
 
-# stack_find_qemu - unless the stack brings its own: this machine's, or a newer one that is kept
-# here
+# stack_find_qemu - unless the stack brings its own: this machine's, or a newer one, kept in build/
 stack_find_qemu() {
 	local libs=build/qemu/usr/lib triplet
 
