@@ -91,8 +91,8 @@ FUZZ_PROGRAMS := $(FUZZERS:%=build/fuzz/%)
 
 # ---- goals -----------------------------------------------------------------------------------
 
-.PHONY: all native arm64 guest run check unit replay lint boot bench fuzz deps refresh install \
-	clean distclean help unit-programs replay-programs
+.PHONY: all native arm64 guest run check unit replay lint boot soak bench fuzz deps refresh \
+	install clean distclean help unit-programs replay-programs
 
 all: native arm64
 native: build/native/ccr-run
@@ -107,6 +107,7 @@ help:
 	'make replay     fuzz targets over their kept inputs' \
 	'make lint       format, static analysis, the rules of the code' \
 	'make boot       boot tests in QEMU (T=name... for some of them)' \
+	'make soak       the boot tests that have a long form, in that form: about an hour' \
 	'make fuzz       fuzz for FUZZ_SECONDS (60) a target (T=fuzz_x for one)' \
 	'make bench      boot figures' \
 	'make guest      what runs inside: build/guest/init, build/guest/rsi.img' \
@@ -116,7 +117,7 @@ help:
 	'make clean      remove what was built; distclean: also what was downloaded' \
 	'' \
 	'V=1 shows the commands. NO_DEPS=1 installs no packages.' \
-	'STACK=DIR... for run, check and boot: on hosts with a real RMM (Documentation/stack.md)' \
+	'STACK=DIR... for run, check, boot, soak: on hosts with a real RMM (see stack.md)' \
 	'DEBIAN_MIRROR=URI for arm64 packages, if not the one that apt uses.'
 
 run:
@@ -133,6 +134,9 @@ replay: replay-programs
 
 boot:
 	@$(HARNESS)/boot-tests.sh $(T)
+
+soak:
+	@SOAK=1 $(HARNESS)/boot-tests.sh $(T)
 
 lint: | deps-lint
 	@if [ -x tests/lint/run.sh ]; then $(HARNESS)/tap.sh lint tests/lint/run.sh; \

@@ -7,6 +7,17 @@
 # Generous: ten times what a boot takes under an emulated CPU that has a core for itself.
 limit=90
 
+# short_or_long SHORT LONG - what a test named _soak does, in `make check` and in `make soak`
+short_or_long() {
+	[ -z "${CCR_SOAK:-}" ] || shift
+	echo "$1"
+}
+
+# progress WORD... - a line of the log at once, so that a long test is seen to be alive
+progress() {
+	echo "# $*" >/dev/console
+}
+
 # printable - a filter: comment lines of TAP, without anything that a terminal would act on
 printable() {
 	tr -d '\r' | tr -c '\n\t -~' '?' | sed 's/^/# /'

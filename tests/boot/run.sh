@@ -9,7 +9,8 @@
 # A test is a function test_NAME in one of the other files here. Each runs in a subshell with its
 # own directory, ends at the first thing that is not as it should be, and cannot outlast its guests'
 # time limit. CCR_TESTS="NAME..." picks some. CCR_SUITE=stack takes the files stack-*.sh instead,
-# which need a host with a real RMM.
+# which need a host with a real RMM. CCR_SOAK=1 asks those whose names end in _soak for their long
+# form.
 top=${1:-}
 here=$(dirname "$0")
 guest=$top/guest

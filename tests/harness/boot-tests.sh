@@ -7,6 +7,8 @@
 # Tests that need a real RMM (tests/boot/stack-*.sh) run on the hosts that STACK=<directory>...
 # names; without it they are counted as skipped.
 #
+# SOAK=1 (`make soak`) runs the tests whose names end in _soak, as long as they get there.
+#
 # The emulated host may lock up (Documentation/testing.md): then the tests that are left run in
 # another boot, visibly.
 set -eu
@@ -17,13 +19,17 @@ set -eu
 
 SUM=$LOG_DIR/boot.sum
 # The tests have limits of their own; these are for a host that hangs.
-LIMIT=1500
+LIMIT=${SOAK:+14400}
+: "${LIMIT:=1500}"
 SILENCE=300
 BOOTS=3
 # What qemu.sh -w ends with.
 LOCKED_UP=125
 
-names_in() { sed -n 's/^test_\([a-z0-9_]*\)() {$/\1/p' tests/boot/"$1"-*.sh | xargs; }
+# names_in SUITE - its tests, those that there are today
+names_in() {
+	sed -n "s/^test_\([a-z0-9_]*${SOAK:+_soak}\)() {\$/\1/p" tests/boot/"$1"-*.sh | xargs
+}
 
 show_results() {
 	printable | sed -un -e 's/^ok [0-9]* - /  ok    /p' -e 's/^not ok [0-9]* - /  FAIL  /p' \
@@ -33,21 +39,21 @@ show_results() {
 # boot_here TESTS, boot_qemu TESTS, boot_stack TESTS - show and log what the host says
 
 boot_here() {
-	CCR_TESTS=$1 timeout -k 5 "$LIMIT" sh tests/boot/run.sh build/host/test </dev/null 2>&1 |
-		tee "$log" | show_results
+	CCR_TESTS=$1 CCR_SOAK=${SOAK:-} timeout -k 5 "$LIMIT" sh tests/boot/run.sh build/host/test \
+		</dev/null 2>&1 | tee "$log" | show_results
 	return "${PIPESTATUS[0]}"
 }
 
 boot_qemu() {
-	tests/harness/qemu.sh -t "$LIMIT" -w "$SILENCE" "$name" build/host/test.cpio ccr.do=test \
-		"${1:+ccr.tests=${1// /,}}" | show_results
+	tests/harness/qemu.sh -t "$LIMIT" -w "$SILENCE" "$name" build/host/test.cpio \
+		ccr.do=test ${SOAK:+ccr.soak=1} "${1:+ccr.tests=${1// /,}}" | show_results
 	return "${PIPESTATUS[0]}"
 }
 
 boot_stack() {
 	tests/harness/qemu.sh -t "$LIMIT" -w "$SILENCE" -S "$dir" "$name" build/host/test.cpio \
-		ccr.do=test ccr.suite=stack ccr.realm=kvm "${1:+ccr.tests=${1// /,}}" |
-		show_results
+		ccr.do=test ccr.suite=stack ccr.realm=kvm ${SOAK:+ccr.soak=1} \
+		"${1:+ccr.tests=${1// /,}}" | show_results
 	return "${PIPESTATUS[0]}"
 }
 
@@ -110,6 +116,8 @@ submake build/host/test.cpio || {
 stack_tests=$(names_in stack)
 plain=
 real=
+# shellcheck disable=SC2046 # lists of words
+[ -z "${SOAK:-}" ] || [ $# -gt 0 ] || set -- $(names_in test) $(names_in stack)
 for test; do
 	case " $stack_tests " in
 	*" $test "*) real+="${real:+ }$test" ;;

@@ -60,7 +60,7 @@ command=("${emulator[@]}" -accel "tcg,thread=multi" "${quiet[@]}" "${console[@]}
 command=(timeout -k 5 "$limit" "${command[@]}" -no-reboot)
 [ -n "$patience" ] || exec "${command[@]}" </dev/null
 
-nr_results() { grep -c '^1\.\.\|^ok \|^not ok ' "$log" 2>/dev/null || true; }
+nr_results() { grep -c '^1\.\.\|^ok \|^not ok \|^# ' "$log" 2>/dev/null || true; }
 
 "${command[@]}" </dev/null &
 pid=$!
