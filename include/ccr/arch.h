@@ -34,13 +34,15 @@ struct arch_host {
 
 /**
  * arch_host_open() - open KVM and check it against what the machine needs
+ * @chosen: the realm interface, if it has a series; else, and for NULL, the host is asked
  *
  * Return: 0; with @err set: -ENOENT (no /dev/kvm), -EACCES (no permission), -EOPNOTSUPP (the
  * kernel lacks something; the sentence names it and the version that has it), -E2BIG (more vCPUs
- * or IPA bits than the host has); for MACHINE_REALM also the errors of realm_probe().
+ * or IPA bits than the host has); for MACHINE_REALM also the errors of realm_probe() and
+ * realm_abi_check().
  */
 int arch_host_open(struct arch_host *host, enum machine_kind kind, const struct memmap *map,
-		   struct ccr_err *err);
+		   const struct realm_abi *chosen, struct ccr_err *err);
 void arch_host_close(struct arch_host *host);
 
 /**

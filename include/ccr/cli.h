@@ -48,6 +48,7 @@ struct cli_verify_options {
  * struct cli_options - every option of every command
  * @launch: what the guest is made of; strings are borrowed from argv
  * @kind_given: --realm was used
+ * @realm_abi: --realm-abi; without a series for auto
  * @quiet_s: --silence
  * @verify: of `verify` alone; strings are borrowed from argv
  * @disk_texts: allocated; @disks points into them
@@ -56,6 +57,7 @@ struct cli_verify_options {
 struct cli_options {
 	struct launch_options launch;
 	bool kind_given;
+	struct realm_abi realm_abi;
 	const char *dump_dtb;
 	bool no_reboot;
 	unsigned nr_disks;

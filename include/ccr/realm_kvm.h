@@ -16,33 +16,7 @@
 #include "ccr/gmem.h"
 #include "ccr/plan.h"
 #include "ccr/realm.h"
-
-/** enum realm_attributes - who keeps the private/shared state of pages */
-enum realm_attributes {
-	REALM_ATTRIBUTES_VM,   /* the VM: KVM_SET_MEMORY_ATTRIBUTES */
-	REALM_ATTRIBUTES_GMEM, /* each guest_memfd: KVM_SET_MEMORY_ATTRIBUTES2 */
-};
-
-/**
- * struct realm_abi - the interface of one host
- * @vm_type: bit of the VM type that asks for a realm
- * @cap: explicit family: the number KVM_ENABLE_CAP takes
- * @rec_feature: explicit family: vCPU feature bit that KVM_ARM_VCPU_INIT needs; 0 for none (v5)
- * @rec_finalize: explicit family: argument of KVM_ARM_VCPU_FINALIZE
- * @populate_v12: implicit families: the request is v12's
- * @commits_late: KVM commits the guest's change of RIPAS at the next KVM_RUN of the vCPU that asked
- *	for it, not before it tells us (v6 to v14)
- */
-struct realm_abi {
-	enum realm_family family;
-	unsigned long vm_type;
-	enum realm_attributes attributes;
-	unsigned cap;
-	unsigned rec_feature;
-	unsigned rec_finalize;
-	bool populate_v12;
-	bool commits_late;
-};
+#include "ccr/realm_abi.h"
 
 /**
  * realm_probe() - find out on throw-away VMs which interface the host has
@@ -59,11 +33,19 @@ struct realm_abi {
  */
 int realm_probe(int kvm_fd, unsigned ipa_bits, struct realm_abi *ret_abi, struct ccr_err *err);
 
-/** realm_family_name() - "explicit", "implicit", "implicit-gmem" */
-const char *realm_family_name(enum realm_family family);
-
-/** realm_abi_describe() - one line for people. Return: @text. */
-const char *realm_abi_describe(const struct realm_abi *abi, char text[128]);
+/**
+ * realm_abi_check() - does this host have the interface that was chosen by its name?
+ * @abi: with a series
+ *
+ * For whoever knows better than the probe. Requests that would be refused later are made here,
+ * as harmlessly as realm_probe() makes them. What a kernel only says of itself and contradicts the
+ * choice is logged as a warning.
+ *
+ * Return: 0, or -errno with @err set: the errors of realm_probe(), -EOPNOTSUPP also for an
+ * interface that is not the one chosen.
+ */
+int realm_abi_check(int kvm_fd, unsigned ipa_bits, const struct realm_abi *abi,
+		    struct ccr_err *err);
 
 struct arch_vm;
 struct arch_vcpu;

@@ -65,7 +65,7 @@ static void print_json(const struct report *report)
 	if (report->realm.code == 0)
 		printf(", \"realm_abi\": \"%s\", \"num_bps\": %u, \"num_wps\": %u, \"pmu\": %s, "
 		       "\"sve\": %s",
-		       realm_family_name(report->abi.family), host->num_bps, host->num_wps,
+		       realm_abi_family_name(report->abi.family), host->num_bps, host->num_wps,
 		       host->pmu ? "true" : "false", host->sve ? "true" : "false");
 	printf("}\n");
 }

@@ -74,6 +74,7 @@ static enum cli_status run_loaded(const struct cli_options *options, struct laun
 {
 	struct vm_config config = {
 		.launch = launch,
+		.realm_abi = options->realm_abi,
 		.no_reboot = options->no_reboot,
 		.quiet_s = options->quiet_s,
 		.nr_disks = options->nr_disks,

@@ -79,6 +79,11 @@ static int set_realm(struct cli_options *options, const char *value, struct ccr_
 	return 0;
 }
 
+static int set_realm_abi(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	return realm_abi_from_name(value, &options->realm_abi, err);
+}
+
 static int set_algo(struct cli_options *options, const char *value, struct ccr_err *err)
 {
 	if (hash_from_name(value, &options->launch.hash_algo))
@@ -290,6 +295,10 @@ static const struct {
 	 "launch a realm: kvm (the default; needs a CCA host) or\n"
 	 "emulated (any arm64 KVM host; nothing is confidential)",
 	 set_realm},
+	{0, "realm-abi", RUN, required_argument, "SERIES",
+	 "KVM's realm interface, v1 to v16, if the host is not to\n"
+	 "be asked (default auto)",
+	 set_realm_abi},
 	{0, "measurement-algo", LAUNCH, required_argument, "ALGO",
 	 "hash of the realm's measurements: sha256 (default), sha512", set_algo},
 	{0, "realm-pv", LAUNCH, required_argument, "VALUE",
@@ -462,6 +471,8 @@ int cli_parse(const struct cli_command *command, int argc, char **argv,
 			      argv[optind], command->name);
 	if (!ret && options.nr_disks > 0 && !options.launch.has_pci)
 		ret = err_set(err, -EINVAL, "--disk needs the PCI bus that --no-pci leaves out");
+	if (!ret && options.realm_abi.series && options.launch.kind != MACHINE_REALM)
+		ret = err_set(err, -EINVAL, "--realm-abi is of real realms only: add --realm");
 	if (!ret)
 		ret = add_bounce(&options, err);
 	*ret_options = options;

@@ -170,7 +170,8 @@ static int load_realm(struct vm *vm, const struct realm_abi *abi, struct ccr_err
 	char text[128];
 	int ret;
 
-	log_info("realm: KVM interface: %s", realm_abi_describe(abi, text));
+	log_info("realm: KVM interface%s%s: %s", abi->series ? " chosen as " : "",
+		 abi->series ? abi->series : "", realm_abi_describe(abi, text));
 	ret = realm_kvm_init(&vm->realm, abi, &vm->arch, vm->vcpus.arch, vm->vcpus.nr_vcpus,
 			     vm->gmem);
 	if (ret)
@@ -186,6 +187,22 @@ static int load_realm(struct vm *vm, const struct realm_abi *abi, struct ccr_err
 	return expect_wait(&expected, ret, err);
 }
 
+/* An interface that was chosen may be another than the host's. */
+static int load_chosen_realm(struct vm *vm, const struct realm_abi *abi, struct ccr_err *err)
+{
+	struct ccr_err cause = {0};
+	const int ret = load_realm(vm, abi, &cause);
+
+	if (!ret || !abi->series) {
+		*err = cause;
+		return ret;
+	}
+	return err_set(err, ret,
+		       "%s; perhaps because this host's interface is not the one of --realm-abi "
+		       "%s: leave that out, and the host is asked",
+		       cause.msg, abi->series);
+}
+
 static int load(struct vm *vm, const struct arch_host *host, struct ccr_err *err)
 {
 	switch (vm->launch->kind) {
@@ -194,7 +211,7 @@ static int load(struct vm *vm, const struct arch_host *host, struct ccr_err *err
 	case MACHINE_EMULATED:
 		return load_emulated(vm, err);
 	case MACHINE_REALM:
-		return load_realm(vm, &host->abi, err);
+		return load_chosen_realm(vm, &host->abi, err);
 	}
 	return -EPROTO;
 }
@@ -350,7 +367,8 @@ int vm_run(const struct vm_config *config, enum vm_outcome *ret_outcome, struct 
 	struct arch_host host;
 	unsigned nr_open;
 	sigset_t old_mask;
-	int ret = arch_host_open(&host, config->launch->kind, &config->launch->map, err);
+	int ret = arch_host_open(&host, config->launch->kind, &config->launch->map,
+				 &config->realm_abi, err);
 
 	if (ret)
 		return ret;

@@ -24,6 +24,28 @@ test_stack_check_says_yes() {
 	want "$out" '^realms: *yes'
 }
 
+# A choice that is not this host's is refused, with what the host has; the right one works.
+test_stack_realm_abi() {
+	launch --realm=kvm --realm-abi v16 -k "$guest/rsi.img" -m 64M
+	want_status 1
+	want "$err" 'realm-abi v16: this kernel creates no VM of its type'
+	want "$err" 'what this kernel has is the explicit life-cycle'
+	launch --realm=kvm --realm-abi v9,cap=300 -k "$guest/rsi.img" -m 64M
+	want_status 1
+	want "$err" 'realm-abi v9: a vCPU cannot be initialised'
+	case $("$ccr_run" check) in
+	*'up to v5'*) right=v5 wrong=v7 ;;
+	*) right=v7 wrong=v5 ;;
+	esac
+	launch --realm=kvm --realm-abi "$wrong" -k "$guest/rsi.img" -m 64M
+	want_status 1
+	want "$err" "realm-abi $wrong"
+	launch --realm=kvm --realm-abi "$right" --no-pci -k "$guest/rsi.img" -m 64M
+	want_status 0
+	want_tap
+	want "$err" "KVM interface chosen as $right"
+}
+
 stack_realm_with_cpus() {
 	cpus=$1
 	set -- -k "$guest/Image" -i "$guest/initrd.gz" -m 512M -c "$cpus" \

@@ -62,7 +62,7 @@ static int build(struct fake_realm_vm *vm)
 
 int fake_realm_vm_launch(struct fake_realm_vm *vm)
 {
-	int ret = arch_host_open(&vm->host, MACHINE_REALM, &vm->map, &vm->err);
+	int ret = arch_host_open(&vm->host, MACHINE_REALM, &vm->map, &vm->chosen, &vm->err);
 
 	if (!ret)
 		ret = gmem_create(&vm->gmem, GMEM_REALM, ipa_at(FAKE_REALM_RAM),

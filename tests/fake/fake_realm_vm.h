@@ -20,6 +20,7 @@
 struct fake_realm_vm {
 	struct memmap map;
 	struct plan plan;
+	struct realm_abi chosen;
 	struct arch_host host;
 	struct gmem *gmem;
 	struct arch_vm vm;

@@ -62,7 +62,7 @@ HEADERS = {
     "arm64": ("dtree", "image", "layout", "memmap"),
     "realm": ("cose", "launch", "measure", "plan", "realm", "rsi", "token", "verify"),
     "virtio devices": ("blk", "bounce", "vconsole", "vrng"),
-    "arm64 kvm": ("arch", "emulated", "realm_kvm", "report"),
+    "arm64 kvm": ("arch", "emulated", "realm_abi", "realm_kvm", "report"),
     "vm": ("console", "vcpu", "vm"),
     "cli": ("cli",),
 }

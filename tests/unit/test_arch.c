@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * links: arch/arm64/kvm/host.c arch/arm64/kvm/probe.c arch/arm64/kvm/vm.c arch/arm64/kvm/vcpu.c
+ * links: arch/arm64/kvm/host.c arch/arm64/kvm/probe.c arch/arm64/kvm/realm_abi.c
+ *	arch/arm64/kvm/vm.c
+ *	arch/arm64/kvm/vcpu.c
  *	src/kvm/kvm.c src/kvm/exit.c src/mem/gmem.c arch/arm64/memmap.c
- *	src/util/err.c src/util/file.c src/util/parse.c
+ *	src/util/err.c src/util/log.c src/util/file.c src/util/parse.c
  *	tests/fake/fake_kvm.c tests/fake/fake_gic.c tests/fake/fake_vcpu.c tests/fake/fake_run.c
  *	tests/fake/fake_describe.c
  */
@@ -48,7 +50,7 @@ static void make_map(struct bench *bench, unsigned nr_vcpus)
 static int open_host(struct bench *bench, enum machine_kind kind, const struct fake_host *fake)
 {
 	fake_kvm_begin(fake);
-	return arch_host_open(&bench->host, kind, &bench->map, &bench->err);
+	return arch_host_open(&bench->host, kind, &bench->map, NULL, &bench->err);
 }
 
 /* The host, the VM and its vCPUs, but no interrupt controller yet. */

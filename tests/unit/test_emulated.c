@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * links: arch/arm64/kvm/emulated.c arch/arm64/kvm/vm.c arch/arm64/kvm/vcpu.c
- *	arch/arm64/kvm/host.c arch/arm64/kvm/probe.c arch/arm64/memmap.c src/kvm/kvm.c
+ *	arch/arm64/kvm/host.c arch/arm64/kvm/probe.c arch/arm64/kvm/realm_abi.c arch/arm64/memmap.c
+ *	src/kvm/kvm.c
  *	src/kvm/exit.c src/mem/gmem.c src/realm/realm.c src/realm/plan.c src/realm/measure.c
  *	src/realm/rsi.c src/realm/token.c src/realm/cose.c src/util/cbor.c src/util/err.c
  *	src/util/log.c src/util/hash.c src/util/file.c src/util/parse.c tests/fake/fake_kvm.c
@@ -83,8 +84,8 @@ static int bench_begin(void **state)
 	fake_kvm_begin(&fake_host_default);
 	fake_kvm_set_guest(1, 0, bench->ops);
 	assert_int_equal(memmap_init(&bench->map, RAM_SIZE, 1, &bench->err), 0);
-	assert_int_equal(arch_host_open(&bench->host, MACHINE_EMULATED, &bench->map, &bench->err),
-			 0);
+	assert_int_equal(
+		arch_host_open(&bench->host, MACHINE_EMULATED, &bench->map, NULL, &bench->err), 0);
 	assert_int_equal(gmem_create(&bench->gmem, GMEM_SPLIT, ipa_at(RAM), RAM_SIZE, SHARED_BIT,
 				     &bench->err),
 			 0);

@@ -2,7 +2,9 @@
 /*
  * Realms on every generation of KVM's interface: launch, refusals, failures, changes at run time.
  *
- * links: arch/arm64/kvm/probe.c arch/arm64/kvm/host.c arch/arm64/kvm/vm.c arch/arm64/kvm/vcpu.c
+ * links: arch/arm64/kvm/probe.c arch/arm64/kvm/realm_abi.c arch/arm64/kvm/host.c
+ *	arch/arm64/kvm/vm.c
+ *	arch/arm64/kvm/vcpu.c
  *	arch/arm64/kvm/realm_kvm.c arch/arm64/memmap.c
  *	src/kvm/kvm.c src/kvm/exit.c src/mem/gmem.c src/realm/realm.c src/realm/plan.c
  *	src/util/err.c src/util/log.c src/util/hash.c src/util/parse.c
@@ -61,7 +63,7 @@ static void finish(void)
 	const char *misuse = fake_kvm_misuse();
 
 	if (misuse)
-		fail_msg("%s: misuse: %s", realm_family_name(vm->host.abi.family), misuse);
+		fail_msg("%s: misuse: %s", realm_abi_family_name(vm->host.abi.family), misuse);
 	fake_realm_vm_done(vm);
 	fake_kvm_end();
 }

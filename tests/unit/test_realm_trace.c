@@ -5,7 +5,9 @@
  *
  * Traces recorded on real hosts have the same form (see fake_realm_replay()).
  *
- * links: arch/arm64/kvm/probe.c arch/arm64/kvm/host.c arch/arm64/kvm/vm.c arch/arm64/kvm/vcpu.c
+ * links: arch/arm64/kvm/probe.c arch/arm64/kvm/realm_abi.c arch/arm64/kvm/host.c
+ *	arch/arm64/kvm/vm.c
+ *	arch/arm64/kvm/vcpu.c
  *	arch/arm64/kvm/realm_kvm.c arch/arm64/memmap.c
  *	src/kvm/kvm.c src/kvm/exit.c src/mem/gmem.c src/realm/realm.c src/realm/plan.c
  *	src/util/err.c src/util/log.c src/util/hash.c src/util/parse.c

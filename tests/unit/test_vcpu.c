@@ -2,6 +2,7 @@
 /*
  * links: src/vm/vcpu.c src/dev/bus.c arch/arm64/kvm/emulated.c arch/arm64/kvm/realm_kvm.c
  *	arch/arm64/kvm/vm.c arch/arm64/kvm/vcpu.c arch/arm64/kvm/host.c arch/arm64/kvm/probe.c
+ *	arch/arm64/kvm/realm_abi.c
  *	arch/arm64/memmap.c src/kvm/kvm.c src/kvm/exit.c src/mem/gmem.c src/realm/realm.c
  *	src/realm/plan.c src/realm/measure.c src/realm/rsi.c src/realm/token.c src/realm/cose.c
  *	src/util/cbor.c src/util/err.c src/util/log.c src/util/hash.c src/util/file.c
@@ -237,7 +238,7 @@ static void create(struct bench *bench, unsigned nr_vcpus)
 	const enum machine_kind kind = bench->is_emulated ? MACHINE_EMULATED : MACHINE_PLAIN;
 
 	assert_int_equal(memmap_init(&bench->map, RAM_SIZE, nr_vcpus, &bench->err), 0);
-	assert_int_equal(arch_host_open(&bench->host, kind, &bench->map, &bench->err), 0);
+	assert_int_equal(arch_host_open(&bench->host, kind, &bench->map, NULL, &bench->err), 0);
 	assert_int_equal(gmem_create(&bench->gmem, bench->is_emulated ? GMEM_SPLIT : GMEM_PLAIN,
 				     ipa_at(RAM), RAM_SIZE, SHARED_BIT, &bench->err),
 			 0);

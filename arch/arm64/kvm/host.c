@@ -73,14 +73,23 @@ static int check(const struct arch_host *host, const struct memmap *map, struct 
 	return 0;
 }
 
+static int find_abi(struct arch_host *host, unsigned ipa_bits, const struct realm_abi *chosen,
+		    struct ccr_err *err)
+{
+	if (!chosen || !chosen->series)
+		return realm_probe(host->kvm_fd, ipa_bits, &host->abi, err);
+	host->abi = *chosen;
+	return realm_abi_check(host->kvm_fd, ipa_bits, chosen, err);
+}
+
 static int check_kind(struct arch_host *host, enum machine_kind kind, const struct memmap *map,
-		      struct ccr_err *err)
+		      const struct realm_abi *chosen, struct ccr_err *err)
 {
 	switch (kind) {
 	case MACHINE_EMULATED:
 		return check_smccc_filter(host->kvm_fd, map->ipa_bits, err);
 	case MACHINE_REALM:
-		return realm_probe(host->kvm_fd, map->ipa_bits, &host->abi, err);
+		return find_abi(host, map->ipa_bits, chosen, err);
 	case MACHINE_PLAIN:
 		break;
 	}
@@ -88,7 +97,7 @@ static int check_kind(struct arch_host *host, enum machine_kind kind, const stru
 }
 
 int arch_host_open(struct arch_host *host, enum machine_kind kind, const struct memmap *map,
-		   struct ccr_err *err)
+		   const struct realm_abi *chosen, struct ccr_err *err)
 {
 	int ret;
 
@@ -97,7 +106,7 @@ int arch_host_open(struct arch_host *host, enum machine_kind kind, const struct 
 		return host->kvm_fd;
 	ret = check(host, map, err);
 	if (!ret)
-		ret = check_kind(host, kind, map, err);
+		ret = check_kind(host, kind, map, chosen, err);
 	if (!ret) {
 		host->run_size = kvm_run_size(host->kvm_fd);
 		if (host->run_size < 0)

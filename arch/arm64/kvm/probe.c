@@ -11,6 +11,7 @@
 
 #include "ccr/file.h"
 #include "ccr/kvm.h"
+#include "ccr/log.h"
 #include "ccr/parse.h"
 #include "ccr/realm_kvm.h"
 #include "uapi/kvm_realm.h"
@@ -140,6 +141,32 @@ static unsigned find_cap(int vm_fd)
 	return 0;
 }
 
+/* A vCPU of a throw-away VM, and what it is initialised with but for a REC's feature. */
+static int open_vcpu(int vm_fd, struct kvm_vcpu_init *ret_target)
+{
+	const int fd = kvm_vm_create_vcpu(vm_fd, 0);
+	int ret;
+
+	if (fd < 0)
+		return fd;
+	*ret_target = (struct kvm_vcpu_init){0};
+	ret = kvm_sys_ioctl(vm_fd, KVM_ARM_PREFERRED_TARGET, ret_target);
+	if (!ret)
+		return fd;
+	kvm_sys_close(fd);
+	return ret;
+}
+
+static int try_rec(int vcpu_fd, const struct kvm_vcpu_init *target, unsigned feature)
+{
+	struct kvm_vcpu_init init = *target;
+
+	init.features[0] |= 1u << KVM_ARM_VCPU_PSCI_0_2;
+	if (feature)
+		init.features[0] |= 1u << feature;
+	return kvm_sys_ioctl(vcpu_fd, KVM_ARM_VCPU_INIT, &init);
+}
+
 /*
  * The vCPU feature that makes a REC was bit 9, bit 8, or (v5) a number that only FINALIZE knows
  * and INIT refuses.
@@ -149,25 +176,19 @@ static int probe_rec(int vm_fd, struct realm_abi *abi)
 	static const struct {
 		unsigned feature, finalize;
 	} generations[] = {{9, 9}, {8, 8}, {0, 8}};
-	const int fd = kvm_vm_create_vcpu(vm_fd, 0);
-	struct kvm_vcpu_init target = {0};
-	int ret = fd < 0 ? fd : kvm_sys_ioctl(vm_fd, KVM_ARM_PREFERRED_TARGET, &target);
+	struct kvm_vcpu_init target;
+	const int fd = open_vcpu(vm_fd, &target);
+	int ret = -EINVAL;
 
-	if (!ret) {
-		ret = -EINVAL;
-		/* Any other error is not about the feature: a smaller one would seem to fit. */
-		for (size_t i = 0; i < sizeof(generations) / sizeof(generations[0]) &&
-				   (ret == -EINVAL || ret == -ENOENT);
-		     i++) {
-			struct kvm_vcpu_init init = target;
-
-			init.features[0] |= 1u << KVM_ARM_VCPU_PSCI_0_2;
-			if (generations[i].feature)
-				init.features[0] |= 1u << generations[i].feature;
-			ret = kvm_sys_ioctl(fd, KVM_ARM_VCPU_INIT, &init);
-			abi->rec_feature = generations[i].feature;
-			abi->rec_finalize = generations[i].finalize;
-		}
+	if (fd < 0)
+		return fd;
+	/* Any other error is not about the feature: a smaller one would seem to fit. */
+	for (size_t i = 0;
+	     i < sizeof(generations) / sizeof(generations[0]) && (ret == -EINVAL || ret == -ENOENT);
+	     i++) {
+		ret = try_rec(fd, &target, generations[i].feature);
+		abi->rec_feature = generations[i].feature;
+		abi->rec_finalize = generations[i].finalize;
 	}
 	kvm_sys_close(fd);
 	return ret;
@@ -247,31 +268,94 @@ int realm_probe(int kvm_fd, unsigned ipa_bits, struct realm_abi *ret_abi, struct
 	return ret;
 }
 
-const char *realm_family_name(enum realm_family family)
-{
-	static const char *const names[] = {
-		[REALM_FAMILY_EXPLICIT] = "explicit",
-		[REALM_FAMILY_IMPLICIT] = "implicit",
-		[REALM_FAMILY_IMPLICIT_GMEM] = "implicit-gmem",
-	};
+/* An interface that was chosen by its name. */
 
-	return names[family];
+struct choice {
+	int kvm_fd;
+	unsigned ipa_bits;
+	const struct realm_abi *abi;
+};
+
+/* @what the kernel has answered, and what it answers if it is asked without a choice. */
+static int contradict(const struct choice *choice, const char *what, struct ccr_err *err)
+{
+	struct ccr_err other = {0};
+	struct realm_abi found;
+	char text[128];
+
+	if (realm_probe(choice->kvm_fd, choice->ipa_bits, &found, &other))
+		return err_set(err, other.code, "--realm-abi %s: %s; asked without it: %s",
+			       choice->abi->series, what, other.msg);
+	return err_set(err, -EOPNOTSUPP,
+		       "--realm-abi %s: %s; leave the option out: what this kernel has is the %s",
+		       choice->abi->series, what, realm_abi_describe(&found, text));
 }
 
-const char *realm_abi_describe(const struct realm_abi *abi, char text[128])
+static int check_chosen_rec(const struct choice *choice, int vm_fd, struct ccr_err *err)
 {
-	if (abi->family == REALM_FAMILY_EXPLICIT)
-		snprintf(text, 128, "explicit life-cycle (series v1 to v11), capability %u, %s",
-			 abi->cap,
-			 abi->rec_feature == 9   ? "REC feature 9 (v9 on)"
-			 : abi->rec_feature == 8 ? "REC feature 8 (v6 to v8)"
-						 : "no REC feature (up to v5)");
-	else
-		snprintf(text, 128, "implicit life-cycle (%s), attributes of the %s",
-			 abi->family == REALM_FAMILY_IMPLICIT_GMEM ? "series v15 on"
-			 : abi->vm_type == KVM_REALM_VM_TYPE_V14   ? "series v14"
-			 : abi->populate_v12                       ? "series v12"
-								   : "series v13",
-			 abi->attributes == REALM_ATTRIBUTES_VM ? "VM" : "guest_memfd");
-	return text;
+	struct kvm_vcpu_init target;
+	const int fd = open_vcpu(vm_fd, &target);
+	const int ret = fd < 0 ? fd : try_rec(fd, &target, choice->abi->rec_feature);
+	char what[96];
+
+	kvm_sys_close(fd);
+	if (!ret)
+		return 0;
+	snprintf(what, sizeof(what), "a vCPU cannot be initialised as this series does (%s)",
+		 strerror(-ret));
+	return contradict(choice, what, err);
+}
+
+static int check_chosen_requests(const struct choice *choice, int vm_fd, struct ccr_err *err)
+{
+	const struct realm_abi *abi = choice->abi;
+	char what[128];
+
+	if (abi->family == REALM_FAMILY_EXPLICIT) {
+		if (is_cap(vm_fd, abi->cap))
+			return check_chosen_rec(choice, vm_fd, err);
+		snprintf(what, sizeof(what),
+			 "capability %u is not what this kernel makes realms with (where a rebase "
+			 "has moved it: %s,cap=N)",
+			 abi->cap, abi->series);
+		return contradict(choice, what, err);
+	}
+	if (kvm_sys_ioctl(vm_fd,
+			  abi->populate_v12 ? KVM_REALM_POPULATE_V12 : KVM_REALM_POPULATE_V13,
+			  NULL) == -EFAULT)
+		return 0;
+	return contradict(choice, "this kernel does not know its request for population", err);
+}
+
+/* What the kernel says of its attributes is a hint where the interface was chosen. */
+static int check_chosen_memory(const struct choice *choice, int vm_fd, struct ccr_err *err)
+{
+	struct realm_abi found = *choice->abi;
+	const int ret = check_memory(vm_fd, &found, err);
+
+	if (!ret && found.attributes != choice->abi->attributes)
+		log_warn("--realm-abi %s: by its own account this kernel keeps attributes of "
+			 "memory as %s does",
+			 choice->abi->series,
+			 found.attributes == REALM_ATTRIBUTES_VM ? "v14" : "v15");
+	return ret;
+}
+
+int realm_abi_check(int kvm_fd, unsigned ipa_bits, const struct realm_abi *abi, struct ccr_err *err)
+{
+	const struct choice choice = {.kvm_fd = kvm_fd, .ipa_bits = ipa_bits, .abi = abi};
+	const int fd = try_type(kvm_fd, abi->vm_type, ipa_bits);
+	char what[96];
+	int ret;
+
+	if (fd < 0) {
+		snprintf(what, sizeof(what), "this kernel creates no VM of its type (%s)",
+			 strerror(-fd));
+		return contradict(&choice, what, err);
+	}
+	ret = check_chosen_requests(&choice, fd, err);
+	if (!ret)
+		ret = check_chosen_memory(&choice, fd, err);
+	kvm_sys_close(fd);
+	return ret;
 }

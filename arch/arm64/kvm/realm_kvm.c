@@ -444,9 +444,7 @@ int realm_kvm_host(const struct realm_kvm *realm, struct realm_host *ret_host, s
 			       strerror(-ret));
 	*ret_host = (struct realm_host){
 		.family = realm->abi->family,
-		.rmm = realm->abi->family == REALM_FAMILY_EXPLICIT || realm->abi->populate_v12
-			       ? RMM_1_0
-			       : RMM_2_0_TFRMM,
+		.rmm = realm_abi_rmm(realm->abi),
 		.num_bps = DFR0_BRPS(dfr0),
 		.num_wps = DFR0_WRPS(dfr0),
 	};

@@ -17,7 +17,7 @@ static void check_kind(enum machine_kind kind, const struct memmap *map, struct 
 {
 	struct arch_host host;
 
-	if (arch_host_open(&host, kind, map, err) == 0)
+	if (arch_host_open(&host, kind, map, NULL, err) == 0)
 		arch_host_close(&host);
 }
 
@@ -68,7 +68,7 @@ static void check_realm(struct report *report, const struct memmap *map)
 {
 	struct arch_host host;
 
-	if (arch_host_open(&host, MACHINE_REALM, map, &report->realm))
+	if (arch_host_open(&host, MACHINE_REALM, map, NULL, &report->realm))
 		return;
 	report->abi = host.abi;
 	look_at_realm(report, &host, map);
@@ -83,7 +83,7 @@ void report_make(struct report *report)
 
 	memset(report, 0, sizeof(*report));
 	if (smallest_machine(&map, &report->kvm) ||
-	    arch_host_open(&host, MACHINE_PLAIN, &map, &report->kvm))
+	    arch_host_open(&host, MACHINE_PLAIN, &map, NULL, &report->kvm))
 		return;
 	ipa_bits = kvm_capability(host.kvm_fd, KVM_CAPABILITY_IPA_BITS);
 	report->ipa_bits = ipa_bits ? (unsigned)ipa_bits : 40;
