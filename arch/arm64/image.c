@@ -4,9 +4,11 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "ccr/elf.h"
 #include "ccr/image.h"
 #include "ccr/ipa.h"
 #include "ccr/kernel.h"
+#include "ccr/memmap.h"
 
 /* struct header - the first 64 bytes of an Image; every field is little-endian */
 struct header {
@@ -24,17 +26,29 @@ _Static_assert(sizeof(struct header) == 64, "Image header is 64 bytes");
 #define FLAG_PAGE_SIZE_SHIFT 1
 #define FLAG_PAGE_SIZE_MASK  3u
 
-/* Of a kernel before 3.17, whose header has neither offset nor size: booting.rst says the first. */
+/*
+ * Of a kernel before 3.17, whose header has neither offset nor size: booting.rst says the first.
+ * kvmtool puts everything there that has no header, and so that runs with either program, so do we.
+ */
 #define OLD_TEXT_OFFSET 0x80000u
 #define OLD_BSS_SIZE    (16u * 1024 * 1024)
 
 static const uint8_t image_magic[4] = {'A', 'R', 'M', 0x64};
 
+static int not_an_image(const void *data, size_t size, const char *path, struct ccr_err *err)
+{
+	const bool known = kernel_is_known(data, size);
+
+	return err_set(err, -EINVAL, "kernel image %s: not an arm64 Image; it is %s%s", path,
+		       kernel_describe(data, size),
+		       known ? "" : "; if it is bare machine code, say --flat");
+}
+
 int image_parse(const void *data, size_t size, const char *path, struct image_info *ret_info,
 		struct ccr_err *err)
 {
 	static const uint32_t page_sizes[] = {0, 4096, 16384, 65536};
-	struct image_info info;
+	struct image_info info = {0};
 	struct header header;
 	uint64_t flags;
 
@@ -45,8 +59,7 @@ int image_parse(const void *data, size_t size, const char *path, struct image_in
 			       path, size, kernel_describe(data, size));
 	memcpy(&header, data, sizeof(header));
 	if (memcmp(header.magic, image_magic, sizeof(image_magic)) != 0)
-		return err_set(err, -EINVAL, "kernel image %s: not an arm64 Image; it is %s", path,
-			       kernel_describe(data, size));
+		return not_an_image(data, size, path, err);
 	flags = le64toh(header.flags);
 	if (flags & FLAG_BIG_ENDIAN)
 		return err_set(err, -EINVAL,
@@ -70,4 +83,53 @@ int image_parse(const void *data, size_t size, const char *path, struct image_in
 			       path, info.text_offset);
 	*ret_info = info;
 	return 0;
+}
+
+static int load_elf(struct blob *blob, const char *path, struct image_info *ret_info,
+		    struct ccr_err *err)
+{
+	static const struct elf_window window = {MEMMAP_RAM_BASE, MEMMAP_DTB_LIMIT};
+	struct elf_image image;
+	const int ret = elf_flatten(blob, path, &window, &image, err);
+
+	if (ret)
+		return ret;
+	*ret_info = (struct image_info){
+		.text_offset = image.base - MEMMAP_RAM_BASE,
+		.image_size = image.mem_size,
+		.entry_offset = image.entry - image.base,
+	};
+	return 0;
+}
+
+/* Whoever says --flat of a file that says otherwise is wrong about the file. */
+static int load_flat(const struct blob *blob, const char *path, struct image_info *ret_info,
+		     struct ccr_err *err)
+{
+	if (blob->size == 0)
+		return err_set(err, -EINVAL, "kernel image %s: it is empty", path);
+	if (kernel_is_known(blob->data, blob->size))
+		return err_set(err, -EINVAL,
+			       "kernel image %s: it is %s, not bare machine code; leave out --flat",
+			       path, kernel_describe(blob->data, blob->size));
+	*ret_info = (struct image_info){
+		.text_offset = OLD_TEXT_OFFSET,
+		.image_size = (uint64_t)blob->size + OLD_BSS_SIZE,
+	};
+	return 0;
+}
+
+int image_load(struct blob *blob, bool flat, const char *path, struct image_info *ret_info,
+	       struct ccr_err *err)
+{
+	int ret;
+
+	if (flat)
+		return load_flat(blob, path, ret_info, err);
+	ret = kernel_unpack(blob, path, err);
+	if (ret)
+		return ret;
+	if (elf_is(blob->data, blob->size))
+		return load_elf(blob, path, ret_info, err);
+	return image_parse(blob->data, blob->size, path, ret_info, err);
 }

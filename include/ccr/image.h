@@ -1,25 +1,48 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The arm64 Linux Image header (Linux Documentation/arch/arm64/booting.rst). Pure. */
+/*
+ * From a kernel's file to the bytes that go to memory, and where they go. Pure.
+ *
+ * In this order: what is packed is unpacked (kernel_unpack()); an arm64 Image is placed by its
+ * header (Linux Documentation/arch/arm64/booting.rst), an ELF file by its segments. All else is
+ * refused, unless it was said to be flat: then it is neither unpacked nor looked at.
+ */
 #ifndef CCR_IMAGE_H
 #define CCR_IMAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "ccr/err.h"
+#include "ccr/file.h"
 
 /**
- * struct image_info - what the header says
- * @text_offset: bytes from a 2 MiB boundary to where the Image goes
+ * struct image_info - where a kernel goes
+ * @text_offset: bytes from the start of RAM, or from another 2 MiB boundary for an Image
  * @image_size: bytes the kernel uses in memory from there, BSS included; never less than the
- *	file's size (header value 0, of kernels before 3.17, is taken as file size + 16 MiB)
- * @page_size: 4096, 16384 or 65536; 0 if the header does not say
+ *	file's size. What does not say it (an Image of a kernel before 3.17, a flat binary) is
+ *	taken to use 16 MiB more than its file has.
+ * @entry_offset: bytes from there to the first instruction; 0 but for ELF files
+ * @page_size: 4096, 16384 or 65536; 0 if it is not known
  */
 struct image_info {
 	uint64_t text_offset;
 	uint64_t image_size;
+	uint64_t entry_offset;
 	uint32_t page_size;
 };
+
+/**
+ * image_load() - turn a kernel's file into what goes to memory
+ * @blob: in: the file; out: the bytes. On error it is as it was, or unpacked.
+ * @flat: it is bare machine code, whose first byte is the first instruction; it goes where Images
+ *	of kernels before 3.17 go, 512 KiB above the start of RAM
+ * @path: for messages
+ *
+ * Return: 0; -EINVAL, -EFBIG or -ENOMEM with @err set.
+ */
+int image_load(struct blob *blob, bool flat, const char *path, struct image_info *ret_info,
+	       struct ccr_err *err);
 
 /**
  * image_parse() - read the header of a raw Image

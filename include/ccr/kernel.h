@@ -3,6 +3,9 @@
 #ifndef CCR_KERNEL_H
 #define CCR_KERNEL_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "ccr/err.h"
 #include "ccr/file.h"
 
@@ -11,24 +14,34 @@
 
 /**
  * kernel_unpack() - replace a packed kernel by what it contains
- * @blob: in: the file; out: the raw bytes to be placed in guest memory. On error unchanged.
+ * @blob: in: the file; out: what was packed in it. On error unchanged.
  * @path: for messages
  *
- * gzip (RFC 1952, possibly several members; what follows the last one is ignored) is inflated;
- * everything else is left as it is. A size over KERNEL_MAX_SIZE is refused before it is allocated.
+ * Undone is one of: gzip (RFC 1952, possibly several members), zstd (RFC 8878, possibly several
+ * frames), or an EFI zboot image whose payload is one of these; what follows the last member or
+ * frame is ignored. Everything else is left as it is, also what comes out. A size over
+ * KERNEL_MAX_SIZE is refused before it is allocated.
  *
- * Return: 0; -EINVAL (damaged), -EFBIG, -ENOMEM with @err set.
+ * Return: 0; -EINVAL (damaged, or a zboot image packed in another way), -EFBIG, -ENOMEM with @err
+ * set.
  */
 int kernel_unpack(struct blob *blob, const char *path, struct ccr_err *err);
 
 /**
- * kernel_describe() - say what a file is that turned out not to be an arm64 Image
+ * kernel_describe() - say what a file is that turned out not to be a kernel for this machine
  * @data: the file's bytes
  *
- * Return: a static phrase that completes "it is ...", such as "an ELF file (use the Image that the
- * kernel's build makes from it)", "an x86 bzImage", "an xz archive", "an EFI zboot image", "a
- * script", "empty"; "nothing this program knows" when it is unknown.
+ * Return: a static phrase that completes "it is ...", such as "an x86 bzImage", "an xz archive
+ * (unpack it first: unxz)", "an EFI zboot image", "a script", "empty"; "nothing this program knows"
+ * when it is unknown.
  */
 const char *kernel_describe(const void *data, size_t size);
+
+/**
+ * kernel_is_known() - kernel_describe() knows what it is, by a magic number of 4 bytes or more
+ *
+ * Shorter ones are met in any machine code.
+ */
+bool kernel_is_known(const void *data, size_t size);
 
 #endif

@@ -17,6 +17,7 @@
 /**
  * struct launch_options - what the command line says about the guest
  * @kernel: path, required
+ * @kernel_flat: it is bare machine code, see image_load()
  * @initrd: path or NULL
  * @cmdline: kernel command line or NULL; nothing is ever added to it
  * @ram_size: bytes
@@ -26,6 +27,7 @@
 struct launch_options {
 	enum machine_kind kind;
 	const char *kernel;
+	bool kernel_flat;
 	const char *initrd;
 	const char *cmdline;
 	uint64_t ram_size;
@@ -54,6 +56,7 @@ struct launch {
 	int kernel_fd;
 	int initrd_fd;
 	const char *kernel_path;
+	bool kernel_flat;
 	struct plan plan;
 };
 

@@ -9,7 +9,7 @@
 
 /**
  * struct layout - addresses of the three images
- * @kernel_base: first byte of the Image; also the entry point
+ * @kernel_base: first byte of the kernel
  * @initrd_base: first byte, 4-byte aligned, so that the initrd ends at (or up to 3 bytes below)
  *	the device tree; meaningless if @initrd_size is 0
  * @initrd_size: bytes

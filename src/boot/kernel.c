@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <endian.h>
 #include <errno.h>
 #include <stdbool.h>
-#include <stdlib.h>
+#include <stddef.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "ccr/kernel.h"
+#include "unpack.h"
 
 /*
  * struct signature - how a kind of file is recognised
@@ -25,21 +26,21 @@ static const struct signature signatures[] = {
 	{0x38, 4, "RSC\x05", "a RISC-V Image"},
 	{0x202, 4, "HdrS", "an x86 bzImage"},
 	{0x24, 4, "\x18\x28\x6f\x01", "a 32-bit Arm zImage"},
-	{4, 4, "zimg", "an EFI zboot image (use the Image that it was made from)"},
+	{4, 4, "zimg", "an EFI zboot image"},
 	{0, 2, "MZ", "an EFI program"},
-	{0, 4, "\177ELF", "an ELF file (use the Image that the kernel's build makes from it)"},
+	{0, 4, "\177ELF", "an ELF file"},
 	{0, 2, "\x1f\x8b", "a gzip archive"},
 	{0, 6,
 	 "\xfd"
 	 "7zXZ\0",
-	 "an xz archive"},
+	 "an xz archive (unpack it first: unxz)"},
 	{0, 4, "\x28\xb5\x2f\xfd", "a zstd archive"},
-	{0, 3, "BZh", "a bzip2 archive"},
-	{0, 3, "\x5d\0\0", "an lzma archive"},
-	{0, 4, "\x02\x21\x4c\x18", "an lz4 archive"},
-	{0, 4, "\x04\x22\x4d\x18", "an lz4 archive"},
-	{0, 4, "\x89LZO", "an lzop archive"},
-	{0, 4, "PK\3\4", "a zip archive"},
+	{0, 3, "BZh", "a bzip2 archive (unpack it first: bunzip2)"},
+	{0, 3, "\x5d\0\0", "an lzma archive (unpack it first: unlzma)"},
+	{0, 4, "\x02\x21\x4c\x18", "an lz4 archive (unpack it first: unlz4)"},
+	{0, 4, "\x04\x22\x4d\x18", "an lz4 archive (unpack it first: unlz4)"},
+	{0, 4, "\x89LZO", "an lzop archive (unpack it first: lzop -d)"},
+	{0, 4, "PK\3\4", "a zip archive (unpack it first: unzip)"},
 	{257, 5, "ustar", "a tar archive"},
 	{0, 7, "!<arch>", "an ar archive or Debian package"},
 	{0, 6, "070701", "a cpio archive, as initrds are"},
@@ -52,135 +53,147 @@ static const struct signature signatures[] = {
 	{0, 5, "<html", "an HTML page"},
 };
 
-const char *kernel_describe(const void *data, size_t size)
+static const struct signature *signature_of(const uint8_t *data, size_t size, size_t min_size)
 {
-	const uint8_t *bytes = data;
-
-	if (!size)
-		return "empty";
 	for (size_t i = 0; i < sizeof(signatures) / sizeof(*signatures); i++) {
 		const struct signature *s = &signatures[i];
 
-		if (size >= s->offset + s->size &&
-		    memcmp(bytes + s->offset, s->bytes, s->size) == 0)
-			return s->phrase;
+		if (s->size >= min_size && size >= s->offset + s->size &&
+		    memcmp(data + s->offset, s->bytes, s->size) == 0)
+			return s;
 	}
-	return "nothing this program knows";
+	return NULL;
 }
 
-/* Magic number and the one compression method there is (RFC 1952 section 2.3). */
-static bool is_gzip(const uint8_t *data, size_t size)
+const char *kernel_describe(const void *data, size_t size)
 {
-	return size >= 3 && data[0] == 0x1f && data[1] == 0x8b && data[2] == 8;
+	const struct signature *s = signature_of(data, size, 0);
+
+	if (!size)
+		return "empty";
+	return s ? s->phrase : "nothing this program knows";
 }
 
-/* Make room for more output. Return: 0, -EFBIG or -ENOMEM. */
-static int grow(struct blob *out, size_t *capacity)
+bool kernel_is_known(const void *data, size_t size)
 {
-	size_t larger;
-	uint8_t *data;
-
-	if (*capacity >= KERNEL_MAX_SIZE)
-		return -EFBIG;
-	larger = *capacity < KERNEL_MAX_SIZE / 2 ? 2 * *capacity : KERNEL_MAX_SIZE;
-	data = realloc(out->data, larger);
-	if (!data)
-		return -ENOMEM;
-	out->data = data;
-	*capacity = larger;
-	return 0;
+	return signature_of(data, size, 4) != NULL;
 }
 
-/*
- * Inflate member after member. inflate() stops only at a member's end, at damage, or for want of
- * output room or of input; the input is all there, so if room is left, the file was cut short.
- */
-static int inflate_members(z_stream *z, struct blob *out, size_t *capacity)
-{
-	for (;;) {
-		int rc;
+/* struct packing - a compression that can be undone; zboot images name it */
+struct packing {
+	const char *name;
+	size_t magic_size;
+	const char *magic;
+	int (*unpack)(const struct blob *packed, size_t max_size, struct blob *ret_content);
+};
 
-		z->next_out = out->data + out->size;
-		z->avail_out = (uInt)(*capacity - out->size);
-		rc = inflate(z, Z_NO_FLUSH);
-		out->size = *capacity - z->avail_out;
-		switch (rc) {
-		case Z_STREAM_END:
-			if (!is_gzip(z->next_in, z->avail_in))
-				return 0;
-			if (inflateReset(z) != Z_OK)
-				return -EINVAL;
-			break;
-		case Z_OK:
-		case Z_BUF_ERROR:
-			if (z->avail_out)
-				return -EINVAL;
-			rc = grow(out, capacity);
-			if (rc)
-				return rc;
-			break;
-		case Z_MEM_ERROR:
-			return -ENOMEM;
-		default:
-			return -EINVAL;
-		}
+static const struct packing packings[] = {
+	{"gzip", 3, "\x1f\x8b\x08", unpack_gzip},
+	{"zstd", 4, "\x28\xb5\x2f\xfd", unpack_zstd},
+};
+
+#define NR_PACKINGS (sizeof(packings) / sizeof(*packings))
+
+static const struct packing *packing_of(const struct blob *blob)
+{
+	for (size_t i = 0; i < NR_PACKINGS; i++) {
+		const struct packing *p = &packings[i];
+
+		if (blob->size >= p->magic_size && memcmp(blob->data, p->magic, p->magic_size) == 0)
+			return p;
 	}
+	return NULL;
 }
 
-/* The content of @packed; the caller owns it. @ret_out is untouched on error. */
-static int gunzip(const struct blob *packed, struct blob *ret_out)
-{
-	size_t capacity = packed->size < KERNEL_MAX_SIZE / 4 ? 4 * packed->size : KERNEL_MAX_SIZE;
-	struct blob out = {0};
-	z_stream z = {0};
-	uint8_t *data;
-	int rc;
-
-	if (packed->size > KERNEL_MAX_SIZE)
-		return -EFBIG;
-	z.next_in = packed->data;
-	z.avail_in = (uInt)packed->size;
-	if (inflateInit2(&z, 15 + 16) != Z_OK) /* largest window, gzip header */
-		return -ENOMEM;
-	out.data = malloc(capacity);
-	rc = out.data ? inflate_members(&z, &out, &capacity) : -ENOMEM;
-	(void)inflateEnd(&z);
-	if (rc || !out.size) {
-		blob_free(&out);
-	} else {
-		data = realloc(out.data, out.size);
-		if (data)
-			out.data = data;
-	}
-	if (!rc)
-		*ret_out = out;
-	return rc;
-}
-
-int kernel_unpack(struct blob *blob, const char *path, struct ccr_err *err)
+/* Replace @blob by the content of @packed, which may be a part of it. */
+static int unpack(struct blob *blob, const struct blob *packed, const struct packing *packing,
+		  const char *path, struct ccr_err *err)
 {
 	struct blob content;
-	int rc;
+	const int ret = packing->unpack(packed, KERNEL_MAX_SIZE, &content);
 
-	if (!is_gzip(blob->data, blob->size))
-		return 0;
-	rc = gunzip(blob, &content);
-	switch (rc) {
+	switch (ret) {
 	case 0:
 		blob_free(blob);
 		*blob = content;
 		return 0;
 	case -EFBIG:
-		return err_set(err, rc,
+		return err_set(err, ret,
 			       "kernel image %s: unpacked it is larger than %llu MiB, "
 			       "the most that is accepted",
 			       path, KERNEL_MAX_SIZE >> 20);
 	case -ENOMEM:
-		return err_set(err, rc, "kernel image %s: no memory to unpack it", path);
+		return err_set(err, ret, "kernel image %s: no memory to unpack it", path);
 	default:
-		return err_set(err, rc,
-			       "kernel image %s: its gzip data are damaged or cut short; "
+		return err_set(err, ret,
+			       "kernel image %s: its %s data are damaged or cut short; "
 			       "fetch or build it again",
-			       path);
+			       path, packing->name);
 	}
+}
+
+/*
+ * struct zboot - how an EFI zboot image begins (Linux drivers/firmware/efi/libstub/zboot-header.S):
+ * an EFI program that has the Image packed in it, and says where; numbers are little-endian
+ */
+struct zboot {
+	uint8_t mz[4];
+	uint8_t magic[4];
+	uint32_t payload_offset;
+	uint32_t payload_size;
+	uint32_t reserved[2];
+	char compression[32];
+};
+_Static_assert(sizeof(struct zboot) == 56, "zboot header");
+
+static bool is_zboot(const struct blob *blob)
+{
+	return blob->size >= sizeof(struct zboot) && memcmp(blob->data, "MZ", 2) == 0 &&
+	       memcmp(blob->data + offsetof(struct zboot, magic), "zimg", 4) == 0;
+}
+
+/* By the name that the header gives: "zstd" is also "zstd22", for how hard it was tried. */
+static const struct packing *packing_named(const char *name)
+{
+	for (size_t i = 0; i < NR_PACKINGS; i++) {
+		if (strncmp(name, packings[i].name, strlen(packings[i].name)) == 0)
+			return &packings[i];
+	}
+	return NULL;
+}
+
+static int unpack_zboot(struct blob *blob, const char *path, struct ccr_err *err)
+{
+	const struct packing *packing;
+	struct blob payload;
+	struct zboot header;
+	uint32_t offset;
+
+	memcpy(&header, blob->data, sizeof(header));
+	header.compression[sizeof(header.compression) - 1] = '\0';
+	offset = le32toh(header.payload_offset);
+	payload.size = le32toh(header.payload_size);
+	if (offset > blob->size || payload.size > blob->size - offset)
+		return err_set(err, -EINVAL,
+			       "kernel image %s: it is an EFI zboot image that is damaged or cut "
+			       "short; fetch or build it again",
+			       path);
+	payload.data = blob->data + offset;
+	packing = packing_named(header.compression);
+	if (!packing)
+		return err_set(err, -EINVAL,
+			       "kernel image %s: it is an EFI zboot image packed with '%s', and "
+			       "only gzip and zstd can be unpacked; use the Image that it was made "
+			       "from",
+			       path, header.compression);
+	return unpack(blob, &payload, packing, path, err);
+}
+
+int kernel_unpack(struct blob *blob, const char *path, struct ccr_err *err)
+{
+	const struct packing *packing = packing_of(blob);
+
+	if (packing)
+		return unpack(blob, blob, packing, path, err);
+	return is_zboot(blob) ? unpack_zboot(blob, path, err) : 0;
 }

@@ -34,6 +34,14 @@ static int set_kernel(struct cli_options *options, const char *value, struct ccr
 	return 0;
 }
 
+static int set_flat(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	(void)value;
+	(void)err;
+	options->launch.kernel_flat = true;
+	return 0;
+}
+
 static int set_initrd(struct cli_options *options, const char *value, struct ccr_err *err)
 {
 	(void)err;
@@ -282,7 +290,13 @@ static const struct {
 	int (*set)(struct cli_options *options, const char *value, struct ccr_err *err);
 } table[] = {
 	{'k', "kernel", LAUNCH, required_argument, "FILE",
-	 "guest kernel: arm64 Image, plain or gzip'd", set_kernel},
+	 "guest kernel: arm64 Image, plain or packed by gzip or zstd;\n"
+	 "EFI zboot image; ELF file",
+	 set_kernel},
+	{0, "flat", LAUNCH, no_argument, NULL,
+	 "the kernel is bare machine code: placed at RAM + 512 KiB,\n"
+	 "entered at its first byte",
+	 set_flat},
 	{'i', "initrd", LAUNCH, required_argument, "FILE", "initial RAM disk", set_initrd},
 	{'p', "params", LAUNCH, required_argument, "TEXT",
 	 "kernel command line; nothing is added to it", set_params},

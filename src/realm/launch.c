@@ -11,12 +11,14 @@
 /* The window below the device tree is 254 MiB; what is larger cannot fit, and is told so there. */
 #define INITRD_MAX_SIZE (4ull << 30)
 
-static int read_kernel(struct launch *launch, struct ccr_err *err)
+static int read_kernel(struct launch *launch, struct image_info *ret_image, struct ccr_err *err)
 {
 	const int ret = file_read_all(launch->kernel_fd, KERNEL_MAX_SIZE, "kernel image",
 				      &launch->kernel, err);
 
-	return ret ? ret : kernel_unpack(&launch->kernel, launch->kernel_path, err);
+	return ret ? ret
+		   : image_load(&launch->kernel, launch->kernel_flat, launch->kernel_path,
+				ret_image, err);
 }
 
 static int read_initrd(struct launch *launch, struct ccr_err *err)
@@ -26,16 +28,10 @@ static int read_initrd(struct launch *launch, struct ccr_err *err)
 
 static int load_kernel(struct launch *launch, struct ccr_err *err)
 {
-	int ret;
-
 	launch->kernel_fd = file_open_ro(launch->kernel_path, "kernel image", err);
 	if (launch->kernel_fd < 0)
 		return launch->kernel_fd;
-	ret = read_kernel(launch, err);
-	if (!ret)
-		ret = image_parse(launch->kernel.data, launch->kernel.size, launch->kernel_path,
-				  &launch->image, err);
-	return ret;
+	return read_kernel(launch, &launch->image, err);
 }
 
 static int load_initrd(struct launch *launch, const char *path, struct ccr_err *err)
@@ -85,7 +81,7 @@ static int make_plan(struct launch *launch, const struct launch_options *options
 		.nr_vcpus = launch->map.nr_vcpus,
 		.ram_base = ipa_at(MEMMAP_RAM_BASE),
 		.ram_size = launch->map.ram_size,
-		.pc = layout->kernel_base.v,
+		.pc = layout->kernel_base.v + launch->image.entry_offset,
 		.gprs = {layout->dtb_base.v},
 	};
 	memcpy(plan->rpv, options->rpv, sizeof(plan->rpv));
@@ -111,6 +107,7 @@ int launch_load(struct launch *launch, const struct launch_options *options, str
 		.kernel_fd = -1,
 		.initrd_fd = -1,
 		.kernel_path = options->kernel,
+		.kernel_flat = options->kernel_flat,
 	};
 	ret = memmap_init(&launch->map, options->ram_size, options->nr_vcpus, err);
 	if (!ret)
@@ -173,10 +170,13 @@ static int point_segment(struct launch *launch, const char *name, const struct b
 
 int launch_reread_images(struct launch *launch, struct ccr_err *err)
 {
+	struct image_info image = launch->image;
 	int ret = 0;
 
 	if (!launch->kernel.data)
-		ret = read_kernel(launch, err);
+		ret = read_kernel(launch, &image, err);
+	if (!ret && image.entry_offset != launch->image.entry_offset)
+		ret = err_set(err, -ESTALE, "kernel: the file has changed since the launch");
 	if (!ret && launch->initrd_fd >= 0 && !launch->initrd.data)
 		ret = read_initrd(launch, err);
 	if (!ret)

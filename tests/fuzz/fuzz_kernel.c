@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: src/util/err.c src/util/file.c src/boot/kernel.c */
+/* links: src/util/err.c src/util/file.c src/boot/elf.c src/boot/kernel.c src/boot/unpack.c */
 /*
  * Properties: kernel_unpack() of any bytes returns 0, or an error with a sentence and the blob
- * unchanged; packing any bytes as two gzip members and something behind them, then unpacking,
- * gives the bytes back; kernel_describe() always answers.
+ * unchanged; packing any bytes as two gzip members, or two zstd frames, or one of these in an EFI
+ * zboot image, with something behind them, then unpacking, gives the bytes back; kernel_describe()
+ * always answers.
  */
 #define ZLIB_CONST 1 /* next_in points to const */
 #include <errno.h>
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
+#include <zstd.h>
 
 #include "ccr/kernel.h"
 
@@ -63,13 +65,45 @@ static void add_member(struct blob *blob, const uint8_t *data, size_t size, int 
 	deflateEnd(&z);
 }
 
-static void there_and_back(const uint8_t *data, size_t size)
+static void add_frame(struct blob *blob, const uint8_t *data, size_t size, int level)
 {
+	const size_t bound = ZSTD_compressBound(size);
+	size_t used;
+
+	blob->data = realloc(blob->data, blob->size + bound);
+	check(blob->data != NULL);
+	used = ZSTD_compress(blob->data + blob->size, bound, data, size, level);
+	check(!ZSTD_isError(used));
+	blob->size += used;
+}
+
+/* The payload stays where it is, and the header goes before it. */
+static void wrap(struct blob *blob, const char *type)
+{
+	uint8_t header[64] = "MZ\0\0zimg";
+	const uint32_t offset = sizeof(header), size = (uint32_t)blob->size;
+	uint8_t *data = malloc(blob->size + offset);
+
+	check(data != NULL);
+	memcpy(header + 8, &offset, 4);
+	memcpy(header + 12, &size, 4);
+	memcpy(header + 24, type, strlen(type));
+	memcpy(data, header, offset);
+	memcpy(data + offset, blob->data, size);
+	blob_free(blob);
+	*blob = (struct blob){data, offset + size};
+}
+
+static void there_and_back(const uint8_t *data, size_t size, bool zstd, bool zboot)
+{
+	void (*add)(struct blob *, const uint8_t *, size_t, int) = zstd ? add_frame : add_member;
 	size_t first = size ? data[0] % size : 0;
 	struct blob blob = {0};
 
-	add_member(&blob, data, first, 9);
-	add_member(&blob, data + first, size - first, 0);
+	add(&blob, data, first, 9);
+	add(&blob, data + first, size - first, 1);
+	if (zboot)
+		wrap(&blob, zstd ? "zstd22" : "gzip");
 	blob.data = realloc(blob.data, blob.size + 1);
 	check(blob.data != NULL);
 	blob.data[blob.size++] = 0x1f;
@@ -83,6 +117,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size > MAX_SIZE)
 		return 0;
 	any_bytes(data, size);
-	there_and_back(data, size);
+	for (int i = 0; i < 4; i++)
+		there_and_back(data, size, i & 1, i & 2);
 	return 0;
 }

@@ -9,6 +9,32 @@ set -eu
 # shellcheck source=lib.sh source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 
+# le32 NUMBER - as four bytes
+le32() {
+	# shellcheck disable=SC2059 # the format is the point
+	printf "\\x$(printf %02x $(($1 & 255)))\\x$(printf %02x $(($1 >> 8 & 255)))"
+	# shellcheck disable=SC2059
+	printf "\\x$(printf %02x $(($1 >> 16 & 255)))\\x$(printf %02x $(($1 >> 24 & 255)))"
+}
+
+# zboot IMAGE - as the EFI zboot image that CONFIG_EFI_ZBOOT makes of it, on stdout, but for the
+# program that unpacks it: the header, the Image with its BSS, packed, from byte 4096 on
+zboot() {
+	local payload=$root.zboot size
+
+	size=$(od -An -tu4 -j16 -N4 "$1")
+	{ cat "$1" && head -c $((size - $(stat -c %s "$1"))) /dev/zero; } | gzip -1n >"$payload"
+	{
+		printf 'MZ\0\0zimg'
+		le32 4096
+		le32 "$(stat -c %s "$payload")"
+		printf '\0\0\0\0\0\0\0\0gzip'
+		head -c 4068 /dev/zero
+		cat "$payload"
+	}
+	rm "$payload"
+}
+
 name=$1
 root=build/host/$name
 rm -rf "$root"
@@ -23,7 +49,8 @@ if [ "$name" = test ]; then
 	mkdir -p "$root/tests"
 	cp tests/boot/*.sh "$root/tests/"
 	cp build/kernel-6.1/Image "$root/guest/Image-6.1"
-	cp build/guest/rsi.img "$root/guest/rsi.img"
+	cp build/guest/rsi.img build/guest/rsi.elf "$root/guest/"
+	zboot build/kernel-6.1/Image >"$root/guest/vmlinuz-6.1.efi"
 	# What another machine computes for the realms that the tests will launch.
 	CCR_REALM=emulated tests/harness/demo.sh measure-demo build/native/ccr-run \
 		build/kernel/Image build/guest/initrd.gz >"$root/guest/rim"

@@ -58,7 +58,7 @@ HEADERS = {
     "pci": ("msix", "pci"),
     "virtio core": ("virtio", "virtio_mem", "virtio_pci", "virtq"),
     "host": ("disk",),
-    "boot": ("kernel",),
+    "boot": ("elf", "kernel"),
     "arm64": ("dtree", "image", "layout", "memmap"),
     "realm": ("cose", "launch", "measure", "plan", "realm", "rsi", "token", "verify"),
     "virtio devices": ("blk", "bounce", "vconsole", "vrng"),

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: src/util/err.c src/util/file.c src/boot/kernel.c arch/arm64/image.c */
+/*
+ * links: src/util/err.c src/util/file.c src/boot/elf.c src/boot/kernel.c src/boot/unpack.c
+ *	arch/arm64/image.c
+ */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <elf.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ccr/image.h"
@@ -109,7 +114,7 @@ static void absurd_sizes_are_passed_on(void **state)
 
 static void refuse(const void *data, size_t size, const char *msg)
 {
-	struct image_info info = {1, 2, 3};
+	struct image_info info = {.text_offset = 1};
 	struct ccr_err err = {0};
 
 	assert_int_equal(image_parse(data, size, "/x", &info, &err), -EINVAL);
@@ -127,12 +132,14 @@ static void refusals_say_what_it_is(void **state)
 	refuse("#!/bin/sh\n", 10,
 	       "kernel image /x: 10 bytes are too few for an arm64 Image; it is a script");
 	refuse(file, FILE_SIZE,
-	       "kernel image /x: not an arm64 Image; it is nothing this program knows");
+	       "kernel image /x: not an arm64 Image; it is nothing this program knows; if it is bare "
+	       "machine code, say --flat");
 	memcpy(file,
 	       "\xfd"
 	       "7zXZ",
 	       6);
-	refuse(file, FILE_SIZE, "kernel image /x: not an arm64 Image; it is an xz archive");
+	refuse(file, FILE_SIZE,
+	       "kernel image /x: not an arm64 Image; it is an xz archive (unpack it first: unxz)");
 	make(file, 0, 0x100000, 0xa);
 	refuse(file, 63,
 	       "kernel image /x: 63 bytes are too few for an arm64 Image; it is an arm64 "
@@ -145,6 +152,105 @@ static void refusals_say_what_it_is(void **state)
 	refuse(file, FILE_SIZE,
 	       "kernel image /x: damaged header: text offset 0x80001 is not a "
 	       "multiple of 4 KiB");
+}
+
+static struct blob copy(const void *data, size_t size)
+{
+	struct blob blob = {malloc(size), size};
+
+	assert_non_null(blob.data);
+	memcpy(blob.data, data, size);
+	return blob;
+}
+
+static void loads_an_image(void **state)
+{
+	uint8_t file[FILE_SIZE];
+	struct image_info info;
+	struct blob blob;
+
+	(void)state;
+	make(file, 0x80000, 0x100000, 0xa);
+	blob = copy(file, sizeof(file));
+	assert_int_equal(image_load(&blob, false, "Image", &info, NULL), 0);
+	assert_int_equal(info.text_offset, 0x80000);
+	assert_int_equal(info.entry_offset, 0);
+	assert_memory_equal(blob.data, file, sizeof(file));
+	blob_free(&blob);
+}
+
+static void loads_an_elf_file(void **state)
+{
+	struct {
+		Elf64_Ehdr header;
+		Elf64_Phdr phdr;
+		uint32_t code[4];
+	} file = {
+		.header =
+			{
+				.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB,
+					    EV_CURRENT},
+				.e_type = ET_EXEC,
+				.e_machine = EM_AARCH64,
+				.e_entry = 0x80200008,
+				.e_phoff = sizeof(Elf64_Ehdr),
+				.e_phentsize = sizeof(Elf64_Phdr),
+				.e_phnum = 1,
+			},
+		.phdr =
+			{
+				.p_type = PT_LOAD,
+				.p_offset = sizeof(Elf64_Ehdr) + sizeof(Elf64_Phdr),
+				.p_vaddr = 0x80200000,
+				.p_paddr = 0x80200000,
+				.p_filesz = 16,
+				.p_memsz = 0x5000,
+			},
+		.code = {1, 2, 3, 4},
+	};
+	struct blob blob = copy(&file, sizeof(file));
+	struct ccr_err err = {0};
+	struct image_info info;
+
+	(void)state;
+	assert_int_equal(image_load(&blob, false, "k", &info, NULL), 0);
+	assert_int_equal(info.text_offset, 0x200000);
+	assert_int_equal(info.image_size, 0x5000);
+	assert_int_equal(info.entry_offset, 8);
+	assert_int_equal(info.page_size, 0);
+	assert_int_equal(blob.size, 16);
+	assert_memory_equal(blob.data, file.code, 16);
+	blob_free(&blob);
+
+	blob = copy(&file, sizeof(file));
+	assert_int_equal(image_load(&blob, true, "/x", &info, &err), -EINVAL);
+	assert_string_equal(err.msg, "kernel image /x: it is an ELF file, not bare machine code; "
+				     "leave out --flat");
+	blob_free(&blob);
+}
+
+/* Not even unpacked: the bytes are what was asked for, and three of them are no proof. */
+static void loads_a_flat_binary_as_it_is(void **state)
+{
+	struct blob blob = copy("\x1f\x8b\x08 machine code", 16);
+	struct ccr_err err = {0};
+	struct image_info info;
+
+	(void)state;
+	assert_int_equal(image_load(&blob, true, "k", &info, NULL), 0);
+	assert_int_equal(info.text_offset, 0x80000);
+	assert_int_equal(info.image_size, 16 + (16 << 20));
+	assert_int_equal(info.entry_offset, 0);
+	assert_int_equal(info.page_size, 0);
+	assert_memory_equal(blob.data, "\x1f\x8b\x08 machine code", 16);
+	assert_int_equal(image_load(&blob, false, "/x", &info, &err), -EINVAL);
+	assert_string_equal(err.msg, "kernel image /x: its gzip data are damaged or cut short; "
+				     "fetch or build it again");
+	blob_free(&blob);
+
+	err_clear(&err);
+	assert_int_equal(image_load(&blob, true, "/x", &info, &err), -EINVAL);
+	assert_string_equal(err.msg, "kernel image /x: it is empty");
 }
 
 static void header_of_exactly_64_bytes_is_enough(void **state)
@@ -167,6 +273,9 @@ int main(void)
 		cmocka_unit_test(old_kernel_gets_defaults),
 		cmocka_unit_test(absurd_sizes_are_passed_on),
 		cmocka_unit_test(refusals_say_what_it_is),
+		cmocka_unit_test(loads_an_image),
+		cmocka_unit_test(loads_an_elf_file),
+		cmocka_unit_test(loads_a_flat_binary_as_it_is),
 		cmocka_unit_test(header_of_exactly_64_bytes_is_enough),
 	};
 

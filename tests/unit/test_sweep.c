@@ -8,7 +8,8 @@
  *	src/pci/function.c src/pci/msix.c src/host/disk.c src/virtio/virtio.c
  *	src/virtio/virtio_pci.c src/virtio/virtq.c src/virtio/virtq_chain.c src/virtio/mem.c
  *	src/virtio/bounce.c src/virtio/blk.c src/virtio/vconsole.c src/virtio/vrng.c
- *	src/boot/kernel.c arch/arm64/kvm/emulated.c arch/arm64/kvm/realm_kvm.c
+ *	src/boot/elf.c src/boot/kernel.c src/boot/unpack.c arch/arm64/kvm/emulated.c
+ *	arch/arm64/kvm/realm_kvm.c
  *	arch/arm64/kvm/vm.c arch/arm64/kvm/vcpu.c arch/arm64/kvm/host.c arch/arm64/kvm/probe.c
  *	arch/arm64/kvm/realm_abi.c
  *	arch/arm64/memmap.c arch/arm64/layout.c arch/arm64/image.c arch/arm64/dtree.c
