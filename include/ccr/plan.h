@@ -32,6 +32,9 @@ enum realm_family {
 	REALM_FAMILY_IMPLICIT_GMEM, /* v15 on: as before; attributes owned by guest_memfd */
 };
 
+/** NR_REALM_FAMILIES - how many they are */
+#define NR_REALM_FAMILIES 3
+
 /** enum rmm_variant - how the RMM computes the RIM */
 enum rmm_variant {
 	RMM_1_0,       /* specification 1.0; TF-RMM v0.4 to v0.8 */
@@ -39,8 +42,33 @@ enum rmm_variant {
 	RMM_2_0_SPEC,  /* specification 2.0 beta: parameters are not measured either */
 };
 
+/** NR_RMM_VARIANTS - how many they are */
+#define NR_RMM_VARIANTS 3
+
+/**
+ * plan_rmm_name() - the name of a variant
+ *
+ * Return: "1.0", "2.0-tfrmm" or "2.0-spec".
+ */
+const char *plan_rmm_name(enum rmm_variant rmm);
+
+/** plan_rmm_from_name() - the inverse. Return: 0; -EINVAL, and *@ret_rmm is untouched. */
+int plan_rmm_from_name(const char *name, enum rmm_variant *ret_rmm);
+
+/**
+ * plan_family_name() - the name of an interface family
+ *
+ * Return: "explicit", "implicit" or "implicit-gmem".
+ */
+const char *plan_family_name(enum realm_family family);
+
+/** plan_family_from_name() - the inverse. Return: 0; -EINVAL, and *@ret_family is untouched. */
+int plan_family_from_name(const char *name, enum realm_family *ret_family);
+
 /**
  * struct realm_host - what the host adds to a realm and thereby to its RIM
+ * @max_ipa_bits: the widest IPA space that its realms can have; 0 if that is not known. The only
+ *	member that does not enter the RIM.
  * @num_bps: breakpoints minus 1, as RmiRealmParams has it: 0 to 63
  * @num_wps: watchpoints minus 1: 0 to 63
  * @pmu: the realm has a PMU, with @pmu_num_ctrs counters (0 to 31)
@@ -50,6 +78,7 @@ enum rmm_variant {
 struct realm_host {
 	enum realm_family family;
 	enum rmm_variant rmm;
+	unsigned max_ipa_bits;
 	unsigned num_bps;
 	unsigned num_wps;
 	bool pmu;
@@ -102,7 +131,8 @@ struct plan {
 /**
  * plan_check_params() - what enters RmiRealmParams is in range and known to the RMM
  *
- * Looks at the hash algorithm, the IPA width and @host. A width above 48 bits needs LPA2.
+ * Looks at the hash algorithm, the IPA width and @host. A width above 48 bits needs LPA2, and none
+ * can be above the host's.
  *
  * Return: 0; -EINVAL for a number out of range; -EOPNOTSUPP for a hash that the RMM lacks; @err
  * set.
@@ -160,7 +190,8 @@ struct plan_step {
  * Explicit: create, RIPAS of all RAM, segments ascending, RECs, activate. Implicit families:
  * create, segments ascending, RECs, RIPAS of all RAM, activate (KVM does the last three at the
  * first KVM_RUN). A plan that the family cannot carry out is refused: the implicit families have
- * neither a personalisation value nor a choice of hash, the explicit one has no SHA-384.
+ * neither a personalisation value nor a choice of hash. The explicit one passes on what the RMM
+ * has: SHA-384 is of RMM 2.0, which no known series of that family goes with.
  *
  * Return: 0 and *@ret_nr_steps; -EINVAL for a plan whose numbers are out of range; -EOPNOTSUPP
  * for one that asks for what the RMM or the family lacks; @err set.

@@ -59,9 +59,6 @@ int realm_abi_from_name(const char *text, struct realm_abi *ret_abi, struct ccr_
 /** realm_abi_rmm() - the RMM of an interface's time, which decides how the RIM is computed */
 enum rmm_variant realm_abi_rmm(const struct realm_abi *abi);
 
-/** realm_abi_family_name() - "explicit", "implicit", "implicit-gmem" */
-const char *realm_abi_family_name(enum realm_family family);
-
 /** realm_abi_describe() - one line for people. Return: @text. */
 const char *realm_abi_describe(const struct realm_abi *abi, char text[128]);
 

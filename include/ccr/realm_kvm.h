@@ -47,6 +47,14 @@ int realm_probe(int kvm_fd, unsigned ipa_bits, struct realm_abi *ret_abi, struct
 int realm_abi_check(int kvm_fd, unsigned ipa_bits, const struct realm_abi *abi,
 		    struct ccr_err *err);
 
+/**
+ * realm_max_ipa_bits() - the widest IPA space that realms of this host can have
+ * @limit: of plain VMs; realms have no more
+ *
+ * Return: bits; 0 if no width works.
+ */
+unsigned realm_max_ipa_bits(int kvm_fd, const struct realm_abi *abi, unsigned limit);
+
 struct arch_vm;
 struct arch_vcpu;
 

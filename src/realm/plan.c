@@ -14,17 +14,53 @@
 struct family {
 	const char *name;
 	bool has_rpv;
-	bool has_sha512;
+	bool has_hashes; /* any that the RMM has; else SHA-256 alone */
 	bool ripas_last; /* KVM sets RIPAS itself, after the RECs, at the first KVM_RUN */
 };
 
-static const struct family families[] = {
+static const struct family families[NR_REALM_FAMILIES] = {
 	[REALM_FAMILY_EXPLICIT] = {"explicit", true, true, false},
 	[REALM_FAMILY_IMPLICIT] = {"implicit", false, false, true},
 	[REALM_FAMILY_IMPLICIT_GMEM] = {"implicit-gmem", false, false, true},
 };
 
-#define NR_FAMILIES (sizeof(families) / sizeof(families[0]))
+static const char *const rmm_names[NR_RMM_VARIANTS] = {
+	[RMM_1_0] = "1.0",
+	[RMM_2_0_TFRMM] = "2.0-tfrmm",
+	[RMM_2_0_SPEC] = "2.0-spec",
+};
+
+const char *plan_rmm_name(enum rmm_variant rmm)
+{
+	return rmm_names[rmm];
+}
+
+int plan_rmm_from_name(const char *name, enum rmm_variant *ret_rmm)
+{
+	for (unsigned i = 0; i < NR_RMM_VARIANTS; i++) {
+		if (!strcmp(name, rmm_names[i])) {
+			*ret_rmm = (enum rmm_variant)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+const char *plan_family_name(enum realm_family family)
+{
+	return families[family].name;
+}
+
+int plan_family_from_name(const char *name, enum realm_family *ret_family)
+{
+	for (unsigned i = 0; i < NR_REALM_FAMILIES; i++) {
+		if (!strcmp(name, families[i].name)) {
+			*ret_family = (enum realm_family)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
 
 /* A number of the host that goes into RmiRealmParams as it is. */
 static int check_host_number(const char *what, unsigned value, unsigned max, struct ccr_err *err)
@@ -39,10 +75,10 @@ static int check_host(const struct realm_host *host, struct ccr_err *err)
 {
 	int ret;
 
-	if ((unsigned)host->family >= NR_FAMILIES)
+	if ((unsigned)host->family >= NR_REALM_FAMILIES)
 		return err_set(err, -EINVAL, "host description: no interface family has number %u",
 			       (unsigned)host->family);
-	if ((unsigned)host->rmm > RMM_2_0_SPEC)
+	if ((unsigned)host->rmm >= NR_RMM_VARIANTS)
 		return err_set(err, -EINVAL, "host description: no RMM variant has number %u",
 			       (unsigned)host->rmm);
 	ret = check_host_number("number of breakpoints minus 1", host->num_bps, 63, err);
@@ -71,6 +107,11 @@ int plan_check_params(const struct plan *plan, const struct realm_host *host, st
 		return err_set(err, -EINVAL,
 			       "realm: the IPA space has %u bits, it can have 33 to 52",
 			       plan->ipa_bits);
+	if (host->max_ipa_bits > 0 && plan->ipa_bits > host->max_ipa_bits)
+		return err_set(err, -EINVAL,
+			       "realm: this much RAM needs an IPA space of %u bits, and this "
+			       "host's realms can have %u; choose less RAM",
+			       plan->ipa_bits, host->max_ipa_bits);
 	if (plan->ipa_bits > 48 && !host->lpa2)
 		return err_set(
 			err, -EINVAL,
@@ -238,11 +279,10 @@ static int check_family(const struct plan *plan, const struct family *family, st
 			       "realm: KVM's %s interface takes no personalisation value; leave it "
 			       "out",
 			       family->name);
-	if (plan->hash_algo != HASH_SHA256 &&
-	    !(plan->hash_algo == HASH_SHA512 && family->has_sha512))
-		return err_set(err, -EOPNOTSUPP, "realm: KVM's %s interface has no %s; choose %s",
-			       family->name, hash_name(plan->hash_algo),
-			       family->has_sha512 ? "sha-256 or sha-512" : "sha-256");
+	if (plan->hash_algo != HASH_SHA256 && !family->has_hashes)
+		return err_set(err, -EOPNOTSUPP,
+			       "realm: KVM's %s interface has no %s; choose sha-256", family->name,
+			       hash_name(plan->hash_algo));
 	return 0;
 }
 

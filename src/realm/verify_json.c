@@ -115,3 +115,32 @@ int verify_json_hex(struct json_object *object, const char *name, bool required,
 		return missing(name, required, err);
 	return verify_json_as_hex(value, name, buf, buf_size, ret_size, err);
 }
+
+int verify_json_uint(struct json_object *object, const char *name, unsigned max,
+		     unsigned *ret_number, struct ccr_err *err)
+{
+	struct json_object *value;
+	int64_t number;
+
+	if (!json_object_object_get_ex(object, name, &value))
+		return missing(name, true, err);
+	number = json_object_get_int64(value);
+	if (!json_object_is_type(value, json_type_int) || number < 0 || number > max)
+		return err_set(err, -EINVAL, "\"%s\" is not a whole number from 0 to %u", name,
+			       max);
+	*ret_number = (unsigned)number;
+	return 0;
+}
+
+int verify_json_bool(struct json_object *object, const char *name, bool *ret_value,
+		     struct ccr_err *err)
+{
+	struct json_object *value;
+
+	if (!json_object_object_get_ex(object, name, &value))
+		return missing(name, true, err);
+	if (!json_object_is_type(value, json_type_boolean))
+		return err_set(err, -EINVAL, "\"%s\" is neither true nor false", name);
+	*ret_value = json_object_get_boolean(value);
+	return 0;
+}

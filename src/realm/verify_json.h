@@ -65,4 +65,16 @@ int verify_json_text(struct json_object *object, const char *name, bool required
 int verify_json_hex(struct json_object *object, const char *name, bool required, uint8_t *buf,
 		    size_t buf_size, size_t *ret_size, struct ccr_err *err);
 
+/**
+ * verify_json_uint() - a member that must be there: a whole number, 0 to @max
+ *
+ * Return: 0; -EINVAL with @err set.
+ */
+int verify_json_uint(struct json_object *object, const char *name, unsigned max,
+		     unsigned *ret_number, struct ccr_err *err);
+
+/** verify_json_bool() - a member that must be there: true or false. Return: as above. */
+int verify_json_bool(struct json_object *object, const char *name, bool *ret_value,
+		     struct ccr_err *err);
+
 #endif

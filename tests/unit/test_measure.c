@@ -581,11 +581,17 @@ static struct realm_host random_host(uint64_t *state)
 	return host;
 }
 
+static enum hash_algo random_hash(uint64_t *state, const struct realm_host *host)
+{
+	if (host->family != REALM_FAMILY_EXPLICIT)
+		return HASH_SHA256;
+	return (enum hash_algo)below(state, host->rmm == RMM_1_0 ? HASH_SHA384 : HASH_SHA384 + 1);
+}
+
 static struct plan random_plan(uint64_t *state, const struct realm_host *host)
 {
-	const bool can_choose = host->family == REALM_FAMILY_EXPLICIT;
 	struct plan plan = {
-		.hash_algo = can_choose && below(state, 2) ? HASH_SHA512 : HASH_SHA256,
+		.hash_algo = random_hash(state, host),
 		.ipa_bits = 33 + below(state, host->lpa2 ? 20 : 16),
 		.nr_vcpus = 1 + below(state, 8),
 		.pc = random64(state),

@@ -348,7 +348,7 @@ static void test_family_lacks(void **state)
 	plan.hash_algo = HASH_SHA384;
 	assert_refused(&plan, &explicit_host, -EOPNOTSUPP, "RMM 1.0 has no sha-384");
 	assert_refused(&plan, &implicit_host, -EOPNOTSUPP, "RMM 1.0 has no sha-384");
-	assert_refused(&plan, &explicit_rmm2, -EOPNOTSUPP, "choose sha-256 or sha-512");
+	assert_int_equal(plan_steps(&plan, &explicit_rmm2, steps, &nr_steps, NULL), 0);
 	assert_refused(&plan, &gmem_host, -EOPNOTSUPP, "no sha-384; choose sha-256");
 }
 
@@ -384,6 +384,44 @@ static void test_plan_out_of_range(void **state)
 			 0);
 	plan.ram_size += SZ_2M;
 	assert_refused(&plan, &explicit_host, -EINVAL, "protected half of an IPA space of 33 bits");
+}
+
+static void test_host_with_narrow_ipa_space(void **state)
+{
+	struct realm_host host = explicit_host;
+	struct plan plan = make_plan();
+
+	(void)state;
+	host.max_ipa_bits = 34;
+	plan.ipa_bits = 34;
+	assert_int_equal(plan_check_params(&plan, &host, NULL), 0);
+	plan.ipa_bits = 35;
+	assert_refused(&plan, &host, -EINVAL, "of 35 bits, and this host's realms can have 34");
+	host.max_ipa_bits = 32;
+	plan.ipa_bits = 33;
+	assert_refused(&plan, &host, -EINVAL, "of 33 bits, and this host's realms can have 32");
+}
+
+static void test_names(void **state)
+{
+	static const char *const variants[] = {"1.0", "2.0-tfrmm", "2.0-spec"};
+	static const char *const families[] = {"explicit", "implicit", "implicit-gmem"};
+	enum realm_family family = REALM_FAMILY_IMPLICIT;
+	enum rmm_variant rmm = RMM_2_0_TFRMM;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		assert_string_equal(plan_rmm_name((enum rmm_variant)i), variants[i]);
+		assert_int_equal(plan_rmm_from_name(variants[i], &rmm), 0);
+		assert_int_equal(rmm, i);
+		assert_string_equal(plan_family_name((enum realm_family)i), families[i]);
+		assert_int_equal(plan_family_from_name(families[i], &family), 0);
+		assert_int_equal(family, i);
+	}
+	assert_int_equal(plan_rmm_from_name("2.0", &rmm), -EINVAL);
+	assert_int_equal(rmm, RMM_2_0_SPEC);
+	assert_int_equal(plan_family_from_name("Explicit", &family), -EINVAL);
+	assert_int_equal(family, REALM_FAMILY_IMPLICIT_GMEM);
 }
 
 static void test_widest_ipa_space(void **state)
@@ -494,6 +532,8 @@ int main(void)
 		cmocka_unit_test(test_family_lacks),
 		cmocka_unit_test(test_plan_out_of_range),
 		cmocka_unit_test(test_widest_ipa_space),
+		cmocka_unit_test(test_host_with_narrow_ipa_space),
+		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_host_out_of_range),
 		cmocka_unit_test(test_bad_segments),
 	};

@@ -129,9 +129,9 @@ static void test_each_generation(void **state)
 static void test_family_names(void **state)
 {
 	(void)state;
-	assert_string_equal(realm_abi_family_name(REALM_FAMILY_EXPLICIT), "explicit");
-	assert_string_equal(realm_abi_family_name(REALM_FAMILY_IMPLICIT), "implicit");
-	assert_string_equal(realm_abi_family_name(REALM_FAMILY_IMPLICIT_GMEM), "implicit-gmem");
+	assert_string_equal(plan_family_name(REALM_FAMILY_EXPLICIT), "explicit");
+	assert_string_equal(plan_family_name(REALM_FAMILY_IMPLICIT), "implicit");
+	assert_string_equal(plan_family_name(REALM_FAMILY_IMPLICIT_GMEM), "implicit-gmem");
 }
 
 /* Only on throw-away VMs, and with null pointers; nothing that makes a realm. */
@@ -532,9 +532,23 @@ static void test_report(void **state)
 		assert_true(is_same(&found.abi, &expected[i].abi));
 		assert_int_equal(found.realm_host.family, expected[i].abi.family);
 		assert_int_equal(found.realm_host.rmm, i <= FAKE_V12 ? RMM_1_0 : RMM_2_0_TFRMM);
+		assert_int_equal(found.realm_host.max_ipa_bits, 48);
 		assert_int_equal(found.realm_host.num_bps, 5);
 		assert_int_equal(found.realm_host.num_wps, 3);
 		assert_false(found.realm_host.pmu || found.realm_host.sve || found.realm_host.lpa2);
+	}
+}
+
+static void test_report_of_narrow_realms(void **state)
+{
+	(void)state;
+	for (enum fake_generation i = 0; i < FAKE_NR_REALM_GENERATIONS; i++) {
+		const struct fake_realm_host host = {.generation = i, .ipa_bits = 36};
+		struct report found;
+
+		report(&host, &found);
+		assert_int_equal(found.ipa_bits, 48);
+		assert_int_equal(found.realm_host.max_ipa_bits, 36);
 	}
 }
 
@@ -604,6 +618,7 @@ int main(void)
 		cmocka_unit_test(test_choices_in_words),
 		cmocka_unit_test(test_choice_each_call_fails),
 		cmocka_unit_test(test_report),
+		cmocka_unit_test(test_report_of_narrow_realms),
 		cmocka_unit_test(test_report_without_realms),
 		cmocka_unit_test(test_report_each_call_fails),
 	};

@@ -63,7 +63,7 @@ static void finish(void)
 	const char *misuse = fake_kvm_misuse();
 
 	if (misuse)
-		fail_msg("%s: misuse: %s", realm_abi_family_name(vm->host.abi.family), misuse);
+		fail_msg("%s: misuse: %s", plan_family_name(vm->host.abi.family), misuse);
 	fake_realm_vm_done(vm);
 	fake_kvm_end();
 }

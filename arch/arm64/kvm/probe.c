@@ -52,6 +52,11 @@ static unsigned widest_ipa(int kvm_fd, unsigned long vm_type, unsigned below)
 	return 0;
 }
 
+unsigned realm_max_ipa_bits(int kvm_fd, const struct realm_abi *abi, unsigned limit)
+{
+	return widest_ipa(kvm_fd, abi->vm_type, limit + 1);
+}
+
 static int no_realm(int kvm_fd, unsigned ipa_bits, int code, struct ccr_err *err)
 {
 	unsigned bits = widest_ipa(kvm_fd, KVM_REALM_VM_TYPE_V14, ipa_bits);

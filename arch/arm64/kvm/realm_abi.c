@@ -95,17 +95,6 @@ enum rmm_variant realm_abi_rmm(const struct realm_abi *abi)
 	return abi->family == REALM_FAMILY_EXPLICIT || abi->populate_v12 ? RMM_1_0 : RMM_2_0_TFRMM;
 }
 
-const char *realm_abi_family_name(enum realm_family family)
-{
-	static const char *const names[] = {
-		[REALM_FAMILY_EXPLICIT] = "explicit",
-		[REALM_FAMILY_IMPLICIT] = "implicit",
-		[REALM_FAMILY_IMPLICIT_GMEM] = "implicit-gmem",
-	};
-
-	return names[family];
-}
-
 const char *realm_abi_describe(const struct realm_abi *abi, char text[128])
 {
 	if (abi->family == REALM_FAMILY_EXPLICIT)

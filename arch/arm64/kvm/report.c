@@ -57,6 +57,8 @@ static void look_at_realm(struct report *report, const struct arch_host *host,
 			err_set(&report->realm, -ENOMEM, "out of memory");
 		else
 			realm_kvm_host(&realm, &report->realm_host, &report->realm);
+		report->realm_host.max_ipa_bits =
+			realm_max_ipa_bits(host->kvm_fd, &host->abi, report->ipa_bits);
 		realm_kvm_done(&realm);
 	}
 	arch_vcpu_destroy(&vcpu);
