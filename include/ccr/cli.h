@@ -45,11 +45,26 @@ struct cli_verify_options {
 };
 
 /**
+ * struct cli_host_options - the host of a realm that is measured far from it
+ * @file: see realm_host_from_json(), or NULL
+ * @rmm: counts only if it is given
+ */
+struct cli_host_options {
+	const char *file;
+	bool has_rmm;
+	enum rmm_variant rmm;
+};
+
+/**
  * struct cli_options - every option of every command
  * @launch: what the guest is made of; strings are borrowed from argv
  * @kind_given: --realm was used
  * @realm_abi: --realm-abi; without a series for auto
  * @quiet_s: --silence
+ * @launch_given: an option was used that says what a guest is made of, or on which host
+ * @rpv_given: --realm-pv was used
+ * @host: of `measure` and `verify`; strings are borrowed from argv
+ * @corim: of `measure`: where to save reference values, or NULL
  * @verify: of `verify` alone; strings are borrowed from argv
  * @disk_texts: allocated; @disks points into them
  * @cmdline: allocated, if --bounce made the kernel command line longer
@@ -66,6 +81,10 @@ struct cli_options {
 	uint64_t bounce_size;
 	char *cmdline;
 	unsigned quiet_s;
+	bool launch_given;
+	bool rpv_given;
+	struct cli_host_options host;
+	const char *corim;
 	struct cli_verify_options verify;
 	bool json;
 	bool explain;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <stdio.h>
+#include <json-c/json.h>
 
 #include "ccr/cli.h"
+#include "ccr/realm_host.h"
 #include "ccr/report.h"
 #include "internal.h"
 
@@ -26,48 +28,50 @@ static void print_text(const struct report *report)
 	print_line("realms:", &report->realm, text);
 	printf("%-18s %s\n", "guest_memfd:", report->has_guest_memfd ? "yes" : "no");
 	if (report->realm.code == 0)
-		printf("%-18s %u breakpoints, %u watchpoints, no PMU, no SVE\n",
-		       "a realm gets:", report->realm_host.num_bps + 1,
-		       report->realm_host.num_wps + 1);
+		printf("%-18s up to %u bits of guest address, %u breakpoints, %u watchpoints, "
+		       "no PMU, no SVE\n",
+		       "a realm gets:", report->realm_host.max_ipa_bits,
+		       report->realm_host.num_bps + 1, report->realm_host.num_wps + 1);
 }
 
-/* Messages hold no control characters; quotes and backslashes are what is left to escape. */
-static void print_json_error(const char *name, const struct ccr_err *err)
+static void add_finding(struct json_object *object, const char *name, const struct ccr_err *err)
 {
-	if (err->code == 0) {
-		printf("\"%s\": {\"ok\": true}", name);
-		return;
+	struct json_object *finding = json_object_new_object();
+
+	json_object_object_add(finding, "ok", json_object_new_boolean(err->code == 0));
+	if (err->code) {
+		json_object_object_add(finding, "error",
+				       json_object_new_string(err_name(err->code)));
+		json_object_object_add(finding, "why", json_object_new_string(err->msg));
 	}
-	printf("\"%s\": {\"ok\": false, \"error\": \"%s\", \"why\": \"", name, err_name(err->code));
-	for (const char *c = err->msg; *c; c++)
-		printf(*c == '"' || *c == '\\' ? "\\%c" : "%c", *c);
-	printf("\"}");
+	json_object_object_add(object, name, finding);
+}
+
+static void add_limits(struct json_object *object, const struct report *report)
+{
+	json_object_object_add(object, "max_vcpus", json_object_new_int((int)report->max_vcpus));
+	json_object_object_add(object, "ipa_bits", json_object_new_int((int)report->ipa_bits));
+	json_object_object_add(object, "guest_memfd",
+			       json_object_new_boolean(report->has_guest_memfd));
 }
 
 static void print_json(const struct report *report)
 {
-	const struct realm_host *host = &report->realm_host;
+	struct json_object *object = json_object_new_object();
 
-	printf("{");
-	print_json_error("kvm", &report->kvm);
-	if (report->kvm.code) {
-		printf("}\n");
-		return;
+	add_finding(object, "kvm", &report->kvm);
+	if (report->kvm.code == 0) {
+		add_finding(object, "gicv3", &report->gic);
+		add_finding(object, "emulated", &report->emulated);
+		add_finding(object, "realm", &report->realm);
+		add_limits(object, report);
+		if (report->realm.code == 0)
+			json_object_object_add(object, REALM_HOST_MEMBER,
+					       realm_host_to_json(&report->realm_host));
 	}
-	printf(", ");
-	print_json_error("gicv3", &report->gic);
-	printf(", ");
-	print_json_error("emulated", &report->emulated);
-	printf(", ");
-	print_json_error("realm", &report->realm);
-	printf(", \"max_vcpus\": %u, \"ipa_bits\": %u, \"guest_memfd\": %s", report->max_vcpus,
-	       report->ipa_bits, report->has_guest_memfd ? "true" : "false");
-	if (report->realm.code == 0)
-		printf(", \"realm_abi\": \"%s\", \"num_bps\": %u, \"num_wps\": %u, \"pmu\": %s, "
-		       "\"sve\": %s",
-		       realm_abi_family_name(report->abi.family), host->num_bps, host->num_wps,
-		       host->pmu ? "true" : "false", host->sve ? "true" : "false");
-	printf("}\n");
+	printf("%s\n", json_object_to_json_string_ext(
+			       object, JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(object);
 }
 
 enum cli_status cli_check(const struct cli_options *options, struct ccr_err *err)

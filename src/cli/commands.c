@@ -4,9 +4,6 @@
 #include <string.h>
 
 #include "ccr/cli.h"
-#include "ccr/measure.h"
-#include "ccr/parse.h"
-#include "ccr/realm.h"
 #include "ccr/vm.h"
 #include "internal.h"
 
@@ -14,19 +11,21 @@
 #define CCR_VERSION "0.1"
 #endif
 
-static enum cli_status load(struct launch *launch, const struct cli_options *options,
-			    const struct launch_options *launch_options, struct ccr_err *err)
+enum cli_status cli_load(const struct cli_options *options, enum machine_kind kind,
+			 struct launch *launch, struct ccr_err *err)
 {
+	struct launch_options launch_options = options->launch;
 	struct memmap map;
 	int ret;
 
-	if (!launch_options->kernel) {
+	launch_options.kind = kind;
+	if (!launch_options.kernel) {
 		err_set(err, -EINVAL, "no kernel: give one with -k FILE");
 		return CLI_USAGE;
 	}
-	if (memmap_init(&map, launch_options->ram_size, launch_options->nr_vcpus, err))
+	if (memmap_init(&map, launch_options.ram_size, launch_options.nr_vcpus, err))
 		return CLI_USAGE;
-	ret = launch_load(launch, launch_options, err);
+	ret = launch_load(launch, &launch_options, err);
 	if (ret)
 		return CLI_NOT_STARTED;
 	if (options->dump_dtb) {
@@ -93,7 +92,7 @@ static enum cli_status run_loaded(const struct cli_options *options, struct laun
 static enum cli_status run(const struct cli_options *options, struct ccr_err *err)
 {
 	struct launch launch;
-	enum cli_status status = load(&launch, options, &options->launch, err);
+	enum cli_status status = cli_load(options, options->launch.kind, &launch, err);
 
 	if (status)
 		return status;
@@ -114,72 +113,10 @@ enum cli_status cli_flush(struct ccr_err *err)
 	return CLI_OK;
 }
 
-struct explain {
-	enum hash_algo algo;
-	unsigned nr_steps;
-};
-
-static void explain_step(void *ctx, const char *what, const struct plan_segment *segment,
-			 ipa_t base, uint64_t size, const uint8_t *rim)
-{
-	struct explain *explain = ctx;
-	char text[2 * HASH_MAX_SIZE + 1];
-
-	printf("%6u  %-16s", explain->nr_steps++, what);
-	if (size > 0)
-		printf("  0x%09llx +0x%-8llx", (unsigned long long)base.v,
-		       (unsigned long long)size);
-	else
-		printf("  %22s", "");
-	printf("  %-11s  %s\n", segment ? segment->name : "",
-	       parse_format_hex(rim, hash_size(explain->algo), text));
-}
-
-static enum cli_status measure_loaded(const struct cli_options *options,
-				      const struct launch *launch, struct ccr_err *err)
-{
-	const enum hash_algo algo = launch->plan.hash_algo;
-	struct explain explain = {.algo = algo};
-	uint8_t rim[HASH_MAX_SIZE];
-	char text[2 * HASH_MAX_SIZE + 1];
-
-	if (measure_plan(&launch->plan, &realm_emulated_host,
-			 options->explain ? explain_step : NULL, &explain, rim, err))
-		return CLI_NOT_STARTED;
-	parse_format_hex(rim, hash_size(algo), text);
-	if (options->json)
-		printf("{\"rim\": \"%s\", \"hash_algo\": \"%s\", \"layout_version\": %d}\n", text,
-		       hash_name(algo), MEMMAP_LAYOUT_VERSION);
-	else
-		printf("%s\n", text);
-	return cli_flush(err);
-}
-
-/* Only realms are measured, so without --realm the emulated one is meant. */
-static enum cli_status measure(const struct cli_options *options, struct ccr_err *err)
-{
-	struct launch_options launch_options = options->launch;
-	struct launch launch;
-	enum cli_status status;
-
-	if (!options->kind_given)
-		launch_options.kind = MACHINE_EMULATED;
-	if (launch_options.kind == MACHINE_REALM)
-		log_info("measuring for the explicit life-cycle (KVM series v1 to v11), RMM 1.0, "
-			 "%u breakpoints and %u watchpoints; compare with `ccr-run check`",
-			 realm_emulated_host.num_bps + 1, realm_emulated_host.num_wps + 1);
-	status = load(&launch, options, &launch_options, err);
-	if (status)
-		return status;
-	status = measure_loaded(options, &launch, err);
-	launch_done(&launch);
-	return status;
-}
-
 const struct cli_command cli_commands[] = {
 	{"run", "Start a guest and stay with it until it ends", "-k Image [OPTION...]", run},
 	{"measure", "Print the initial measurement (RIM) that a realm will have",
-	 "-k Image [OPTION...]", measure},
+	 "-k Image [OPTION...]", cli_measure},
 	{"check", "Say what this host can do, and why not", "[OPTION...]", cli_check},
 	{"verify", "Say whether to believe an attestation token, and why", "TOKEN [OPTION...]",
 	 cli_verify},

@@ -4,12 +4,59 @@
 #define CLI_INTERNAL_H
 
 #include "ccr/cli.h"
+#include "ccr/hash.h"
+#include "ccr/launch.h"
+#include "ccr/measure.h"
+#include "ccr/plan.h"
 
 /** cli_check() - `ccr-run check` */
 enum cli_status cli_check(const struct cli_options *options, struct ccr_err *err);
 
+/** cli_measure() - `ccr-run measure` */
+enum cli_status cli_measure(const struct cli_options *options, struct ccr_err *err);
+
 /** cli_verify() - `ccr-run verify` */
 enum cli_status cli_verify(const struct cli_options *options, struct ccr_err *err);
+
+/**
+ * cli_load() - what the options say a guest is made of, and --dump-dtb
+ *
+ * Return: an enum cli_status; @launch needs launch_done() only after CLI_OK.
+ */
+enum cli_status cli_load(const struct cli_options *options, enum machine_kind kind,
+			 struct launch *launch, struct ccr_err *err);
+
+/** enum cli_host_source - where the description of a realm's host comes from */
+enum cli_host_source {
+	CLI_HOST_CONSTANT, /* an emulated realm's: the same everywhere */
+	CLI_HOST_DEFAULT,  /* nothing was said */
+	CLI_HOST_GIVEN,    /* --host, --realm-abi, --rmm */
+};
+
+/**
+ * struct cli_measured - a realm that was measured before its launch
+ * @launch: what it is made of
+ * @host: what its host adds
+ * @rim: HASH_MAX_SIZE bytes
+ */
+struct cli_measured {
+	struct launch launch;
+	struct realm_host host;
+	enum cli_host_source host_source;
+	uint8_t rim[HASH_MAX_SIZE];
+};
+
+/**
+ * cli_measure_realm() - the RIM of the realm that launch options describe
+ * @observer: as measure_plan() has it
+ *
+ * Only realms are measured: without --realm a real one is meant if its host is described, else an
+ * emulated one.
+ *
+ * Return: an enum cli_status; launch_done(&@measured->launch) is needed only after CLI_OK.
+ */
+enum cli_status cli_measure_realm(const struct cli_options *options, measure_observer *observer,
+				  void *ctx, struct cli_measured *measured, struct ccr_err *err);
 
 /** cli_flush() - results on stdout have been written, or @err says that they have not */
 enum cli_status cli_flush(struct ccr_err *err);

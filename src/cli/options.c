@@ -19,7 +19,8 @@
 #define MEASURE (1u << 1)
 #define CHECK   (1u << 2)
 #define VERIFY  (1u << 3)
-#define LAUNCH  (RUN | MEASURE)
+#define LAUNCH  (RUN | MEASURE | VERIFY) /* what a guest is made of */
+#define HOST    (MEASURE | VERIFY)       /* what its host adds */
 #define ALL     (RUN | MEASURE | CHECK | VERIFY)
 
 static int bad_value(const char *option, const char *value, const char *wanted, struct ccr_err *err)
@@ -95,12 +96,13 @@ static int set_realm_abi(struct cli_options *options, const char *value, struct 
 static int set_algo(struct cli_options *options, const char *value, struct ccr_err *err)
 {
 	if (hash_from_name(value, &options->launch.hash_algo))
-		return bad_value("--measurement-algo", value, "sha256 or sha512", err);
+		return bad_value("--measurement-algo", value, "sha256, sha384 or sha512", err);
 	return 0;
 }
 
 static int set_rpv(struct cli_options *options, const char *value, struct ccr_err *err)
 {
+	options->rpv_given = true;
 	return cli_parse_rpv(value, options->launch.rpv, err);
 }
 
@@ -193,6 +195,28 @@ static int set_no_pci(struct cli_options *options, const char *value, struct ccr
 	(void)value;
 	(void)err;
 	options->launch.has_pci = false;
+	return 0;
+}
+
+static int set_host(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	(void)err;
+	options->host.file = value;
+	return 0;
+}
+
+static int set_rmm(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	if (plan_rmm_from_name(value, &options->host.rmm))
+		return bad_value("--rmm", value, "1.0, 2.0-tfrmm or 2.0-spec", err);
+	options->host.has_rmm = true;
+	return 0;
+}
+
+static int set_corim(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	(void)err;
+	options->corim = value;
 	return 0;
 }
 
@@ -309,12 +333,14 @@ static const struct {
 	 "launch a realm: kvm (the default; needs a CCA host) or\n"
 	 "emulated (any arm64 KVM host; nothing is confidential)",
 	 set_realm},
-	{0, "realm-abi", RUN, required_argument, "SERIES",
+	{0, "realm-abi", RUN | HOST, required_argument, "SERIES",
 	 "KVM's realm interface, v1 to v16, if the host is not to\n"
 	 "be asked (default auto)",
 	 set_realm_abi},
 	{0, "measurement-algo", LAUNCH, required_argument, "ALGO",
-	 "hash of the realm's measurements: sha256 (default), sha512", set_algo},
+	 "hash of the realm's measurements: sha256 (default),\n"
+	 "sha512; sha384 needs an RMM 2.0",
+	 set_algo},
 	{0, "realm-pv", LAUNCH, required_argument, "VALUE",
 	 "personalisation value, up to 64 bytes: hex:..., base64:...,\n"
 	 "@FILE, or bare text",
@@ -337,7 +363,13 @@ static const struct {
 	 "diagnose a guest that is silent for so long after its\n"
 	 "start (default 10; 0 for never)",
 	 set_silence},
+	{0, "host", HOST, required_argument, "FILE",
+	 "the realm's host, as `ccr-run check --json` there prints it", set_host},
+	{0, "rmm", HOST, required_argument, "VARIANT",
+	 "its RMM's formula: 1.0, 2.0-tfrmm or 2.0-spec", set_rmm},
 	{0, "explain", MEASURE, no_argument, NULL, "list every measured step", set_explain},
+	{0, "corim", MEASURE, required_argument, "FILE",
+	 "save the result as reference values for verifiers", set_corim},
 	{0, "challenge", VERIFY, required_argument, "HEX",
 	 "the challenge that the token was asked for, 32 to 64\n"
 	 "bytes",
@@ -457,6 +489,13 @@ static bool take_operand(const struct cli_command *command, int argc, char **arg
 	return true;
 }
 
+static int take_option(struct cli_options *options, size_t i, struct ccr_err *err)
+{
+	if (table[i].commands == LAUNCH || table[i].commands == HOST)
+		options->launch_given = true;
+	return table[i].set(options, optarg, err);
+}
+
 int cli_parse(const struct cli_command *command, int argc, char **argv,
 	      struct cli_options *ret_options, struct ccr_err *err)
 {
@@ -477,7 +516,7 @@ int cli_parse(const struct cli_command *command, int argc, char **argv,
 			if (code == '?' || code == ':')
 				ret = usage_error(command, argv, code, optopt, err);
 			else
-				ret = table[option_index(code)].set(&options, optarg, err);
+				ret = take_option(&options, option_index(code), err);
 		}
 	} while (!ret && take_operand(command, argc, argv, &options));
 	if (!ret && optind < argc)
@@ -485,7 +524,8 @@ int cli_parse(const struct cli_command *command, int argc, char **argv,
 			      argv[optind], command->name);
 	if (!ret && options.nr_disks > 0 && !options.launch.has_pci)
 		ret = err_set(err, -EINVAL, "--disk needs the PCI bus that --no-pci leaves out");
-	if (!ret && options.realm_abi.series && options.launch.kind != MACHINE_REALM)
+	if (!ret && command_bit(command) == RUN && options.realm_abi.series &&
+	    options.launch.kind != MACHINE_REALM)
 		ret = err_set(err, -EINVAL, "--realm-abi is of real realms only: add --realm");
 	if (!ret)
 		ret = add_bounce(&options, err);

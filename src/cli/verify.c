@@ -76,6 +76,62 @@ static int take_options(const struct cli_verify_options *options, struct verify_
 	return ret;
 }
 
+static int differ(const char *what, struct ccr_err *err)
+{
+	return err_set(err, -EINVAL,
+		       "%s: the launch options give another one than --%s or the policy file; "
+		       "leave out what is wrong",
+		       what, what);
+}
+
+static int agree(const char *what, const uint8_t *bytes, size_t size, struct verify_value *value,
+		 struct ccr_err *err)
+{
+	if (value->size > 0 && (value->size != size || memcmp(value->bytes, bytes, size) != 0))
+		return differ(what, err);
+	value->size = size;
+	memcpy(value->bytes, bytes, size);
+	return 0;
+}
+
+/* What the launch options stand for is demanded; what was named as well must be the same. */
+static int take_measured(const struct cli_options *options, const struct cli_measured *measured,
+			 struct verify_policy *policy, struct ccr_err *err)
+{
+	const struct plan *plan = &measured->launch.plan;
+	int ret = 0;
+
+	if (policy->has_hash_algo && policy->hash_algo != plan->hash_algo)
+		return err_set(err, -EINVAL,
+			       "--measurement-algo: the policy file names another hash");
+	policy->has_hash_algo = true;
+	policy->hash_algo = plan->hash_algo;
+	ret = agree("rim", measured->rim, hash_size(plan->hash_algo), &policy->rim, err);
+	if (!ret && options->rpv_given)
+		ret = agree("rpv", plan->rpv, sizeof(plan->rpv), &policy->rpv, err);
+	return ret;
+}
+
+static enum cli_status measure_launch(const struct cli_options *options,
+				      struct verify_policy *policy, struct ccr_err *err)
+{
+	struct cli_options wanted = *options;
+	struct cli_measured measured;
+	enum cli_status status;
+	int ret;
+
+	if (!options->kind_given) {
+		wanted.kind_given = true;
+		wanted.launch.kind = options->verify.emulated ? MACHINE_EMULATED : MACHINE_REALM;
+	}
+	status = cli_measure_realm(&wanted, NULL, NULL, &measured, err);
+	if (status)
+		return status;
+	ret = take_measured(options, &measured, policy, err);
+	launch_done(&measured.launch);
+	return ret ? CLI_USAGE : CLI_OK;
+}
+
 static int name_file(const char *path, const char *what, int code, const struct ccr_err *why,
 		     struct ccr_err *err)
 {
@@ -314,19 +370,26 @@ static enum cli_status verify_loaded(const struct inputs *inputs, bool json, str
 	return CLI_REJECTED;
 }
 
-static enum cli_status load_and_verify(const struct cli_verify_options *options, bool json,
-				       struct inputs *inputs, struct ccr_err *err)
+static enum cli_status load_and_verify(const struct cli_options *all, struct inputs *inputs,
+				       struct ccr_err *err)
 {
+	const struct cli_verify_options *options = &all->verify;
+	enum cli_status status = CLI_OK;
+
 	if (options->policy && load_policy(options->policy, &inputs->policy, err))
 		return CLI_NOT_STARTED;
 	if (take_options(options, &inputs->policy, err))
 		return CLI_USAGE;
+	if (all->launch_given)
+		status = measure_launch(all, &inputs->policy, err);
+	if (status)
+		return status;
 	if (options->trust_anchors && load_anchors(options->trust_anchors, &inputs->anchors, err))
 		return CLI_NOT_STARTED;
 	inputs->policy.anchors = &inputs->anchors;
 	if (load_token(options->token, &inputs->token, err))
 		return CLI_NOT_STARTED;
-	return verify_loaded(inputs, json, err);
+	return verify_loaded(inputs, all->json, err);
 }
 
 enum cli_status cli_verify(const struct cli_options *options, struct ccr_err *err)
@@ -338,7 +401,7 @@ enum cli_status cli_verify(const struct cli_options *options, struct ccr_err *er
 		err_set(err, -EINVAL, "no token: give the file that holds it, or - for stdin");
 		return CLI_USAGE;
 	}
-	status = load_and_verify(&options->verify, options->json, &inputs, err);
+	status = load_and_verify(options, &inputs, err);
 	blob_free(&inputs.token);
 	verify_anchors_done(&inputs.anchors);
 	return status;
