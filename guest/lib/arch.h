@@ -117,6 +117,19 @@ static inline void mmio_write8(uint64_t addr, uint8_t value)
 	__asm__ volatile("strb %w0, [%1]" : : "r"((uint32_t)value), "r"(addr) : "memory");
 }
 
+static inline uint16_t mmio_read16(uint64_t addr)
+{
+	uint32_t value;
+
+	__asm__ volatile("ldrh %w0, [%1]" : "=r"(value) : "r"(addr) : "memory");
+	return (uint16_t)value;
+}
+
+static inline void mmio_write16(uint64_t addr, uint16_t value)
+{
+	__asm__ volatile("strh %w0, [%1]" : : "r"((uint32_t)value), "r"(addr) : "memory");
+}
+
 static inline uint32_t mmio_read32(uint64_t addr)
 {
 	uint32_t value;
@@ -128,6 +141,19 @@ static inline uint32_t mmio_read32(uint64_t addr)
 static inline void mmio_write32(uint64_t addr, uint32_t value)
 {
 	__asm__ volatile("str %w0, [%1]" : : "r"(value), "r"(addr) : "memory");
+}
+
+static inline uint64_t mmio_read64(uint64_t addr)
+{
+	uint64_t value;
+
+	__asm__ volatile("ldr %0, [%1]" : "=r"(value) : "r"(addr) : "memory");
+	return value;
+}
+
+static inline void mmio_write64(uint64_t addr, uint64_t value)
+{
+	__asm__ volatile("str %0, [%1]" : : "r"(value), "r"(addr) : "memory");
 }
 
 /* string.c; the compiler calls these too */

@@ -169,6 +169,44 @@ bool machine_claims(const struct machine *machine, uint64_t addr)
 	return false;
 }
 
+uint64_t machine_hole(const struct machine *machine)
+{
+	static const uint64_t candidates[] = {0x02000000, 0x00f00000, 0x0f000000, 0x38000000};
+
+	for (size_t i = 0; i < ARRAY_SIZE(candidates); i++) {
+		if (!machine_claims(machine, candidates[i]))
+			return candidates[i];
+	}
+	return machine->ram_base - PAGE_SIZE;
+}
+
+uint32_t machine_find(const struct machine *machine, const char *compatible)
+{
+	const struct fdt *fdt = &machine->fdt;
+	uint32_t node = fdt_root(fdt);
+	int depth = 0;
+
+	while (node != FDT_NONE && !fdt_compatible(fdt, node, compatible))
+		node = fdt_next(fdt, node, &depth);
+	return node;
+}
+
+bool machine_range(const struct machine *machine, uint32_t node, unsigned index, uint64_t *ret_base,
+		   uint64_t *ret_size)
+{
+	return node_range(&machine->fdt, node, index, ret_base, ret_size);
+}
+
+bool machine_start_cpu(const struct machine *machine, unsigned index, struct cpu *cpu)
+{
+	const uint64_t entry = (uint64_t)(uintptr_t)secondary_entry;
+
+	cpu->machine = machine;
+	barrier_full();
+	return psci_call(machine, PSCI_CPU_ON, machine->mpidr[index], entry,
+			 (uint64_t)(uintptr_t)cpu) == PSCI_SUCCESS;
+}
+
 int64_t psci_call(const struct machine *machine, uint32_t function, uint64_t x1, uint64_t x2,
 		  uint64_t x3)
 {

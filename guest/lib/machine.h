@@ -58,6 +58,26 @@ bool machine_init(struct machine *machine, const void *dtb);
 /** machine_claims() - whether a node's reg or the RAM covers a part of the page at @addr */
 bool machine_claims(const struct machine *machine, uint64_t addr);
 
+/** machine_hole() - a page below RAM that is neither RAM nor any device's */
+uint64_t machine_hole(const struct machine *machine);
+
+/** machine_find() - the first node with that compatible string, or FDT_NONE */
+uint32_t machine_find(const struct machine *machine, const char *compatible);
+
+/** machine_range() - range @index of a node's reg; for devices directly below the root */
+bool machine_range(const struct machine *machine, uint32_t node, unsigned index, uint64_t *ret_base,
+		   uint64_t *ret_size);
+
+struct cpu;
+
+/**
+ * machine_start_cpu() - start vCPU @index
+ * @cpu: its structure, for good; set up with stack_top, entry and arg
+ *
+ * Return: false if PSCI refused.
+ */
+bool machine_start_cpu(const struct machine *machine, unsigned index, struct cpu *cpu);
+
 /** psci_call() - Return: the status, sign-extended from its 32 bits. */
 int64_t psci_call(const struct machine *machine, uint32_t function, uint64_t x1, uint64_t x2,
 		  uint64_t x3);

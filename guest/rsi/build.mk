@@ -5,8 +5,8 @@
 CROSS ?= aarch64-linux-gnu-
 WERROR ?= -Werror
 
-GUEST_LIB_SRC := $(addprefix guest/lib/,start.S arch.c console.c fdt.c machine.c sha2.c string.c \
-		   tap.c)
+GUEST_LIB_SRC := $(addprefix guest/lib/,start.S arch.c console.c fdt.c machine.c pci.c realm.c sha2.c \
+		   string.c tap.c virtio.c)
 GUEST_RSI_SRC := $(addprefix guest/rsi/,main.c call.c check_info.c check_measure.c check_misc.c \
 		   check_ripas.c check_token.c modes.c)
 

