@@ -110,7 +110,7 @@ help:
 	'make soak       the boot tests that have a long form, in that form: about an hour' \
 	'make fuzz       fuzz for FUZZ_SECONDS (60) a target (T=fuzz_x for one)' \
 	'make bench      boot figures' \
-	'make guest      what runs inside: build/guest/init, build/guest/rsi.img' \
+	'make guest      what runs inside: build/guest/init, *.img' \
 	'make deps       install every Debian package that any goal needs' \
 	'make refresh    look for a newer arm64 kernel' \
 	'make install    PREFIX=/usr/local, DESTDIR=' \
@@ -253,10 +253,11 @@ $(FUZZERS:%=build/fuzz/tests/fuzz/%.o): | deps-fuzz
 
 # ---- guests and hosts ------------------------------------------------------------------------
 
-# Each guest brings its own rules, for build/guest/init and build/guest/rsi.img.
-guest: build/guest/init build/guest/rsi.img
--include guest/init/build.mk guest/rsi/build.mk
-$(GUEST_RSI_OBJ) $(GUEST_INIT_OBJ) build/guest/init: | deps-build
+# Each guest brings its own rules, for build/guest/init, build/guest/rsi.img and
+# build/guest/contract.img.
+guest: build/guest/init build/guest/rsi.img build/guest/contract.img
+-include guest/init/build.mk guest/rsi/build.mk guest/contract/build.mk
+$(GUEST_RSI_OBJ) $(GUEST_CONTRACT_OBJ) $(GUEST_INIT_OBJ) build/guest/init: | deps-build
 
 build/arm64/busybox:
 	@$(HARNESS)/debs.sh busybox
@@ -278,6 +279,7 @@ build/host/demo.cpio: $(HOST_FILES) | deps-run
 	$(Q)$(HARNESS)/mkhost.sh demo
 
 build/host/test.cpio: $(HOST_FILES) build/native/ccr-run build/kernel-6.1/Image \
-		build/guest/rsi.img build/guest/rsi.elf $(wildcard tests/boot/*.sh) | deps-run
+		build/guest/rsi.img build/guest/rsi.elf build/guest/contract.img \
+		$(wildcard tests/boot/*.sh) | deps-run
 	$(call say,HOST,$@)
 	$(Q)$(HARNESS)/mkhost.sh test

@@ -49,7 +49,7 @@ if [ "$name" = test ]; then
 	mkdir -p "$root/tests"
 	cp tests/boot/*.sh "$root/tests/"
 	cp build/kernel-6.1/Image "$root/guest/Image-6.1"
-	cp build/guest/rsi.img build/guest/rsi.elf "$root/guest/"
+	cp build/guest/rsi.img build/guest/rsi.elf build/guest/contract.img "$root/guest/"
 	zboot build/kernel-6.1/Image >"$root/guest/vmlinuz-6.1.efi"
 	# What another machine computes for the realms that the tests will launch.
 	CCR_REALM=emulated tests/harness/demo.sh measure-demo build/native/ccr-run \

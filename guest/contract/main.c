@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The bare-metal contract guest: drives the machine's virtio devices by the rules, and against one
+ * rule at a time, as TAP on the serial port; then power-off. The same image runs in plain VMs and
+ * realms. It needs a disk that it may overwrite, an rng and a console.
+ *
+ * With ccr.load=SECONDS on the command line it puts the devices and the host's memory accounting
+ * under load instead (load.c).
+ */
+#include "lab.h"
+
+/* Return: the number behind @key in the command line, or 0. */
+static unsigned number_of(const char *bootargs, const char *key)
+{
+	unsigned value = 0;
+
+	while (*bootargs && !str_starts(bootargs, key))
+		bootargs++;
+	if (!*bootargs)
+		return 0;
+	for (bootargs += strlen(key); *bootargs >= '0' && *bootargs <= '9'; bootargs++)
+		value = value * 10 + (unsigned)(*bootargs - '0');
+	return value;
+}
+
+static void run_checks(struct lab *lab)
+{
+	check_discovery(lab);
+	check_chains(lab);
+	check_rings(lab);
+	check_status(lab);
+	check_reset(lab);
+	check_others(lab);
+	check_registers(lab);
+	check_unaligned(lab);
+	check_bars(lab);
+}
+
+void guest_main(const void *dtb, void *scratch)
+{
+	struct cpu cpu;
+	struct machine machine;
+	struct console console;
+	struct lab *lab = scratch;
+	unsigned seconds;
+	uint64_t status;
+
+	cpu_init(&cpu);
+	if (!machine_init(&machine, dtb))
+		cpu_park();
+	cpu.machine = &machine;
+	memset(lab, 0, sizeof(*lab));
+	lab->cpu = &cpu;
+	status = realm_init(&lab->realm, &cpu, lab->config);
+	if (status != RSI_SUCCESS)
+		realm_bail_out_blind(&cpu, &machine, status);
+	if (!machine.uart_base)
+		machine_power_off(&machine);
+	console_init(&console, machine.uart_kind, machine.uart_base | lab->realm.shared_bit);
+	cpu.console = &console;
+
+	tap_begin(&lab->tap, &console);
+	if (!lab_open(lab, &machine, &console))
+		machine_power_off(&machine);
+	seconds = number_of(machine.bootargs, "ccr.load=");
+	if (seconds)
+		load_run(lab, seconds);
+	else
+		run_checks(lab);
+	tap_end(&lab->tap);
+	tap_note(&lab->tap, "CONTRACT-GUEST done passed=%u failed=%u", lab->tap.nr_passed,
+		 lab->tap.nr_failed);
+	machine_power_off(&machine);
+}
