@@ -72,6 +72,7 @@ struct cli_host_options {
 struct cli_options {
 	struct launch_options launch;
 	bool kind_given;
+	const char *record;
 	struct realm_abi realm_abi;
 	const char *dump_dtb;
 	bool no_reboot;

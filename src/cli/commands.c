@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ccr/cli.h"
+#include "ccr/record.h"
 #include "ccr/vm.h"
 #include "internal.h"
 
@@ -142,7 +143,12 @@ static enum cli_status run_command(const struct cli_command *command, int argc, 
 		log_init(options.log_level);
 		if (options.help)
 			cli_print_help(command);
-		status = options.help ? CLI_OK : command->run(&options, err);
+		if (options.help)
+			status = CLI_OK;
+		else if (options.record && kvm_record_start(options.record, err))
+			status = CLI_NOT_STARTED;
+		else
+			status = command->run(&options, err);
 	}
 	cli_options_done(&options);
 	return status;

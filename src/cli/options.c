@@ -139,6 +139,13 @@ static int set_no_reboot(struct cli_options *options, const char *value, struct 
 	return 0;
 }
 
+static int set_record(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	(void)err;
+	options->record = value;
+	return 0;
+}
+
 static int set_silence(struct cli_options *options, const char *value, struct ccr_err *err)
 {
 	uint64_t seconds;
@@ -367,6 +374,8 @@ static const struct {
 	 "the realm's host, as `ccr-run check --json` there prints it", set_host},
 	{0, "rmm", HOST, required_argument, "VARIANT",
 	 "its RMM's formula: 1.0, 2.0-tfrmm or 2.0-spec", set_rmm},
+	{0, "record-ioctls", RUN | CHECK, required_argument, "FILE",
+	 "write what is asked of KVM, and its answers", set_record},
 	{0, "explain", MEASURE, no_argument, NULL, "list every measured step", set_explain},
 	{0, "corim", MEASURE, required_argument, "FILE",
 	 "save the result as reference values for verifiers", set_corim},

@@ -46,6 +46,20 @@ test_stack_realm_abi() {
 	want "$err" "KVM interface chosen as $right"
 }
 
+# The record has the launch from the first call to the last, and what the guest changed.
+test_stack_record() {
+	launch --realm=kvm --no-pci -k "$guest/rsi.img" -m 64M --record-ioctls "$dir/record"
+	want_status 0
+	want_tap
+	[ "$(head -n 1 "$dir/record")" = "open /dev/kvm = kvm" ] || fail "not from the beginning"
+	[ "$(tail -n 1 "$dir/record")" = "close kvm" ] || fail "not to the end"
+	want "$dir/record" '^ioctl vm2 KVM_ENABLE_CAP [0-9]* ACTIVATE = 0$'
+	want "$dir/record" '^ioctl vcpu0 KVM_RUN = .* MEMORY_FAULT private=0 at=0x8'
+	want "$dir/record" '^punch gmem offset=0x[0-9a-f]* size=0x[0-9a-f]* = 0$'
+	want "$dir/record" '^ioctl vcpu0 KVM_RUN = 0 power-off$'
+	refuse "$dir/record" ' ? \| 0x[0-9a-f]* ='
+}
+
 stack_realm_with_cpus() {
 	cpus=$1
 	set -- -k "$guest/Image" -i "$guest/initrd.gz" -m 512M -c "$cpus" \

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "ccr/kvm.h"
+#include "ccr/record.h"
 #include "fake_kvm_internal.h"
 #include "uapi/kvm_realm.h"
 
@@ -935,10 +936,7 @@ int kvm_sys_ioctl(int fd, unsigned long request, void *arg)
 	if (entry)
 		name_fd(name, entry);
 	used = (size_t)snprintf(call, sizeof(call), "ioctl %s ", name);
-	if (!model.extension ||
-	    !model.extension->describe(call + used, sizeof(call) - used, request, arg))
-		fake_describe(call + used, sizeof(call) - used, entry && entry->kind == FD_VM,
-			      request, arg);
+	kvm_describe(call + used, sizeof(call) - used, entry && entry->kind == FD_VM, request, arg);
 	ret = take_fault(call);
 	if (!entry) {
 		fake_misuse("%s: descriptor %d is not KVM's", call, fd);

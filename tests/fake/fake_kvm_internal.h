@@ -112,7 +112,6 @@ struct fake_vm {
 
 /**
  * struct fake_extension - a host that can do more than the model: it sees each request first
- * @describe: a request in words; false: as the model does
  * @punch: of a guest_memfd
  * @free_realm: with the VM
  */
@@ -122,7 +121,6 @@ struct fake_extension {
 	int (*vcpu_ioctl)(struct fake_vcpu *vcpu, unsigned long request, void *arg);
 	int (*gmem_ioctl)(struct fake_vm *vm, unsigned long request, void *arg);
 	int (*punch)(struct fake_vm *vm, uint64_t offset, uint64_t size);
-	bool (*describe)(char *text, size_t size, unsigned long request, const void *arg);
 	void (*free_realm)(struct fake_realm *realm);
 };
 
@@ -187,13 +185,7 @@ int fake_vcpu_ioctl(struct fake_vcpu *vcpu, unsigned long request, void *arg);
 /** fake_vcpu_run() - KVM_RUN; gives up the lock while the guest executes or waits */
 int fake_vcpu_run(struct fake_vcpu *vcpu);
 
-/** fake_vcpu_is_reg() - does KVM know this register? For the trace: @ret_name is its name. */
-bool fake_vcpu_is_reg(uint64_t id, char ret_name[16]);
-
 /** fake_vcpu_release() - frees the page once nobody can use it any more */
 void fake_vcpu_release(struct fake_vcpu *vcpu);
-
-/** fake_describe() - a request in words, for the trace; @is_vm: made on a VM's descriptor */
-void fake_describe(char *text, size_t size, bool is_vm, unsigned long request, const void *arg);
 
 #endif

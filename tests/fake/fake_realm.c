@@ -840,7 +840,6 @@ static const struct fake_extension extension = {
 	.vcpu_ioctl = vcpu_ioctl,
 	.gmem_ioctl = gmem_ioctl,
 	.punch = punch,
-	.describe = fake_realm_describe,
 	.free_realm = free_realm,
 };
 

@@ -104,7 +104,4 @@ int fake_realm_create_rec(struct fake_vm *vm, unsigned index);
 /** fake_realm_run() - KVM_RUN */
 int fake_realm_run(struct fake_vcpu *vcpu);
 
-/** fake_realm_describe() - the requests of realms in words */
-bool fake_realm_describe(char *text, size_t size, unsigned long request, const void *arg);
-
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The requests of realms in words, and words made requests again. */
+/* The words of a trace made requests again. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,14 +10,10 @@
 #include "fake_realm_internal.h"
 #include "uapi/kvm_realm.h"
 
-#define HEX(value) ((unsigned long long)(value))
-
 #define ID_X0    0x6030000000100000ull
 #define ID_PC    0x6030000000100040ull
 #define ID_MMFR0 0x603000000013c038ull
 #define ID_DFR0  0x603000000013c028ull
-
-/* Words. */
 
 static const char *const actions[] = {
 	[KVM_REALM_ACTION_CONFIG] = "CONFIG",     [KVM_REALM_ACTION_CREATE] = "CREATE",
@@ -26,102 +22,6 @@ static const char *const actions[] = {
 };
 
 #define NR_ACTIONS (sizeof(actions) / sizeof(actions[0]))
-
-/* Only realms' capabilities have an argument, or a small one. */
-static bool describe_cap(char *text, size_t size, const struct kvm_enable_cap *cap)
-{
-	const void *arg = (const void *)(uintptr_t)cap->args[1];
-	const struct kvm_realm_config *config = arg;
-	const struct kvm_realm_populate *range = arg;
-	size_t used;
-
-	if (cap->cap < 240 || cap->args[0] >= NR_ACTIONS)
-		return false;
-	used = (size_t)snprintf(text, size, "KVM_ENABLE_CAP %u %s", cap->cap,
-				actions[cap->args[0]]);
-	text += used;
-	size -= used;
-	if (!arg)
-		return true;
-	if (cap->args[0] == KVM_REALM_ACTION_CONFIG && config->item == KVM_REALM_CONFIG_HASH_ALGO)
-		snprintf(text, size, " hash=%u", config->hash_algo);
-	else if (cap->args[0] == KVM_REALM_ACTION_CONFIG)
-		snprintf(text, size, " rpv=0x%02x", config->rpv[0]);
-	else if (cap->args[0] == KVM_REALM_ACTION_INIT_RIPAS)
-		snprintf(text, size, " base=0x%llx size=0x%llx", HEX(range->base),
-			 HEX(range->size));
-	else
-		snprintf(text, size, " base=0x%llx size=0x%llx flags=%u", HEX(range->base),
-			 HEX(range->size), range->flags);
-	return true;
-}
-
-static void describe_memory(char *text, size_t size, unsigned long request, const void *arg)
-{
-	const struct kvm_realm_create_guest_memfd *create = arg;
-	const struct kvm_realm_memory_region2 *region = arg;
-	const struct kvm_realm_attributes *attributes = arg;
-
-	if (request == KVM_REALM_CREATE_GUEST_MEMFD)
-		snprintf(text, size, "KVM_CREATE_GUEST_MEMFD size=0x%llx flags=%llu",
-			 HEX(create->size), HEX(create->flags));
-	else if (request == KVM_REALM_SET_MEMORY_REGION2)
-		snprintf(text, size,
-			 "KVM_SET_USER_MEMORY_REGION2 slot=%u flags=%u gpa=0x%llx size=0x%llx",
-			 region->slot, region->flags, HEX(region->guest_phys_addr),
-			 HEX(region->memory_size));
-	else
-		snprintf(text, size, "%s at=0x%llx size=0x%llx attributes=%llu",
-			 request == KVM_REALM_SET_ATTRIBUTES ? "KVM_SET_MEMORY_ATTRIBUTES"
-							     : "KVM_SET_MEMORY_ATTRIBUTES2",
-			 HEX(attributes->address), HEX(attributes->size),
-			 HEX(attributes->attributes));
-}
-
-static const char *populate_name(unsigned long request)
-{
-	return request == KVM_REALM_POPULATE_V12 ? "KVM_ARM_RMI_POPULATE_V12"
-						 : "KVM_ARM_RMI_POPULATE";
-}
-
-bool fake_realm_describe(char *text, size_t size, unsigned long request, const void *arg)
-{
-	const struct kvm_realm_populate_from *from = arg;
-
-	switch (request) {
-	case KVM_ENABLE_CAP:
-		return arg && describe_cap(text, size, arg);
-	case KVM_REALM_CREATE_GUEST_MEMFD:
-	case KVM_REALM_SET_MEMORY_REGION2:
-	case KVM_REALM_SET_ATTRIBUTES:
-	case KVM_REALM_SET_ATTRIBUTES2:
-		if (arg)
-			describe_memory(text, size, request, arg);
-		return arg;
-	case KVM_REALM_POPULATE_V12:
-	case KVM_REALM_POPULATE_V13:
-		if (from)
-			snprintf(text, size, "%s base=0x%llx size=0x%llx flags=%u",
-				 populate_name(request), HEX(from->base), HEX(from->size),
-				 from->flags);
-		else
-			snprintf(text, size, "%s NULL", populate_name(request));
-		return true;
-	case KVM_ARM_VCPU_FINALIZE:
-		if (arg)
-			snprintf(text, size, "KVM_ARM_VCPU_FINALIZE feature=%d", *(const int *)arg);
-		return arg;
-	case KVM_GET_ONE_REG:
-		if (((const struct kvm_one_reg *)arg)->id != ID_DFR0)
-			return false;
-		snprintf(text, size, "KVM_GET_ONE_REG DFR0");
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* Requests. */
 
 #define MAX_NAMES 32
 

@@ -58,34 +58,16 @@
 static const struct {
 	uint64_t id;
 	enum fake_reg reg;
-	const char *name;
 } named_regs[] = {
-	{ID_PC, FAKE_PC, "PC"},       {ID_PSTATE, FAKE_PSTATE, "PSTATE"},
-	{ID_ELR, FAKE_ELR, "ELR"},    {ID_SPSR, FAKE_SPSR, "SPSR"},
-	{ID_ESR, FAKE_ESR, "ESR"},    {ID_FAR, FAKE_FAR, "FAR"},
-	{ID_VBAR, FAKE_VBAR, "VBAR"}, {ID_SCTLR, FAKE_SCTLR, "SCTLR"},
-	{ID_PSCI, FAKE_PSCI, "PSCI"}, {ID_MMFR0, FAKE_MMFR0, "MMFR0"},
+	{ID_PC, FAKE_PC},       {ID_PSTATE, FAKE_PSTATE}, {ID_ELR, FAKE_ELR},
+	{ID_SPSR, FAKE_SPSR},   {ID_ESR, FAKE_ESR},       {ID_FAR, FAKE_FAR},
+	{ID_VBAR, FAKE_VBAR},   {ID_SCTLR, FAKE_SCTLR},   {ID_PSCI, FAKE_PSCI},
+	{ID_MMFR0, FAKE_MMFR0},
 };
 
 static bool is_gpr(uint64_t id)
 {
 	return id >= ID_X0 && id <= ID_X0 + 2 * (FAKE_NR_GPRS - 1) && id % 2 == 0;
-}
-
-bool fake_vcpu_is_reg(uint64_t id, char ret_name[16])
-{
-	if (is_gpr(id)) {
-		snprintf(ret_name, 16, "X%u", (unsigned)(id - ID_X0) / 2);
-		return true;
-	}
-	for (size_t i = 0; i < sizeof(named_regs) / sizeof(named_regs[0]); i++) {
-		if (named_regs[i].id == id) {
-			snprintf(ret_name, 16, "%s", named_regs[i].name);
-			return true;
-		}
-	}
-	snprintf(ret_name, 16, "?");
-	return false;
 }
 
 static uint64_t *find_reg(struct fake_vcpu *vcpu, uint64_t id)

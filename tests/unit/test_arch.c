@@ -6,7 +6,7 @@
  *	src/kvm/kvm.c src/kvm/exit.c src/mem/gmem.c arch/arm64/memmap.c
  *	src/util/err.c src/util/log.c src/util/file.c src/util/parse.c
  *	tests/fake/fake_kvm.c tests/fake/fake_gic.c tests/fake/fake_vcpu.c tests/fake/fake_run.c
- *	tests/fake/fake_describe.c
+ *	src/kvm/describe.c
  */
 #include <stdarg.h>
 #include <stddef.h>

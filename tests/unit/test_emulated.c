@@ -7,7 +7,7 @@
  *	src/realm/rsi.c src/realm/token.c src/realm/cose.c src/util/cbor.c src/util/err.c
  *	src/util/log.c src/util/hash.c src/util/file.c src/util/parse.c tests/fake/fake_kvm.c
  *	tests/fake/fake_gic.c tests/fake/fake_vcpu.c tests/fake/fake_run.c
- *	tests/fake/fake_describe.c
+ *	src/kvm/describe.c
  */
 #include <stdarg.h>
 #include <stddef.h>

@@ -9,7 +9,7 @@
  *	src/kvm/kvm.c src/kvm/exit.c src/mem/gmem.c src/realm/realm.c src/realm/plan.c
  *	src/util/err.c src/util/log.c src/util/hash.c src/util/parse.c
  *	tests/fake/fake_kvm.c tests/fake/fake_gic.c tests/fake/fake_vcpu.c tests/fake/fake_run.c
- *	tests/fake/fake_describe.c tests/fake/fake_realm.c tests/fake/fake_realm_run.c
+ *	src/kvm/describe.c tests/fake/fake_realm.c tests/fake/fake_realm_run.c
  *	tests/fake/fake_realm_trace.c
  */
 #include <stdarg.h>

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests in words, for the trace. Host addresses are left out: they differ from run to run. */
+/* Requests in words. Host addresses are left out: they differ from run to run. */
+#include <linux/kvm.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "fake_kvm_internal.h"
+#include "ccr/record.h"
 #include "uapi/kvm_realm.h"
+
+#define HEX(value) ((unsigned long long)(value))
 
 struct text {
 	char *at;
@@ -63,11 +66,82 @@ static void add_cap_name(struct text *text, unsigned long number)
 	add(text, " %lu", number);
 }
 
+/* Realms of the explicit family: the action, and what it points to. */
+static const char *const actions[] = {
+	[KVM_REALM_ACTION_CONFIG] = "CONFIG",     [KVM_REALM_ACTION_CREATE] = "CREATE",
+	[KVM_REALM_ACTION_INIT_RIPAS] = "RIPAS",  [KVM_REALM_ACTION_POPULATE] = "POPULATE",
+	[KVM_REALM_ACTION_ACTIVATE] = "ACTIVATE",
+};
+
+#define NR_ACTIONS (sizeof(actions) / sizeof(actions[0]))
+
+/* No number below has ever been that of realms. */
+#define FIRST_REALM_CAP 240
+
+static void add_action(struct text *text, uint64_t action, const void *arg)
+{
+	const struct kvm_realm_config *config = arg;
+	const struct kvm_realm_populate *range = arg;
+
+	add(text, " %s", actions[action]);
+	if (!arg)
+		return;
+	if (action == KVM_REALM_ACTION_CONFIG && config->item == KVM_REALM_CONFIG_HASH_ALGO)
+		add(text, " hash=%u", config->hash_algo);
+	else if (action == KVM_REALM_ACTION_CONFIG && config->item == KVM_REALM_CONFIG_RPV)
+		add(text, " rpv=0x%02x", config->rpv[0]);
+	else if (action == KVM_REALM_ACTION_CONFIG)
+		add(text, " item=%u", config->item);
+	else if (action == KVM_REALM_ACTION_INIT_RIPAS || action == KVM_REALM_ACTION_POPULATE)
+		add(text, " base=0x%llx size=0x%llx", HEX(range->base), HEX(range->size));
+	if (action == KVM_REALM_ACTION_POPULATE)
+		add(text, " flags=%u", range->flags);
+}
+
 static void add_cap(struct text *text, const void *arg)
 {
 	const struct kvm_enable_cap *cap = arg;
 
 	add_cap_name(text, cap->cap);
+	if (cap->cap >= FIRST_REALM_CAP && cap->args[0] < NR_ACTIONS)
+		add_action(text, cap->args[0], pointer(cap->args[1]));
+}
+
+static void add_gmem(struct text *text, const void *arg)
+{
+	const struct kvm_realm_create_guest_memfd *create = arg;
+
+	add(text, " size=0x%llx flags=%llu", HEX(create->size), HEX(create->flags));
+}
+
+static void add_region2(struct text *text, const void *arg)
+{
+	const struct kvm_realm_memory_region2 *region = arg;
+
+	add(text, " slot=%u flags=%u gpa=0x%llx size=0x%llx", region->slot, region->flags,
+	    HEX(region->guest_phys_addr), HEX(region->memory_size));
+}
+
+/* The structure that a guest_memfd takes begins like the VM's. */
+static void add_attributes(struct text *text, const void *arg)
+{
+	const struct kvm_realm_attributes *attributes = arg;
+
+	add(text, " at=0x%llx size=0x%llx attributes=%llu", HEX(attributes->address),
+	    HEX(attributes->size), HEX(attributes->attributes));
+}
+
+static void add_populate(struct text *text, const void *arg)
+{
+	const struct kvm_realm_populate_from *from = arg;
+
+	add(text, " base=0x%llx size=0x%llx flags=%u", HEX(from->base), HEX(from->size),
+	    from->flags);
+}
+
+static void add_feature(struct text *text, const void *arg)
+{
+	add(text, " feature=%d", *(const int *)arg);
 }
 
 static void add_device(struct text *text, const void *arg)
@@ -84,12 +158,43 @@ static void add_init(struct text *text, const void *arg)
 	add(text, " target=%u features=0x%x", init->target, init->features[0]);
 }
 
+/* Numbers of arm64's registers, in the order of KVM's documentation (api.rst, 4.68). */
+#define ID_X0  0x6030000000100000ull /* X1 is two further on, and so on to X30 */
+#define ID_X30 0x603000000010003cull
+
+static const struct {
+	uint64_t id;
+	const char *name;
+} regs[] = {
+	{0x6030000000100040ull, "PC"},    {0x6030000000100042ull, "PSTATE"},
+	{0x6030000000100046ull, "ELR"},   {0x6030000000100048ull, "SPSR"},
+	{0x603000000013c290ull, "ESR"},   {0x603000000013c300ull, "FAR"},
+	{0x603000000013c600ull, "VBAR"},  {0x603000000013c080ull, "SCTLR"},
+	{0x603000000013c038ull, "MMFR0"}, {0x603000000013c028ull, "DFR0"},
+	{0x6030000000140000ull, "PSCI"},
+};
+
+void kvm_describe_reg(char text[24], uint64_t id)
+{
+	if (id >= ID_X0 && id <= ID_X30 && id % 2 == 0) {
+		snprintf(text, 24, "X%u", (unsigned)(id - ID_X0) / 2);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(regs) / sizeof(regs[0]); i++) {
+		if (regs[i].id == id) {
+			snprintf(text, 24, "%s", regs[i].name);
+			return;
+		}
+	}
+	snprintf(text, 24, "0x%llx", HEX(id));
+}
+
 static void add_reg_name(struct text *text, const void *arg)
 {
 	const struct kvm_one_reg *reg = arg;
-	char name[16];
+	char name[24];
 
-	fake_vcpu_is_reg(reg->id, name);
+	kvm_describe_reg(name, reg->id);
 	add(text, " %s", name);
 }
 
@@ -189,12 +294,20 @@ static const struct {
 	{KVM_SIGNAL_MSI, "KVM_SIGNAL_MSI", NULL, add_msi},
 	{KVM_IOEVENTFD, "KVM_IOEVENTFD", NULL, add_event},
 	{KVM_RUN, "KVM_RUN", NULL, NULL},
+	{KVM_ARM_VCPU_FINALIZE, "KVM_ARM_VCPU_FINALIZE", NULL, add_feature},
+	{KVM_REALM_CREATE_GUEST_MEMFD, "KVM_CREATE_GUEST_MEMFD", NULL, add_gmem},
+	{KVM_REALM_SET_MEMORY_REGION2, "KVM_SET_USER_MEMORY_REGION2", NULL, add_region2},
+	{KVM_REALM_SET_ATTRIBUTES, "KVM_SET_MEMORY_ATTRIBUTES", NULL, add_attributes},
+	{KVM_REALM_SET_ATTRIBUTES2, "KVM_SET_MEMORY_ATTRIBUTES2", NULL, add_attributes},
+	{KVM_REALM_POPULATE_V12, "KVM_ARM_RMI_POPULATE_V12", NULL, add_populate},
+	{KVM_REALM_POPULATE_V13, "KVM_ARM_RMI_POPULATE", NULL, add_populate},
 };
 
-void fake_describe(char *text, size_t size, bool is_vm, unsigned long request, const void *arg)
+void kvm_describe(char *text, size_t size, bool is_vm, unsigned long request, const void *arg)
 {
 	struct text out = {text, size};
 
+	text[0] = '\0';
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
 		if (requests[i].request != request)
 			continue;
