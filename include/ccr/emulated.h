@@ -15,8 +15,8 @@
  * struct emulated - one emulated realm
  * @gmem, @vm, @vcpus: borrowed; @vcpus[0] is the boot vCPU
  * @plan: borrowed from creation on
- * @has_ripas, @ripas_base, @ripas_size, @nr_data, @data: what was put in, in order, for the
- *	measurement at the seal
+ * @has_ripas, @ripas_base, @ripas_size, @nr_data, @data, @nr_data_before_rec: what was put in, in
+ *	order, for the measurement at the seal
  * @rim: measurement of guest memory and registers as they were at the seal
  * @rsi, @rsi_vcpus: valid once sealed; the second has one entry for each vCPU
  * @failure: -errno of a RIPAS change that the host could not carry out; then the VM must end
@@ -30,6 +30,7 @@ struct emulated {
 	ipa_t ripas_base;
 	uint64_t ripas_size;
 	unsigned nr_data;
+	unsigned nr_data_before_rec;
 	struct {
 		ipa_t base;
 		uint64_t size;

@@ -187,11 +187,13 @@ struct plan_step {
  * plan_steps() - the order in which @host's interface family carries out @plan
  * @steps: room for PLAN_MAX_STEPS
  *
- * Explicit: create, RIPAS of all RAM, segments ascending, RECs, activate. Implicit families:
- * create, segments ascending, RECs, RIPAS of all RAM, activate (KVM does the last three at the
- * first KVM_RUN). A plan that the family cannot carry out is refused: the implicit families have
- * neither a personalisation value nor a choice of hash. The explicit one passes on what the RMM
- * has: SHA-384 is of RMM 2.0, which no known series of that family goes with.
+ * Explicit: create, RIPAS of all RAM, measured segments, RECs, unmeasured segments, activate.
+ * Implicit families: create, measured segments, unmeasured ones, RECs, RIPAS of all RAM, activate
+ * (KVM does the last three at the first KVM_RUN). Segments of one sort come in ascending order.
+ *
+ * A plan that the family cannot carry out is refused: the implicit families have neither a
+ * personalisation value nor a choice of hash. The explicit one passes on what the RMM has: SHA-384
+ * is of RMM 2.0, which no known series of that family goes with.
  *
  * Return: 0 and *@ret_nr_steps; -EINVAL for a plan whose numbers are out of range; -EOPNOTSUPP
  * for one that asks for what the RMM or the family lacks; @err set.

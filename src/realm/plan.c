@@ -304,6 +304,17 @@ static void append_ripas(struct list *list, const struct plan *plan)
 					.size = plan->ram_size});
 }
 
+static void append_data(struct list *list, const struct plan *plan, bool measured)
+{
+	for (unsigned i = 0; i < plan->nr_segments; i++) {
+		if (plan->segments[i].measured == measured)
+			append(list, (struct plan_step){.kind = PLAN_DATA,
+							.base = plan->segments[i].base,
+							.size = plan->segments[i].size,
+							.segment = &plan->segments[i]});
+	}
+}
+
 int plan_steps(const struct plan *plan, const struct realm_host *host,
 	       struct plan_step steps[PLAN_MAX_STEPS], unsigned *ret_nr_steps, struct ccr_err *err)
 {
@@ -323,15 +334,15 @@ int plan_steps(const struct plan *plan, const struct realm_host *host,
 	append(&list, (struct plan_step){.kind = PLAN_CREATE});
 	if (!family->ripas_last)
 		append_ripas(&list, plan);
-	for (unsigned i = 0; i < plan->nr_segments; i++)
-		append(&list, (struct plan_step){.kind = PLAN_DATA,
-						 .base = plan->segments[i].base,
-						 .size = plan->segments[i].size,
-						 .segment = &plan->segments[i]});
+	append_data(&list, plan, true);
+	if (family->ripas_last)
+		append_data(&list, plan, false);
 	for (unsigned vcpu = 0; vcpu < plan->nr_vcpus; vcpu++)
 		append(&list, (struct plan_step){.kind = PLAN_REC, .vcpu = vcpu});
 	if (family->ripas_last)
 		append_ripas(&list, plan);
+	else
+		append_data(&list, plan, false);
 	append(&list, (struct plan_step){.kind = PLAN_ACTIVATE});
 	*ret_nr_steps = list.nr_steps;
 	return 0;

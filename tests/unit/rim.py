@@ -196,7 +196,7 @@ class Realm:
 
 def plan_to_steps(what):
     ripas = [["ripas", *what["ram"]]]
-    pages = []
+    pages = {True: [], False: []}
     for segment in sorted(what["segments"], key=lambda s: s["base"]):
         data = content(segment["data"])
         first = down(segment["base"], GRANULE)
@@ -204,11 +204,11 @@ def plan_to_steps(what):
         image = (bytes(segment["base"] - first) + data).ljust(top - first, b"\0")
         for at in range(0, top - first, GRANULE):
             page = image[at:at + GRANULE].hex() if segment["measured"] else None
-            pages.append(["data", first + at, page])
+            pages[segment["measured"]].append(["data", first + at, page])
     rec = [["rec", what["pc"], what["gprs"]]]
     if what["family"] == "explicit":
-        return ripas + pages + rec
-    return pages + rec + ripas
+        return ripas + pages[True] + rec + pages[False]
+    return pages[True] + pages[False] + rec + ripas
 
 
 def measure(what):

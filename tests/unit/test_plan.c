@@ -308,6 +308,30 @@ static void test_order_implicit(void **state)
 	}
 }
 
+/* Where the VMM orders the steps, what is not measured comes after the RECs. */
+static void test_order_unmeasured(void **state)
+{
+	struct plan plan = make_full_plan();
+	struct plan_step steps[PLAN_MAX_STEPS];
+	unsigned nr_steps = 0;
+
+	(void)state;
+	plan.segments[0].measured = false;
+	assert_int_equal(plan_steps(&plan, &explicit_host, steps, &nr_steps, NULL), 0);
+	assert_int_equal(nr_steps, 7);
+	assert_step(&steps[2], PLAN_DATA, RAM_BASE + 0x8000, 0x1000, &plan.segments[1], 0);
+	assert_step(&steps[3], PLAN_REC, 0, 0, NULL, 0);
+	assert_step(&steps[4], PLAN_REC, 0, 0, NULL, 1);
+	assert_step(&steps[5], PLAN_DATA, RAM_BASE, 0x2000, &plan.segments[0], 0);
+	assert_step(&steps[6], PLAN_ACTIVATE, 0, 0, NULL, 0);
+
+	assert_int_equal(plan_steps(&plan, &gmem_host, steps, &nr_steps, NULL), 0);
+	assert_int_equal(nr_steps, 7);
+	assert_step(&steps[1], PLAN_DATA, RAM_BASE + 0x8000, 0x1000, &plan.segments[1], 0);
+	assert_step(&steps[2], PLAN_DATA, RAM_BASE, 0x2000, &plan.segments[0], 0);
+	assert_step(&steps[3], PLAN_REC, 0, 0, NULL, 0);
+}
+
 static void test_most_steps(void **state)
 {
 	struct plan plan = make_plan();
@@ -528,6 +552,7 @@ int main(void)
 		cmocka_unit_test(test_page_with_long_lead),
 		cmocka_unit_test(test_order_explicit),
 		cmocka_unit_test(test_order_implicit),
+		cmocka_unit_test(test_order_unmeasured),
 		cmocka_unit_test(test_most_steps),
 		cmocka_unit_test(test_family_lacks),
 		cmocka_unit_test(test_plan_out_of_range),

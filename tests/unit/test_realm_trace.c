@@ -129,9 +129,9 @@
 	"ioctl vm2 KVM_ENABLE_CAP " cap " CREATE = 0\n"                                       \
 	"ioctl vm2 KVM_ENABLE_CAP " cap " RIPAS base=0x80000000 size=0x8000000 = 0\n"         \
 	"ioctl vm2 KVM_ENABLE_CAP " cap " POPULATE base=0x80000000 size=0x5000 flags=1 = 0\n" \
-	"ioctl vm2 KVM_ENABLE_CAP " cap " POPULATE base=0x80400000 size=0x1000 flags=0 = 0\n" \
 	"ioctl vcpu0 KVM_ARM_VCPU_FINALIZE feature=" rec " = 0\n"                             \
 	"ioctl vcpu1 KVM_ARM_VCPU_FINALIZE feature=" rec " = 0\n"                             \
+	"ioctl vm2 KVM_ENABLE_CAP " cap " POPULATE base=0x80400000 size=0x1000 flags=0 = 0\n" \
 	"ioctl vm2 KVM_ENABLE_CAP " cap " ACTIVATE = 0\n"
 
 #define BUILD_IMPLICIT                                                             \

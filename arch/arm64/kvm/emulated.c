@@ -71,21 +71,28 @@ static int populate(void *ctx, const struct plan_segment *segment, struct ccr_er
 	return 0;
 }
 
-/* Nothing to do: KVM has created the vCPU, and only the boot vCPU is measured, at the seal. */
+/*
+ * KVM has created the vCPU, and only the boot vCPU is measured, at the seal. What was populated
+ * before it is measured before it.
+ */
 static int create_rec(void *ctx, unsigned vcpu, struct ccr_err *err)
 {
-	(void)ctx;
-	(void)vcpu;
+	struct emulated *emulated = ctx;
+
 	(void)err;
+	if (vcpu == 0)
+		emulated->nr_data_before_rec = emulated->nr_data;
 	return 0;
 }
 
-static int measure_memory(struct emulated *emulated, struct measure *measure)
+/* Of the segments from @first up to @last. */
+static int measure_memory(struct emulated *emulated, struct measure *measure, unsigned first,
+			  unsigned last)
 {
 	uint8_t page[GRANULE_SIZE];
 	int ret = 0;
 
-	for (unsigned i = 0; i < emulated->nr_data; i++) {
+	for (unsigned i = first; i < last; i++) {
 		for (uint64_t at = 0; at < emulated->data[i].size && !ret; at += GRANULE_SIZE) {
 			const ipa_t base = ipa_at(emulated->data[i].base.v + at);
 
@@ -123,9 +130,12 @@ static int activate(void *ctx, struct ccr_err *err)
 	if (emulated->has_ripas)
 		ret = measure_ripas(&measure, emulated->ripas_base, emulated->ripas_size);
 	if (!ret)
-		ret = measure_memory(emulated, &measure);
+		ret = measure_memory(emulated, &measure, 0, emulated->nr_data_before_rec);
 	if (!ret)
 		ret = measure_boot_vcpu(emulated, &measure, err);
+	if (!ret)
+		ret = measure_memory(emulated, &measure, emulated->nr_data_before_rec,
+				     emulated->nr_data);
 	if (!ret)
 		memcpy(emulated->rim, measure.rim, sizeof(emulated->rim));
 	measure_done(&measure);
