@@ -146,6 +146,25 @@ static void write_memory(struct writer *w, const struct memmap *map)
 	end_node(w);
 }
 
+/*
+ * Realms' tools look for these names. no-map: the kernel leaves the region alone and lets userspace
+ * map it through /dev/mem, which it does not with memory of its own.
+ */
+static void write_log(struct writer *w, const struct memmap *map)
+{
+	begin_node(w, "reserved-memory");
+	prop_cells_2_2(w);
+	prop_empty(w, "ranges");
+	begin_node_at(w, "event-log", map->log_base.v);
+	prop_string(w, "compatible", "confidential-computing-event-log");
+	prop_reg_one(w, map->log_base.v, MEMMAP_LOG_SIZE);
+	prop_empty(w, "no-map");
+	prop_u64(w, "log-base", map->log_base.v);
+	prop_u64(w, "log-size", MEMMAP_LOG_SIZE);
+	end_node(w);
+	end_node(w);
+}
+
 static void write_cpus(struct writer *w, const struct memmap *map)
 {
 	begin_node(w, "cpus");
@@ -319,6 +338,8 @@ static void write_root(struct writer *w, const struct dtree_config *config)
 	prop_u32(w, "interrupt-parent", PHANDLE_GIC);
 	write_chosen(w, config);
 	write_memory(w, config->map);
+	if (config->has_log)
+		write_log(w, config->map);
 	write_cpus(w, config->map);
 	write_psci(w, config->psci_smc);
 	write_timer(w);

@@ -63,6 +63,7 @@ int memmap_init(struct memmap *map, uint64_t ram_size, unsigned nr_vcpus, struct
 	map->gicr_base = ipa_at(gicr);
 	map->its_base = ipa_at(gicr - MEMMAP_ITS_SIZE);
 	map->dtb_base = ipa_at(dtb);
+	map->log_base = ipa_at(dtb + MEMMAP_DTB_SIZE);
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #define CCR_DTREE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "ccr/layout.h"
@@ -22,6 +23,7 @@
  * @cmdline: /chosen/bootargs, exactly as given; NULL or "" leaves the property out
  * @psci_smc: PSCI conduit: SMC (realms) or HVC
  * @has_pci: the machine has a PCI host bridge and, for its message interrupts, an ITS
+ * @has_log: the map's region for the measurement log is reserved
  * @kaslr_seed: /chosen/kaslr-seed; 0 leaves it out
  */
 struct dtree_config {
@@ -30,6 +32,7 @@ struct dtree_config {
 	const char *cmdline;
 	bool psci_smc;
 	bool has_pci;
+	bool has_log;
 	uint64_t kaslr_seed;
 };
 
@@ -41,5 +44,19 @@ struct dtree_config {
  */
 int dtree_write(const struct dtree_config *config, uint8_t dtb[MEMMAP_DTB_SIZE],
 		struct ccr_err *err);
+
+/** DTREE_DIFF_MAX - bytes of the longest text of dtree_diff_describe() with its end */
+#define DTREE_DIFF_MAX 160
+
+/**
+ * dtree_diff_describe() - why two trees of this layout are not the same
+ * @is: @is_size hostile bytes
+ * @expected: a tree of dtree_write(), @expected_size bytes
+ * @text: what of the launch options differs: "2 vCPUs, expected 4; command line differs from its
+ *	byte 6 on: ...". Empty if it is none of them, or if @is is no device tree. Command lines
+ *	may not be printable.
+ */
+void dtree_diff_describe(const uint8_t *is, size_t is_size, const uint8_t *expected,
+			 size_t expected_size, char text[DTREE_DIFF_MAX]);
 
 #endif

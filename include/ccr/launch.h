@@ -22,6 +22,7 @@
  * @cmdline: kernel command line or NULL; nothing is ever added to it
  * @ram_size: bytes
  * @has_pci: the machine has a PCI bus and an ITS
+ * @log_in_guest: a realm's guest finds its measurement log in memory
  * @kaslr_seed: 0 for none
  */
 struct launch_options {
@@ -33,6 +34,7 @@ struct launch_options {
 	uint64_t ram_size;
 	unsigned nr_vcpus;
 	bool has_pci;
+	bool log_in_guest;
 	uint64_t kaslr_seed;
 	enum hash_algo hash_algo;
 	uint8_t rpv[PLAN_RPV_SIZE];
@@ -41,6 +43,8 @@ struct launch_options {
 /**
  * struct launch - a guest ready to be placed
  * @kernel, @initrd, @dtb: the bytes; the plan's segments point into them
+ * @log: what the guest finds in its region for the measurement log, empty until launch_write_log();
+ *	no bytes at all unless it was asked for
  * @kernel_fd, @initrd_fd: the files they came from; -1 for none
  * @kernel_path: for messages; borrowed
  */
@@ -53,6 +57,7 @@ struct launch {
 	struct blob kernel;
 	struct blob initrd;
 	struct blob dtb;
+	struct blob log;
 	int kernel_fd;
 	int initrd_fd;
 	const char *kernel_path;
@@ -71,7 +76,20 @@ int launch_load(struct launch *launch, const struct launch_options *options, str
 void launch_done(struct launch *launch);
 
 /**
- * launch_drop_images() - free the bytes of kernel and initrd, which are in guest memory by now
+ * launch_write_log() - make the measurement log, once it is known what the host adds
+ * @path: file to save it in; NULL for none
+ *
+ * Also puts it into the guest's region, if there is one. That is not measured, so the RIM is the
+ * same before and after. A no-op if the log is wanted in neither place.
+ *
+ * Return: 0; -ENOSPC if it does not fit the region; evlog_write()'s and file_save()'s errors; @err
+ * is set.
+ */
+int launch_write_log(struct launch *launch, const struct realm_host *host, const char *path,
+		     struct ccr_err *err);
+
+/**
+ * launch_drop_images() - free the bytes of kernel, initrd and log, which are in guest memory by now
  *
  * What came through a pipe is kept: it cannot be read again.
  */

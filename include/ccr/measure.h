@@ -70,6 +70,12 @@ int measure_ripas(struct measure *m, ipa_t base, uint64_t size);
 int measure_data(struct measure *m, ipa_t base, const uint8_t *page);
 
 /**
+ * measure_data_digest() - measure_data() by someone who has the granule's digest, not its content
+ * @digest: hash_size() bytes of the realm's hash, NULL if only the address is measured
+ */
+int measure_data_digest(struct measure *m, ipa_t base, const uint8_t *digest, size_t digest_size);
+
+/**
  * measure_rec() - RMI_REC_CREATE of the runnable vCPU (the others are not measured)
  *
  * Return: 0; -EIO from the hash library.
@@ -85,6 +91,12 @@ int measure_rec(struct measure *m, uint64_t pc, const uint64_t gprs[PLAN_NR_GPRS
  */
 typedef void measure_observer(void *ctx, const char *what, const struct plan_segment *segment,
 			      ipa_t base, uint64_t size, const uint8_t *rim);
+
+/**
+ * measure_ripas_observed() - measure_ripas() with each of its extensions told to @observer
+ */
+int measure_ripas_observed(struct measure *m, ipa_t base, uint64_t size, measure_observer *observer,
+			   void *ctx);
 
 /**
  * measure_plan() - the RIM that @plan will have on @host

@@ -35,6 +35,8 @@
 
 #define MEMMAP_DTB_SIZE  SZ_64K        /* fixed, zero-padded */
 #define MEMMAP_DTB_LIMIT 0x8fe00000ull /* the tree is here, or 2 MiB below the end of smaller RAM */
+#define MEMMAP_LOG_SIZE \
+	(SZ_2M - MEMMAP_DTB_SIZE) /* measurement log, if asked for: behind the tree */
 
 /* Shared peripheral interrupt numbers (GIC INTID = SPI + 32). */
 #define MEMMAP_SPI_UART     0
@@ -64,6 +66,7 @@ enum machine_kind {
  * @gicr_base: first redistributor; nr_vcpus * MEMMAP_GICR_SIZE bytes, contiguous
  * @its_base: interrupt translation service, MEMMAP_ITS_SIZE bytes
  * @dtb_base: device tree
+ * @log_base: MEMMAP_LOG_SIZE bytes, reserved for the measurement log where one is asked for
  */
 struct memmap {
 	uint64_t ram_size;
@@ -74,6 +77,7 @@ struct memmap {
 	ipa_t gicr_base;
 	ipa_t its_base;
 	ipa_t dtb_base;
+	ipa_t log_base;
 };
 
 /**

@@ -37,6 +37,7 @@ struct vm_disk {
  * struct vm_config - how to run what was loaded
  * @launch: the guest; outlives the call, which frees its images once they are loaded
  * @realm_abi: of a real realm, if it has a series; else the host is asked
+ * @log_path: file to save a realm's measurement log in, NULL for none
  * @no_reboot: a plain VM's reset ends it instead of starting it anew (a realm's always does)
  * @disks: @nr_disks of them, on the PCI bus in this order
  * @bounce_size: bytes of the guest's bounce-buffer pool, 0 for what Linux makes by itself
@@ -46,6 +47,7 @@ struct vm_disk {
 struct vm_config {
 	struct launch *launch;
 	struct realm_abi realm_abi;
+	const char *log_path;
 	bool no_reboot;
 	unsigned nr_disks;
 	struct vm_disk disks[VM_MAX_DISKS];

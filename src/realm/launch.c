@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "ccr/dtree.h"
+#include "ccr/evlog.h"
 #include "ccr/kernel.h"
 #include "ccr/launch.h"
 
@@ -57,6 +58,7 @@ static int write_dtb(struct launch *launch, const struct launch_options *options
 		.layout = &launch->layout,
 		.cmdline = options->cmdline,
 		.has_pci = options->has_pci,
+		.has_log = options->log_in_guest,
 		.psci_smc = options->kind != MACHINE_PLAIN,
 		.kaslr_seed = options->kaslr_seed,
 	};
@@ -66,6 +68,18 @@ static int write_dtb(struct launch *launch, const struct launch_options *options
 		return err_set(err, -ENOMEM, "device tree: out of memory");
 	launch->dtb.size = MEMMAP_DTB_SIZE;
 	return dtree_write(&config, launch->dtb.data, err);
+}
+
+static int reserve_log(struct launch *launch, const struct launch_options *options,
+		       struct ccr_err *err)
+{
+	if (!options->log_in_guest)
+		return 0;
+	launch->log.data = calloc(1, MEMMAP_LOG_SIZE);
+	if (!launch->log.data)
+		return err_set(err, -ENOMEM, "measurement log: out of memory");
+	launch->log.size = MEMMAP_LOG_SIZE;
+	return 0;
 }
 
 static int make_plan(struct launch *launch, const struct launch_options *options,
@@ -94,6 +108,9 @@ static int make_plan(struct launch *launch, const struct launch_options *options
 	if (!ret)
 		ret = plan_add(plan, "device tree", layout->dtb_base, launch->dtb.data,
 			       launch->dtb.size, 0, true, err);
+	if (!ret && launch->log.size > 0)
+		ret = plan_add(plan, "measurement log", launch->map.log_base, launch->log.data,
+			       launch->log.size, 0, false, err);
 	return ret;
 }
 
@@ -120,9 +137,42 @@ int launch_load(struct launch *launch, const struct launch_options *options, str
 	if (!ret)
 		ret = write_dtb(launch, options, err);
 	if (!ret)
+		ret = reserve_log(launch, options, err);
+	if (!ret)
 		ret = make_plan(launch, options, err);
 	if (ret)
 		launch_done(launch);
+	return ret;
+}
+
+static int put_log(struct launch *launch, const struct blob *log, struct ccr_err *err)
+{
+	if (launch->log.size == 0)
+		return 0;
+	if (log->size > launch->log.size)
+		return err_set(err, -ENOSPC,
+			       "--log-in-guest: the measurement log has %zu KiB, more than the %zu "
+			       "KiB reserved for it; make the images smaller, or save it with "
+			       "--measurement-log alone",
+			       (log->size >> 10) + 1, launch->log.size >> 10);
+	memcpy(launch->log.data, log->data, log->size);
+	return 0;
+}
+
+int launch_write_log(struct launch *launch, const struct realm_host *host, const char *path,
+		     struct ccr_err *err)
+{
+	struct blob log = {0};
+	int ret;
+
+	if (!path && launch->log.size == 0)
+		return 0;
+	ret = evlog_write(&launch->plan, host, &log, err);
+	if (!ret && path)
+		ret = file_save(path, log.data, log.size, "measurement log", err);
+	if (!ret)
+		ret = put_log(launch, &log, err);
+	blob_free(&log);
 	return ret;
 }
 
@@ -131,6 +181,7 @@ void launch_done(struct launch *launch)
 	blob_free(&launch->kernel);
 	blob_free(&launch->initrd);
 	blob_free(&launch->dtb);
+	blob_free(&launch->log);
 	if (launch->kernel_fd >= 0)
 		close(launch->kernel_fd);
 	if (launch->initrd_fd >= 0)
@@ -149,6 +200,7 @@ void launch_drop_images(struct launch *launch)
 {
 	drop(&launch->kernel, launch->kernel_fd);
 	drop(&launch->initrd, launch->initrd_fd);
+	blob_free(&launch->log);
 }
 
 /* The plan's segments know their sizes; only where the bytes are has changed. */

@@ -223,6 +223,12 @@ int measure_ripas(struct measure *m, ipa_t base, uint64_t size)
 	return ripas_step(m, base, size, &(struct watch){0});
 }
 
+int measure_ripas_observed(struct measure *m, ipa_t base, uint64_t size, measure_observer *observer,
+			   void *ctx)
+{
+	return ripas_step(m, base, size, &(struct watch){.observer = observer, .ctx = ctx});
+}
+
 static int add_to_runs(struct measure *m, uint64_t base)
 {
 	unsigned i = 0;
@@ -241,23 +247,33 @@ static int add_to_runs(struct measure *m, uint64_t base)
 	return 0;
 }
 
-int measure_data(struct measure *m, ipa_t base, const uint8_t *page)
+int measure_data_digest(struct measure *m, ipa_t base, const uint8_t *digest, size_t digest_size)
 {
 	uint8_t desc[DESC_SIZE];
 	int ret;
 
-	if (!is_protected(m, base, GRANULE_SIZE))
+	if (!is_protected(m, base, GRANULE_SIZE) || digest_size > HASH_MAX_SIZE)
 		return -EINVAL;
 	ret = add_to_runs(m, base.v);
 	if (ret)
 		return ret;
 	desc_init(m, desc, DESC_DATA);
 	put64(desc + DESC_DATA_IPA, base.v);
-	if (page) {
+	if (digest) {
 		put64(desc + DESC_DATA_FLAGS, DATA_MEASURED);
-		ret = hash_ctx_digest(&m->hash, page, GRANULE_SIZE, desc + DESC_DATA_CONTENT);
+		memcpy(desc + DESC_DATA_CONTENT, digest, digest_size);
 	}
-	return ret ? ret : extend(m, desc);
+	return extend(m, desc);
+}
+
+int measure_data(struct measure *m, ipa_t base, const uint8_t *page)
+{
+	uint8_t digest[HASH_MAX_SIZE];
+	int ret = 0;
+
+	if (page)
+		ret = hash_ctx_digest(&m->hash, page, GRANULE_SIZE, digest);
+	return ret ? ret : measure_data_digest(m, base, page ? digest : NULL, sizeof(digest));
 }
 
 int measure_rec(struct measure *m, uint64_t pc, const uint64_t gprs[PLAN_NR_GPRS])

@@ -144,7 +144,9 @@ static int load_emulated(struct vm *vm, struct ccr_err *err)
 
 	log_warn("emulated realm: nothing here is confidential. This program plays the RMM's part, "
 		 "and it and the host can read all of the guest's memory.");
-	ret = expect_start(&expected, plan, &realm_emulated_host, err);
+	ret = launch_write_log(vm->launch, &realm_emulated_host, vm->config->log_path, err);
+	if (!ret)
+		ret = expect_start(&expected, plan, &realm_emulated_host, err);
 	if (ret)
 		return ret;
 	emulated_init(&vm->emulated, vm->gmem, &vm->arch, vm->vcpus.arch);
@@ -177,6 +179,8 @@ static int load_realm(struct vm *vm, const struct realm_abi *abi, struct ccr_err
 	if (ret)
 		return err_set(err, ret, "realm: out of memory");
 	ret = realm_kvm_host(&vm->realm, &host, err);
+	if (!ret)
+		ret = launch_write_log(vm->launch, &host, vm->config->log_path, err);
 	if (!ret)
 		ret = expect_start(&expected, &vm->launch->plan, &host, err);
 	if (ret)

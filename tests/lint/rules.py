@@ -63,6 +63,7 @@ HEADERS = {
     "realm": (
         "corim",
         "cose",
+        "evlog",
         "launch",
         "measure",
         "plan",
@@ -110,7 +111,7 @@ HOST_RESOURCE_USERS = {
     "arch/arm64/kvm/vcpu.c": "kvm_vm_create_vcpu kvm_sys_map_run",
     "src/host/disk.c": "open",
     "src/vm/console.c": "open",
-    "src/realm/launch.c": "file_open_ro",
+    "src/realm/launch.c": "file_open_ro file_save",
     "src/vm/loop.c": "eventfd signalfd timerfd_create",
     "src/vm/pcibus.c": "eventfd",
     "src/cli/commands.c": "file_save",

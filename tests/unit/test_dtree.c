@@ -31,6 +31,7 @@ struct machine {
 	const char *cmdline;
 	bool psci_smc;
 	bool has_pci;
+	bool has_log;
 	uint64_t kaslr_seed;
 };
 
@@ -75,6 +76,14 @@ static const struct machine machines[] = {
 		.psci_smc = true,
 		.has_pci = true,
 	},
+	{
+		.name = "realm-1cpu-log",
+		.sha256 = "e0188362cbdc60343bd17e158375ae1dad63eea390a9bd514a0730ef55858771",
+		.ram_size = 128 * MIB,
+		.nr_vcpus = 1,
+		.psci_smc = true,
+		.has_log = true,
+	},
 };
 
 static int write_tree(const struct machine *machine, uint8_t *dtb, struct ccr_err *err)
@@ -84,6 +93,7 @@ static int write_tree(const struct machine *machine, uint8_t *dtb, struct ccr_er
 		.cmdline = machine->cmdline,
 		.psci_smc = machine->psci_smc,
 		.has_pci = machine->has_pci,
+		.has_log = machine->has_log,
 		.kaslr_seed = machine->kaslr_seed,
 	};
 	struct layout layout;

@@ -15,6 +15,7 @@
  *	arch/arm64/memmap.c arch/arm64/layout.c arch/arm64/image.c arch/arm64/dtree.c
  *	src/kvm/kvm.c src/kvm/exit.c src/mem/gmem.c src/realm/realm.c src/realm/plan.c
  *	src/realm/measure.c src/realm/rsi.c src/realm/token.c src/realm/cose.c src/util/cbor.c
+ *	src/realm/evlog.c
  *	src/realm/launch.c src/util/err.c src/util/log.c src/util/hash.c src/util/file.c
  *	src/util/parse.c tests/fake/fake_kvm.c tests/fake/fake_gic.c tests/fake/fake_vcpu.c
  *	tests/fake/fake_run.c src/kvm/describe.c tests/fake/fake_machine.c
