@@ -85,13 +85,15 @@ UNIT_TESTS := $(sort $(basename $(notdir $(wildcard tests/unit/test_*.c))))
 FUZZERS := $(sort $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c))))
 TEST_SOURCES := $(wildcard tests/unit/*.c tests/fake/*.c tests/fuzz/*.c)
 
+CLI_TESTS := tests/cli/measure.py tests/cli/verify.py
+
 UNIT_PROGRAMS := $(UNIT_TESTS:%=build/unit/%)
 REPLAY_PROGRAMS := $(FUZZERS:%=build/replay/%)
 FUZZ_PROGRAMS := $(FUZZERS:%=build/fuzz/%)
 
 # ---- goals -----------------------------------------------------------------------------------
 
-.PHONY: all native arm64 guest run check unit replay lint boot soak bench fuzz deps refresh \
+.PHONY: all native arm64 guest run check unit cli replay lint boot soak bench fuzz deps refresh \
 	install clean distclean help unit-programs replay-programs
 
 all: native arm64
@@ -104,6 +106,7 @@ help:
 	'make run        boot a realm: a shell in it on a terminal, else a scripted demo' \
 	'make check      every test there is; the last line is the sum' \
 	'make unit       unit tests (T=test_x for one of them)' \
+	'make cli        measure and verify, as a user calls them' \
 	'make replay     fuzz targets over their kept inputs' \
 	'make lint       format, static analysis, the rules of the code' \
 	'make boot       boot tests in QEMU (T=name... for some of them)' \
@@ -128,6 +131,9 @@ check:
 
 unit: $(if $(T),$(T:%=build/unit/%),unit-programs)
 	@$(HARNESS)/tap.sh unit $(if $(T),$(T:%=build/unit/%),$(UNIT_PROGRAMS))
+
+cli: build/native/ccr-run build/cli/mint | deps-cli
+	@$(HARNESS)/tap.sh cli $(CLI_TESTS)
 
 replay: replay-programs
 	@$(HARNESS)/replay.sh $(REPLAY_PROGRAMS)
@@ -174,8 +180,8 @@ print-%:
 # ---- packages --------------------------------------------------------------------------------
 
 # Phony and order-only: asked on every run, a fraction of a second, but never a reason to rebuild.
-.PHONY: deps-build deps-unit deps-lint deps-fuzz deps-run
-deps-build deps-unit deps-lint deps-fuzz deps-run: deps-%:
+.PHONY: deps-build deps-unit deps-cli deps-lint deps-fuzz deps-run
+deps-build deps-unit deps-cli deps-lint deps-fuzz deps-run: deps-%:
 	@$(if $(NO_DEPS),:,$(HARNESS)/deps.sh $*)
 deps:
 	@$(HARNESS)/deps.sh check
@@ -234,6 +240,11 @@ $(UNIT_PROGRAMS): build/unit/%: build/san/tests/unit/%.o $$(call objects,san,tes
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lcmocka $(LIBS)
+
+build/cli/mint: build/san/tests/cli/mint.o $$(call objects,san,tests/cli/mint.c)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(LIBS)
 
 replay-programs: $(REPLAY_PROGRAMS)
 $(REPLAY_PROGRAMS): build/replay/%: build/san/tests/fuzz/%.o build/san/tests/fuzz/replay.o \

@@ -7,7 +7,7 @@
 
 static int too_long(struct ccr_err *err)
 {
-	return err_set(err, -EINVAL, "--realm-pv: the value is longer than %d bytes",
+	return err_set(err, -EINVAL, "personalisation value: it is longer than %d bytes",
 		       PLAN_RPV_SIZE);
 }
 
@@ -29,8 +29,8 @@ static int decoded(int ret, const char *encoding, struct ccr_err *err)
 	if (ret == -E2BIG)
 		return too_long(err);
 	if (ret)
-		return err_set(err, -EINVAL, "--realm-pv: what follows %s: is not %s", encoding,
-			       encoding);
+		return err_set(err, -EINVAL, "personalisation value: what follows %s: is not %s",
+			       encoding, encoding);
 	return 0;
 }
 

@@ -34,7 +34,7 @@ part() {
 
 build() {
 	# Each with -k: one file that does not compile must not hide the results of the others.
-	submake -k all guest unit-programs replay-programs build/host/demo.cpio
+	submake -k all guest unit-programs build/cli/mint replay-programs build/host/demo.cpio
 }
 
 programs() {
@@ -46,6 +46,8 @@ part build build
 # The programs as they are: one that did not build is counted as a failure.
 # shellcheck disable=SC2046 # lists of words
 part unit tests/harness/tap.sh unit $(programs UNIT)
+# shellcheck disable=SC2046
+part cli tests/harness/tap.sh cli $("$MAKE" -s --no-print-directory print-CLI_TESTS)
 # shellcheck disable=SC2046
 part replay tests/harness/replay.sh $(programs REPLAY)
 part harness tests/harness/tap.sh harness tests/harness/selftest.sh

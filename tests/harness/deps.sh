@@ -3,7 +3,7 @@
 #
 # deps.sh GOAL... - install the Debian packages that the given goals need and that are missing
 #
-# Goals: build unit run check lint fuzz. As root, or with sudo; otherwise prints the line to type.
+# Goals: build unit cli run check lint fuzz. As root, or with sudo; else prints the line to type.
 # When nothing is missing this is one dpkg-query, cheap enough to come before every build.
 set -eu
 # shellcheck source=lib.sh source-path=SCRIPTDIR
@@ -13,6 +13,7 @@ BUILD="gcc libc6-dev libfdt-dev zlib1g-dev libzstd-dev libssl-dev libjson-c-dev"
 # An arm64 machine builds arm64 programs with its own compiler.
 [ "$(uname -m)" = aarch64 ] || BUILD="$BUILD gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
 UNIT="libcmocka-dev"
+CLI="python3 openssl"
 RUN="cpio xz-utils"
 EMULATOR="qemu-system-arm"
 LINT="clang clang-format clang-tidy cppcheck python3 shellcheck"
@@ -23,10 +24,11 @@ packages_of() {
 	case $1 in
 	build) say "$BUILD" ;;
 	unit) say "$BUILD $UNIT" ;;
+	cli) say "$BUILD $CLI" ;;
 	run) if can_run_here; then say "$BUILD $RUN"; else say "$BUILD $RUN $EMULATOR"; fi ;;
 	lint) say "$BUILD $UNIT $LINT" ;;
 	fuzz) say "$BUILD $FUZZ" ;;
-	check) say "$BUILD $UNIT $RUN $EMULATOR $LINT $FUZZ $BOOT" ;;
+	check) say "$BUILD $UNIT $CLI $RUN $EMULATOR $LINT $FUZZ $BOOT" ;;
 	*) die "unknown goal '$1'" ;;
 	esac
 }
