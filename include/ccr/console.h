@@ -3,7 +3,8 @@
  * The guest's console on our stdin and stdout.
  *
  * On a terminal, keys go to the guest unchanged (raw mode), but for an escape: Ctrl-a x ends the
- * machine, Ctrl-a Ctrl-a sends one Ctrl-a, Ctrl-a h lists the keys.
+ * machine, Ctrl-a d detaches a terminal that was attached later, Ctrl-a Ctrl-a sends one Ctrl-a,
+ * Ctrl-a h lists the keys.
  */
 #ifndef CCR_CONSOLE_H
 #define CCR_CONSOLE_H
@@ -36,14 +37,14 @@ int console_open(struct console *console, struct ccr_err *err);
 /** console_close() - restores the terminal; safe after a failed or no console_open() of {0} */
 void console_close(struct console *console);
 
-enum console_request { CONSOLE_NONE, CONSOLE_QUIT, CONSOLE_HELP };
+enum console_request { CONSOLE_NONE, CONSOLE_QUIT, CONSOLE_DETACH, CONSOLE_HELP };
 
 /**
  * console_filter() - take the escapes out of typed bytes
  * @bytes: @size bytes, compacted in place
  * @ret_size: bytes left for the guest
  *
- * Return: what was asked for; bytes behind a CONSOLE_QUIT are dropped.
+ * Return: what was asked for; bytes behind a CONSOLE_QUIT or CONSOLE_DETACH are dropped.
  */
 enum console_request console_filter(struct console *console, uint8_t *bytes, size_t size,
 				    size_t *ret_size);

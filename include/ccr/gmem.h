@@ -201,6 +201,15 @@ int gmem_set_private(struct gmem *gmem, ipa_t at, uint64_t size);
 /** gmem_nr_shared_pages() - in granules */
 uint64_t gmem_nr_shared_pages(struct gmem *gmem);
 
+/** struct gmem_changes - pages that have changed their state so far, in granules */
+struct gmem_changes {
+	uint64_t nr_to_shared;
+	uint64_t nr_to_private;
+};
+
+/** gmem_changes() - since its creation */
+struct gmem_changes gmem_changes(struct gmem *gmem);
+
 /** gmem_nr_refused() - device touches of private pages that were refused so far */
 uint64_t gmem_nr_refused(struct gmem *gmem);
 

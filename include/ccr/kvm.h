@@ -143,6 +143,7 @@ enum kvm_exit_kind {
 	VCPU_EXIT_MEMORY_FAULT, /* @memory_fault */
 	VCPU_EXIT_SHUTDOWN,     /* the VM is going down; wait for the reason on another vCPU */
 	VCPU_EXIT_ERROR,        /* @error */
+	VCPU_NR_EXITS
 };
 
 /**

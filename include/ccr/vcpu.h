@@ -31,13 +31,13 @@
 
 /**
  * struct vcpu_stats - what a vCPU has done, written by its thread and read by any
+ * @nr_exits: by what kvm_exit_decode() made of them
+ * @nr_aborts: external aborts that the guest was given
  * @last_fid: function identifier of the last forwarded call, 0 if none
  */
 struct vcpu_stats {
-	atomic_uint_least64_t nr_mmio;
-	atomic_uint_least64_t nr_calls;
+	atomic_uint_least64_t nr_exits[VCPU_NR_EXITS];
 	atomic_uint_least64_t nr_aborts;
-	atomic_uint_least64_t nr_other;
 	atomic_uint_least32_t last_fid;
 	atomic_bool knows_realm; /* RSI_VERSION was called, or memory was shared */
 };
@@ -49,6 +49,7 @@ struct vcpu_group;
  * @is_parked: waits in a pause or for the end; under the group's lock
  * @nr_vector_aborts: progress guard: aborts in a row taken inside the exception vectors
  * @last_fault, @nr_same_faults: progress guard: one memory fault, again and again
+ * @tid: the kernel's name of the thread; 0 before it runs
  * @pc: where the vCPU stood when it was last paused; read it while paused
  */
 struct vcpu {
@@ -60,6 +61,7 @@ struct vcpu {
 	unsigned nr_vector_aborts;
 	struct kvm_exit last_fault;
 	unsigned nr_same_faults;
+	atomic_int tid;
 	uint64_t pc;
 	struct vcpu_stats stats;
 };

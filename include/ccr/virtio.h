@@ -94,6 +94,18 @@ struct virtio_setup {
 };
 
 /**
+ * struct virtio_stats - what a device has done since its creation, resets notwithstanding
+ * @nr_buffers: buffers given back to the driver; @nr_interrupts: times it was told of some
+ * @bytes_out, @bytes_in: in these buffers, from the driver and to it; headers count
+ */
+struct virtio_stats {
+	uint64_t nr_buffers;
+	uint64_t nr_interrupts;
+	uint64_t bytes_out;
+	uint64_t bytes_in;
+};
+
+/**
  * struct virtio_dev - a device; private to virtio.c but for what transports and devices are told
  * @nr_busy: workers in a system call on behalf of a request
  * @reset_wanted: the driver has asked for a reset, which waits for them
@@ -114,6 +126,7 @@ struct virtio_dev {
 	uint8_t status;
 	uint8_t config_generation;
 	unsigned nr_busy;
+	struct virtio_stats stats;
 	uint64_t nr_failures; /* times the device had to ask for a reset */
 	struct log_limit log_limit;
 	struct virtq queues[VIRTIO_MAX_QUEUES];
@@ -141,6 +154,12 @@ void virtio_service(struct virtio_dev *dev);
  * The driver is told. [@offset, @offset + @size) lies in the space.
  */
 void virtio_set_config(struct virtio_dev *dev, unsigned offset, const void *bytes, unsigned size);
+
+/**
+ * virtio_get_stats() - takes the lock
+ * @ret_failures: how often the device had to ask for a reset
+ */
+struct virtio_stats virtio_get_stats(struct virtio_dev *dev, uint64_t *ret_failures);
 
 /** virtio_lock(), virtio_unlock() - the device's lock, for its own calls from outside */
 void virtio_lock(struct virtio_dev *dev);

@@ -14,6 +14,7 @@
 #include "ccr/err.h"
 #include "ccr/launch.h"
 #include "ccr/realm_abi.h"
+#include "ccr/runtime.h"
 
 /** enum vm_outcome - why a machine has ended */
 enum vm_outcome {
@@ -41,6 +42,7 @@ struct vm_disk {
  * @no_reboot: a plain VM's reset ends it instead of starting it anew (a realm's always does)
  * @disks: @nr_disks of them, on the PCI bus in this order
  * @bounce_size: bytes of the guest's bounce-buffer pool, 0 for what Linux makes by itself
+ * @runtime: the machine's name and control socket, borrowed; NULL for none
  * @quiet_s: seconds without output, or without RSI_VERSION in a realm, after which a diagnosis is
  *	printed; 0 for never
  */
@@ -52,6 +54,7 @@ struct vm_config {
 	unsigned nr_disks;
 	struct vm_disk disks[VM_MAX_DISKS];
 	uint64_t bounce_size;
+	const struct runtime *runtime;
 	unsigned quiet_s;
 };
 

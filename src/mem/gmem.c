@@ -37,6 +37,7 @@ struct gmem {
 	pthread_rwlock_t lock;
 	uint64_t *shared; /* one bit a granule; written under the write lock */
 	uint64_t nr_shared;
+	struct gmem_changes changes;
 	uint64_t nr_runs; /* of neighbouring shared granules */
 	atomic_uint_least64_t nr_refused;
 	bool aliases; /* dead private pages show the shared ones */
@@ -533,6 +534,8 @@ static int set_state(struct gmem *gmem, ipa_t at, uint64_t size, bool shared)
 		if (!ret) {
 			fill_bits(gmem, page, end, shared);
 			gmem->nr_shared += shared ? end - page : page - end;
+			*(shared ? &gmem->changes.nr_to_shared : &gmem->changes.nr_to_private) +=
+				end - page;
 		}
 		page = end;
 	}
@@ -558,6 +561,16 @@ uint64_t gmem_nr_shared_pages(struct gmem *gmem)
 	nr = gmem->nr_shared;
 	pthread_rwlock_unlock(&gmem->lock);
 	return nr;
+}
+
+struct gmem_changes gmem_changes(struct gmem *gmem)
+{
+	struct gmem_changes changes;
+
+	pthread_rwlock_rdlock(&gmem->lock);
+	changes = gmem->changes;
+	pthread_rwlock_unlock(&gmem->lock);
+	return changes;
 }
 
 uint64_t gmem_nr_refused(struct gmem *gmem)

@@ -87,6 +87,17 @@ void virtio_unlock(struct virtio_dev *dev)
 	pthread_mutex_unlock(&dev->lock);
 }
 
+struct virtio_stats virtio_get_stats(struct virtio_dev *dev, uint64_t *ret_failures)
+{
+	struct virtio_stats stats;
+
+	virtio_lock(dev);
+	stats = dev->stats;
+	*ret_failures = dev->nr_failures;
+	virtio_unlock(dev);
+	return stats;
+}
+
 void virtio_service(struct virtio_dev *dev)
 {
 	virtio_lock(dev);
@@ -155,8 +166,15 @@ void virtio_push(struct virtio_dev *dev, unsigned index, const struct virtq_chai
 {
 	struct virtq *queue = &dev->queues[index];
 
-	if (virtio_may_work(dev) && virtq_push(queue, chain->head, written))
+	if (!virtio_may_work(dev))
+		return;
+	if (virtq_push(queue, chain->head, written)) {
 		virtio_fail(dev, queue->error);
+		return;
+	}
+	dev->stats.nr_buffers++;
+	dev->stats.bytes_out += chain->out_size;
+	dev->stats.bytes_in += written;
 }
 
 void virtio_notify(struct virtio_dev *dev, unsigned index)
@@ -167,10 +185,12 @@ void virtio_notify(struct virtio_dev *dev, unsigned index)
 	if (!virtio_may_work(dev) || !queue->enabled)
 		return;
 	ret = virtq_wants_interrupt(queue);
-	if (ret < 0)
+	if (ret < 0) {
 		virtio_fail(dev, queue->error);
-	else if (ret > 0)
+	} else if (ret > 0) {
+		dev->stats.nr_interrupts++;
 		dev->transport->queue_interrupt(dev->transport_ctx, index);
+	}
 }
 
 static void reset(struct virtio_dev *dev)

@@ -89,13 +89,18 @@ void console_close(struct console *console)
 	console->in_fd = -1;
 }
 
+static bool ends_input(enum console_request request)
+{
+	return request == CONSOLE_QUIT || request == CONSOLE_DETACH;
+}
+
 enum console_request console_filter(struct console *console, uint8_t *bytes, size_t size,
 				    size_t *ret_size)
 {
 	enum console_request request = CONSOLE_NONE;
 	size_t kept = 0;
 
-	for (size_t i = 0; i < size && request != CONSOLE_QUIT; i++) {
+	for (size_t i = 0; i < size && !ends_input(request); i++) {
 		const uint8_t key = bytes[i];
 
 		if (!console->is_terminal || (!console->escaped && key != KEY_ESCAPE)) {
@@ -111,6 +116,8 @@ enum console_request console_filter(struct console *console, uint8_t *bytes, siz
 			bytes[kept++] = KEY_ESCAPE;
 		else if (key == 'x')
 			request = CONSOLE_QUIT;
+		else if (key == 'd')
+			request = CONSOLE_DETACH;
 		else if (key == 'h' || key == '?')
 			request = CONSOLE_HELP;
 	}

@@ -7,6 +7,7 @@
 
 #include "ccr/blk.h"
 #include "ccr/console.h"
+#include "ccr/control.h"
 #include "ccr/pci.h"
 #include "ccr/rtc.h"
 #include "ccr/uart.h"
@@ -119,19 +120,22 @@ struct loop {
 
 /**
  * struct vm - one life of a machine, from creation to its end; a reset begins another
- * @config, @launch, @console, @disks: outlive it
+ * @config, @launch, @console, @disks, @control: outlive it
+ * @rim: of a sealed realm; all zeros in a plain VM
  */
 struct vm {
 	const struct vm_config *config;
 	struct launch *launch;
 	struct console *console;
 	const struct disk *disks;
+	struct control *control;
 	struct gmem *gmem;
 	struct arch_vm arch;
 	struct vcpu_group vcpus;
 	struct machine machine;
 	struct emulated emulated;
 	struct realm_kvm realm;
+	uint8_t rim[HASH_MAX_SIZE];
 	struct loop loop;
 };
 
@@ -156,6 +160,17 @@ void loop_end(struct loop *loop, enum vm_outcome outcome, const struct ccr_err *
 
 /** loop_run() - serve console, signals and timers until the machine has ended */
 void loop_run(struct vm *vm);
+
+/** loop_stop() - end the machine because somebody on the host wants it, in words for people (@who)
+ * and in QEMU's (@reason); nothing happens if it is ending already
+ */
+void loop_stop(struct vm *vm, const char *who, const char *reason);
+
+/** manage_ops - what the control socket's commands do to a struct vm */
+extern const struct qmp_ops manage_ops;
+
+/** manage_ended() - tell the clients how this life has ended, and whether another follows */
+void manage_ended(struct control *control, enum vm_outcome outcome, bool restarts);
 
 /** watch_report() - if the guest has been silent since its start, say so and what was seen */
 void watch_report(struct vm *vm);

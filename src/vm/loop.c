@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,7 +25,9 @@ enum {
 	SOURCE_OUTPUT,
 	SOURCE_CONSOLE,
 	SOURCE_RNG,
-	NR_SOURCES
+	SOURCE_VIEWER,
+	SOURCE_CONTROL,
+	NR_SOURCES = SOURCE_CONTROL + CONTROL_NR_SOURCES
 };
 
 static void end_signals(sigset_t *set)
@@ -88,9 +91,12 @@ void loop_end(struct loop *loop, enum vm_outcome outcome, const struct ccr_err *
 }
 
 /* The loop's own reason to end competes with the vCPUs': the first one counts. */
-static void stop_by_request(struct vm *vm, const char *who)
+void loop_stop(struct vm *vm, const char *who, const char *reason)
 {
+	if (atomic_load(&vm->loop.ended))
+		return;
 	log_info("stopped by %s", who);
+	vm->control->reason = reason;
 	vcpu_group_end(&vm->vcpus, VM_STOPPED, NULL);
 }
 
@@ -99,9 +105,11 @@ static void on_signal(struct vm *vm)
 	struct signalfd_siginfo info;
 
 	if (read(vm->loop.signal_fd, &info, sizeof(info)) == sizeof(info))
-		stop_by_request(vm, info.ssi_signo == SIGTERM  ? "SIGTERM"
-				    : info.ssi_signo == SIGINT ? "SIGINT"
-							       : "SIGHUP");
+		loop_stop(vm,
+			  info.ssi_signo == SIGTERM  ? "SIGTERM"
+			  : info.ssi_signo == SIGINT ? "SIGINT"
+						     : "SIGHUP",
+			  "host-signal");
 }
 
 /*
@@ -146,7 +154,10 @@ static void on_input(struct vm *vm)
 	}
 	switch (console_filter(vm->console, bytes, (size_t)got, &left)) {
 	case CONSOLE_QUIT:
-		stop_by_request(vm, "Ctrl-a x");
+		loop_stop(vm, "Ctrl-a x", "host-ui");
+		break;
+	case CONSOLE_DETACH:
+		log_info("this terminal is the machine's own; Ctrl-a x ends the machine");
 		break;
 	case CONSOLE_HELP:
 		log_info("Ctrl-a x ends the machine, Ctrl-a Ctrl-a sends one Ctrl-a");
@@ -155,6 +166,26 @@ static void on_input(struct vm *vm)
 		break;
 	}
 	give_input(vm, bytes, left);
+}
+
+/* Keys of an attached terminal; its escapes are its own business. */
+static void on_viewer(struct vm *vm, short events)
+{
+	uint8_t bytes[UART_FIFO_SIZE];
+	const size_t room = input_room(vm);
+	ssize_t got;
+
+	if (room == 0) {
+		if (events & (POLLHUP | POLLERR))
+			control_detach(vm->control);
+		return;
+	}
+	got = recv(vm->control->console_fd, bytes, room < sizeof(bytes) ? room : sizeof(bytes),
+		   MSG_DONTWAIT);
+	if (got > 0)
+		give_input(vm, bytes, (size_t)got);
+	else if (got == 0 || (errno != EAGAIN && errno != EINTR))
+		control_detach(vm->control);
 }
 
 static uint64_t monotonic_ms(void)
@@ -189,6 +220,7 @@ static size_t on_output(struct vm *vm)
 
 	if (size > 0) {
 		done = put_output(vm, bytes, size);
+		control_show(vm->control, bytes, done);
 		uart_consume(&vm->machine.uart, done);
 		vm->loop.hvc_spoke_last = false;
 		return done;
@@ -199,6 +231,7 @@ static size_t on_output(struct vm *vm)
 	if (size == 0)
 		return 0;
 	done = put_output(vm, bytes, size);
+	control_show(vm->control, bytes, done);
 	vconsole_consume(&vm->machine.console, done);
 	vm->loop.hvc_spoke_last = true;
 	if (done > 0)
@@ -245,17 +278,19 @@ static void set_sources(struct vm *vm, struct pollfd sources[NR_SOURCES])
 	sources[SOURCE_OUTPUT] = wait_for(output ? vm->console->out_fd : -1, POLLOUT);
 	sources[SOURCE_CONSOLE] = wait_for(pci ? slots[SLOT_CONSOLE].kick_fd : -1, POLLIN);
 	sources[SOURCE_RNG] = wait_for(pci ? slots[SLOT_RNG].kick_fd : -1, POLLIN);
+	sources[SOURCE_VIEWER] = wait_for(vm->control->console_fd, room ? POLLIN : 0);
+	control_set_sources(vm->control, &sources[SOURCE_CONTROL]);
 }
 
 /* Milliseconds until something is due that no descriptor announces; -1 for nothing. */
 static int set_timeout(struct vm *vm)
 {
 	uint64_t rng_ns;
-	int timeout = -1;
+	int timeout = control_timeout(vm->control);
 
 	if (!vm->machine.has_pci)
-		return -1;
-	if (hvc_has_output(vm))
+		return timeout;
+	if (hvc_has_output(vm) && (timeout < 0 || timeout > STALL_MS))
 		timeout = STALL_MS;
 	rng_ns = vrng_wait_ns(&vm->machine.rng);
 	if (rng_ns != VRNG_NO_WAIT && (timeout < 0 || rng_ns / 1000000 < (uint64_t)timeout))
@@ -320,7 +355,10 @@ void loop_run(struct vm *vm)
 			on_input(vm);
 		if (sources[SOURCE_OUTPUT].revents)
 			on_output(vm);
+		if (sources[SOURCE_VIEWER].revents)
+			on_viewer(vm, sources[SOURCE_VIEWER].revents);
 		serve_devices(vm, sources);
+		control_serve(vm->control, &sources[SOURCE_CONTROL]);
 	}
 	drain_output(vm);
 }

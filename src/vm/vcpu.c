@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ccr/vcpu.h"
 
@@ -134,7 +135,6 @@ static bool handle_mmio(struct vcpu *vcpu, const struct kvm_exit *exit)
 	uint64_t value = 0;
 	int ret = -ENXIO;
 
-	atomic_fetch_add(&vcpu->stats.nr_mmio, 1);
 	/*
 	 * In a realm devices are outside: their protected addresses are holes. Real realms report
 	 * no others, and without the bit.
@@ -172,7 +172,6 @@ static bool handle_hypercall(struct vcpu *vcpu, const struct kvm_exit *exit)
 	struct ccr_err err = {0};
 	int ret = -EPROTO;
 
-	atomic_fetch_add(&vcpu->stats.nr_calls, 1);
 	atomic_store(&vcpu->stats.last_fid, exit->hypercall.fid);
 	if (exit->hypercall.fid == RSI_VERSION)
 		atomic_store(&vcpu->stats.knows_realm, true);
@@ -302,6 +301,8 @@ static bool handle(struct vcpu *vcpu, const struct kvm_exit *exit)
 		return handle_memory_fault(vcpu, exit);
 	case VCPU_EXIT_ERROR:
 		return handle_error(vcpu, exit);
+	case VCPU_NR_EXITS:
+		break;
 	}
 	return true;
 }
@@ -324,12 +325,16 @@ static bool settle(struct vcpu *vcpu)
 static void *vcpu_main(void *arg)
 {
 	struct vcpu *vcpu = arg;
-	bool go_on = park(vcpu);
+	bool go_on;
 
+	atomic_store(&vcpu->tid, gettid());
+	go_on = park(vcpu);
 	while (go_on) {
 		const int ret = kvm_vcpu_run(vcpu->arch->fd);
 		const struct kvm_exit exit = kvm_exit_decode(vcpu->arch->run, ret);
 
+		atomic_fetch_add_explicit(&vcpu->stats.nr_exits[exit.kind], 1,
+					  memory_order_relaxed);
 		if (exit.kind == VCPU_EXIT_INTERRUPTED) {
 			go_on = park(vcpu);
 		} else if (!settle(vcpu) || !handle(vcpu, &exit)) {
@@ -338,8 +343,6 @@ static void *vcpu_main(void *arg)
 		}
 		if (exit.kind != VCPU_EXIT_MEMORY_FAULT)
 			vcpu->nr_same_faults = 0;
-		if (exit.kind != VCPU_EXIT_MMIO && exit.kind != VCPU_EXIT_HYPERCALL)
-			atomic_fetch_add(&vcpu->stats.nr_other, 1);
 	}
 	return NULL;
 }

@@ -156,7 +156,8 @@ static int load_emulated(struct vm *vm, struct ccr_err *err)
 	if (ret)
 		return ret;
 	vm->vcpus.emulated = &vm->emulated;
-	log_rim(plan, vm->emulated.rim, "sealed");
+	memcpy(vm->rim, vm->emulated.rim, sizeof(vm->rim));
+	log_rim(plan, vm->rim, "sealed");
 	if (memcmp(expected.rim, vm->emulated.rim, hash_size(plan->hash_algo)) != 0)
 		return err_set(err, -EBADMSG,
 			       "realm: what was sealed is not what was measured: guest memory "
@@ -188,7 +189,10 @@ static int load_realm(struct vm *vm, const struct realm_abi *abi, struct ccr_err
 	realm_init(&realm, realm_kvm_backend(abi), &vm->realm);
 	ret = realm_build(&realm, &vm->launch->plan, &host, err);
 	vm->vcpus.realm = &vm->realm;
-	return expect_wait(&expected, ret, err);
+	ret = expect_wait(&expected, ret, err);
+	if (!ret)
+		memcpy(vm->rim, expected.rim, sizeof(vm->rim));
+	return ret;
 }
 
 /* An interface that was chosen may be another than the host's. */
@@ -310,9 +314,21 @@ static void destroy(struct vm *vm)
 	loop_done(&vm->loop);
 }
 
+/* The loop serves the control socket only while there is a machine that commands can act on. */
+static void go(struct vm *vm)
+{
+	log_debug("first instruction");
+	vm->control->machine.ctx = vm;
+	if (!vm->control->paused)
+		vcpu_group_resume(&vm->vcpus, NULL);
+	loop_run(vm);
+	vm->control->machine.ctx = NULL;
+	log_debug("guest ended");
+}
+
 /* One life, from creation to its end. */
 static int live_once(const struct vm_config *config, const struct arch_host *host,
-		     struct console *console, const struct disk *disks,
+		     struct console *console, const struct disk *disks, struct control *control,
 		     enum vm_outcome *ret_outcome, struct ccr_err *err)
 {
 	struct vm *vm = calloc(1, sizeof(*vm));
@@ -325,6 +341,7 @@ static int live_once(const struct vm_config *config, const struct arch_host *hos
 		.launch = config->launch,
 		.console = console,
 		.disks = disks,
+		.control = control,
 		.arch = {.fd = -1, .gmem_fd = -1, .gic_fd = -1, .its_fd = -1},
 	};
 	ret = launch_reread_images(vm->launch, err);
@@ -333,12 +350,8 @@ static int live_once(const struct vm_config *config, const struct arch_host *hos
 	launch_drop_images(vm->launch);
 	if (!ret) {
 		ret = start(vm, err);
-		if (!ret) {
-			log_debug("first instruction");
-			vcpu_group_resume(&vm->vcpus, NULL);
-			loop_run(vm);
-			log_debug("guest ended");
-		}
+		if (!ret)
+			go(vm);
 		vcpu_group_stop(&vm->vcpus);
 	}
 	if (!ret) {
@@ -363,9 +376,29 @@ static int open_disks(const struct vm_config *config, struct disk *disks, unsign
 	return ret;
 }
 
-int vm_run(const struct vm_config *config, enum vm_outcome *ret_outcome, struct ccr_err *err)
+static int live(const struct vm_config *config, const struct arch_host *host,
+		struct console *console, const struct disk *disks, enum vm_outcome *ret_outcome,
+		struct ccr_err *err)
 {
 	const bool restarts = config->launch->kind == MACHINE_PLAIN && !config->no_reboot;
+	const struct runtime *runtime = config->runtime;
+	struct control control;
+	bool again;
+	int ret;
+
+	control_init(&control, runtime ? runtime->name : "", runtime ? runtime->listen_fd : -1,
+		     &manage_ops);
+	do {
+		ret = live_once(config, host, console, disks, &control, ret_outcome, err);
+		again = !ret && *ret_outcome == VM_RESET && restarts;
+		manage_ended(&control, ret ? VM_FAILED : *ret_outcome, again);
+	} while (again);
+	control_close(&control);
+	return ret;
+}
+
+int vm_run(const struct vm_config *config, enum vm_outcome *ret_outcome, struct ccr_err *err)
+{
 	struct disk disks[VM_MAX_DISKS];
 	struct console console = {0};
 	struct arch_host host;
@@ -381,9 +414,7 @@ int vm_run(const struct vm_config *config, enum vm_outcome *ret_outcome, struct 
 	if (!ret)
 		ret = console_open(&console, err);
 	if (!ret) {
-		do {
-			ret = live_once(config, &host, &console, disks, ret_outcome, err);
-		} while (!ret && *ret_outcome == VM_RESET && restarts);
+		ret = live(config, &host, &console, disks, ret_outcome, err);
 		console_close(&console);
 	}
 	pthread_sigmask(SIG_SETMASK, &old_mask, NULL);

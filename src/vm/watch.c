@@ -23,8 +23,8 @@ static struct seen look(struct vcpu_group *group)
 		struct vcpu *vcpu = &group->vcpus[i];
 		const uint32_t fid = atomic_load(&vcpu->stats.last_fid);
 
-		seen.nr_mmio += atomic_load(&vcpu->stats.nr_mmio);
-		seen.nr_calls += atomic_load(&vcpu->stats.nr_calls);
+		seen.nr_mmio += atomic_load(&vcpu->stats.nr_exits[VCPU_EXIT_MMIO]);
+		seen.nr_calls += atomic_load(&vcpu->stats.nr_exits[VCPU_EXIT_HYPERCALL]);
 		seen.nr_aborts += atomic_load(&vcpu->stats.nr_aborts);
 		seen.knows |= atomic_load(&vcpu->stats.knows_realm);
 		if (fid)

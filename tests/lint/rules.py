@@ -51,13 +51,13 @@ SOURCES = {
 
 # Whose contract a header of include/ccr is.
 HEADERS = {
-    "util": ("cbor", "err", "file", "hash", "ipa", "log", "parse"),
+    "util": ("cbor", "err", "file", "hash", "ipa", "jstream", "log", "parse"),
     "mem": ("gmem",),
     "kvm": ("kvm", "record"),
     "dev": ("bus", "rtc", "uart"),
     "pci": ("msix", "pci"),
     "virtio core": ("virtio", "virtio_mem", "virtio_pci", "virtq"),
-    "host": ("disk",),
+    "host": ("disk", "runtime"),
     "boot": ("elf", "kernel"),
     "arm64": ("dtree", "image", "layout", "memmap"),
     "realm": (
@@ -75,7 +75,7 @@ HEADERS = {
     ),
     "virtio devices": ("blk", "bounce", "vconsole", "vrng"),
     "arm64 kvm": ("arch", "emulated", "realm_abi", "realm_kvm", "report"),
-    "vm": ("console", "vcpu", "vm"),
+    "vm": ("console", "control", "qmp", "vcpu", "vm"),
     "cli": ("cli",),
 }
 
@@ -110,7 +110,9 @@ HOST_RESOURCE_USERS = {
     "arch/arm64/kvm/vm.c": "kvm_vm_create kvm_vm_create_device",
     "arch/arm64/kvm/vcpu.c": "kvm_vm_create_vcpu kvm_sys_map_run",
     "src/host/disk.c": "open",
+    "src/host/runtime.c": "open openat socket bind listen connect",
     "src/vm/console.c": "open",
+    "src/vm/control.c": "accept4",
     "src/realm/launch.c": "file_open_ro file_save",
     "src/vm/loop.c": "eventfd signalfd timerfd_create",
     "src/vm/pcibus.c": "eventfd",

@@ -568,7 +568,7 @@ static void test_device_accesses(void **state)
 	for (size_t i = 0; i < sizeof(loads) / sizeof(loads[0]); i++)
 		assert_int_equal(bench->ops[0][i].value, loads[i].value);
 	assert_int_equal(atomic_load(&bench->nr_counted), 8);
-	assert_int_equal(atomic_load(&bench->group.vcpus[0].stats.nr_mmio), 8);
+	assert_int_equal(atomic_load(&bench->group.vcpus[0].stats.nr_exits[VCPU_EXIT_MMIO]), 8);
 	assert_int_equal(atomic_load(&bench->group.vcpus[0].stats.nr_aborts), 0);
 	destroy(bench);
 }
@@ -868,7 +868,8 @@ static void test_realm_memory(void **state)
 	assert_int_equal(gmem_read(bench->gmem, ipa_at(page + GRANULE_SIZE), out, 4), 0);
 	assert_memory_equal(out, "abcd", 4);
 	assert_true(atomic_load(&bench->group.vcpus[0].stats.knows_realm));
-	assert_int_equal(atomic_load(&bench->group.vcpus[0].stats.nr_calls), 4);
+	assert_int_equal(atomic_load(&bench->group.vcpus[0].stats.nr_exits[VCPU_EXIT_HYPERCALL]),
+			 4);
 	assert_int_equal(atomic_load(&bench->group.vcpus[0].stats.last_fid), RSI_IPA_STATE_SET);
 	destroy(bench);
 }

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the control socket's commands do to a machine.
+ *
+ *		stop		     reset of a plain VM
+ *	RUNNING <---> PAUSED	     keeps the state: a paused machine starts paused
+ *	   |	cont	|
+ *	   +------+-----+ guest, quit, signal, end of a grace period
+ *		  v
+ *	       SHUTDOWN, for the rest of the loop's last round
+ *
+ * A pause is the loop's own pause of the vCPU group. What pauses within it, such as the diagnosis
+ * of a silent guest, nests.
+ */
+#include <errno.h>
+#include <unistd.h>
+#include <json-c/json.h>
+
+#include "ccr/parse.h"
+#include "internal.h"
+
+static enum qmp_status status(void *ctx)
+{
+	struct vm *vm = ctx;
+
+	if (atomic_load(&vm->loop.ended))
+		return QMP_SHUTDOWN;
+	return vm->control->paused ? QMP_PAUSED : QMP_RUNNING;
+}
+
+static int stop(void *ctx, struct ccr_err *err)
+{
+	struct vm *vm = ctx;
+
+	if (vm->control->paused)
+		return 0;
+	if (vcpu_group_pause(&vm->vcpus, NULL))
+		return err_set(err, -ESHUTDOWN, "the machine is ending");
+	vm->control->paused = true;
+	log_info("paused");
+	control_event(vm->control, "STOP", NULL);
+	return 0;
+}
+
+static int cont(void *ctx, struct ccr_err *err)
+{
+	struct vm *vm = ctx;
+
+	(void)err;
+	if (!vm->control->paused)
+		return 0;
+	vm->control->paused = false;
+	log_info("resumed");
+	control_event(vm->control, "RESUME", NULL);
+	vcpu_group_resume(&vm->vcpus, NULL);
+	return 0;
+}
+
+static int reset(void *ctx, struct ccr_err *err)
+{
+	struct vm *vm = ctx;
+
+	if (vm->launch->kind != MACHINE_PLAIN)
+		return err_set(err, -EOPNOTSUPP,
+			       "a realm cannot be reset: end it and launch a new one");
+	if (vm->config->no_reboot)
+		return err_set(err, -EOPNOTSUPP,
+			       "the machine was started with --no-reboot; end it and start it "
+			       "again");
+	log_info("reset by a control command");
+	vm->control->reason = "host-qmp-system-reset";
+	vcpu_group_end(&vm->vcpus, VM_RESET, NULL);
+	return 0;
+}
+
+static void quit(void *ctx)
+{
+	loop_stop(ctx, "a control command", "host-qmp-quit");
+}
+
+/* There is no power button, and nobody in the guest to ask: it may end by itself until then. */
+static void powerdown(void *ctx, unsigned grace_s)
+{
+	struct vm *vm = ctx;
+
+	if (grace_s == 0) {
+		quit(vm);
+		return;
+	}
+	log_info("asked to stop: the machine ends in %u s, or before if the guest powers off",
+		 grace_s);
+	control_event(vm->control, "POWERDOWN", NULL);
+	control_end_after(vm->control, grace_s);
+}
+
+static int console(void *ctx, int fd, struct ccr_err *err)
+{
+	struct vm *vm = ctx;
+
+	return control_attach(vm->control, fd, err);
+}
+
+static void add_int(struct json_object *object, const char *name, uint64_t value)
+{
+	json_object_object_add(object, name, json_object_new_uint64(value));
+}
+
+static void add_text(struct json_object *object, const char *name, const char *text)
+{
+	json_object_object_add(object, name, json_object_new_string(text));
+}
+
+static struct json_object *stat_vcpu(struct vcpu *vcpu)
+{
+	static const char *const names[VCPU_NR_EXITS] = {
+		[VCPU_EXIT_INTERRUPTED] = "interrupted",
+		[VCPU_EXIT_AGAIN] = "again",
+		[VCPU_EXIT_MMIO] = "mmio",
+		[VCPU_EXIT_NISV] = "undecoded",
+		[VCPU_EXIT_HYPERCALL] = "call",
+		[VCPU_EXIT_POWEROFF] = "poweroff",
+		[VCPU_EXIT_RESET] = "reset",
+		[VCPU_EXIT_CRASH] = "crash",
+		[VCPU_EXIT_FAULT] = "fault",
+		[VCPU_EXIT_MEMORY_FAULT] = "memory-fault",
+		[VCPU_EXIT_SHUTDOWN] = "shutdown",
+		[VCPU_EXIT_ERROR] = "error",
+	};
+	struct json_object *object = json_object_new_object();
+	struct json_object *exits = json_object_new_object();
+
+	for (unsigned i = 0; i < VCPU_NR_EXITS; i++) {
+		const uint64_t nr = atomic_load(&vcpu->stats.nr_exits[i]);
+
+		if (nr > 0)
+			add_int(exits, names[i], nr);
+	}
+	add_int(object, "index", vcpu->arch->index);
+	add_int(object, "thread-id", (uint64_t)atomic_load(&vcpu->tid));
+	json_object_object_add(object, "exits", exits);
+	add_int(object, "aborts", atomic_load(&vcpu->stats.nr_aborts));
+	return object;
+}
+
+static struct json_object *stat_vcpus(struct vcpu_group *group)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (unsigned i = 0; i < group->nr_vcpus; i++)
+		json_object_array_add(list, stat_vcpu(&group->vcpus[i]));
+	return list;
+}
+
+static struct json_object *stat_memory(struct gmem *gmem)
+{
+	const uint64_t nr_pages = gmem_size(gmem) / GRANULE_SIZE;
+	const uint64_t nr_shared = gmem_nr_shared_pages(gmem);
+	const struct gmem_changes changes = gmem_changes(gmem);
+	struct json_object *object = json_object_new_object();
+
+	add_int(object, "size", gmem_size(gmem));
+	add_int(object, "page-size", GRANULE_SIZE);
+	add_int(object, "private-pages", nr_pages - nr_shared);
+	add_int(object, "shared-pages", nr_shared);
+	add_int(object, "made-private", changes.nr_to_private);
+	add_int(object, "made-shared", changes.nr_to_shared);
+	add_int(object, "refused-device-accesses", gmem_nr_refused(gmem));
+	return object;
+}
+
+static struct json_object *stat_virtio(struct virtio_dev *dev, unsigned slot)
+{
+	struct json_object *object = json_object_new_object();
+	uint64_t nr_failures;
+	const struct virtio_stats stats = virtio_get_stats(dev, &nr_failures);
+
+	add_text(object, "device", dev->type->name);
+	add_int(object, "slot", slot);
+	add_int(object, "bytes-from-guest", stats.bytes_out);
+	add_int(object, "bytes-to-guest", stats.bytes_in);
+	add_int(object, "buffers", stats.nr_buffers);
+	add_int(object, "interrupts", stats.nr_interrupts);
+	add_int(object, "failures", nr_failures);
+	return object;
+}
+
+static struct json_object *stat_devices(struct machine *machine)
+{
+	struct json_object *list = json_object_new_array();
+	struct json_object *uart = json_object_new_object();
+
+	add_text(uart, "device", "uart");
+	add_int(uart, "bytes-from-guest", uart_nr_written(&machine->uart));
+	json_object_array_add(list, uart);
+	for (unsigned i = 0; machine->has_pci && i < NR_SLOTS; i++) {
+		if (machine->slots[i].dev)
+			json_object_array_add(list, stat_virtio(machine->slots[i].dev, i));
+	}
+	return list;
+}
+
+static struct json_object *stat_realm(const struct vm *vm)
+{
+	const enum hash_algo algo = vm->launch->plan.hash_algo;
+	struct json_object *object = json_object_new_object();
+	char text[2 * HASH_MAX_SIZE + 1];
+
+	add_text(object, "hash-algo", hash_name(algo));
+	add_text(object, "rim", parse_format_hex(vm->rim, hash_size(algo), text));
+	return object;
+}
+
+static void stat(void *ctx, struct json_object *object)
+{
+	static const char *const kinds[] = {
+		[MACHINE_PLAIN] = "plain",
+		[MACHINE_EMULATED] = "emulated realm",
+		[MACHINE_REALM] = "realm",
+	};
+	struct vm *vm = ctx;
+
+	add_int(object, "pid", (uint64_t)getpid());
+	add_text(object, "kind", kinds[vm->launch->kind]);
+	add_text(object, "status", qmp_status_name(status(vm)));
+	add_int(object, "uptime-ms", control_uptime_ms(vm->control));
+	add_int(object, "resets", vm->control->nr_resets);
+	json_object_object_add(object, "memory", stat_memory(vm->gmem));
+	if (vm->launch->kind != MACHINE_PLAIN)
+		json_object_object_add(object, "realm", stat_realm(vm));
+	json_object_object_add(object, "vcpus", stat_vcpus(&vm->vcpus));
+	json_object_object_add(object, "devices", stat_devices(&vm->machine));
+}
+
+const struct qmp_ops manage_ops = {
+	.status = status,
+	.stop = stop,
+	.cont = cont,
+	.reset = reset,
+	.powerdown = powerdown,
+	.quit = quit,
+	.stat = stat,
+	.console = console,
+};
+
+/* Why a life has ended, in QEMU's words (ShutdownCause). */
+static const char *reason_of(const struct control *control, enum vm_outcome outcome)
+{
+	static const char *const reasons[] = {
+		[VM_POWEROFF] = "guest-shutdown", [VM_RESET] = "guest-reset",
+		[VM_CRASH] = "guest-panic",       [VM_STOPPED] = "host-signal",
+		[VM_FAILED] = "host-error",
+	};
+	const bool by_host = outcome == VM_STOPPED || outcome == VM_RESET;
+
+	return by_host && control->reason ? control->reason : reasons[outcome];
+}
+
+void manage_ended(struct control *control, enum vm_outcome outcome, bool restarts)
+{
+	const char *reason = reason_of(control, outcome);
+	struct json_object *data = json_object_new_object();
+
+	json_object_object_add(data, "guest", json_object_new_boolean(reason[0] == 'g'));
+	add_text(data, "reason", reason);
+	control_event(control, restarts ? "RESET" : "SHUTDOWN", data);
+	control->reason = NULL;
+	control->nr_resets += restarts;
+}
