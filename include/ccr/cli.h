@@ -66,6 +66,9 @@ struct cli_host_options {
  * @host: of `measure` and `verify`; strings are borrowed from argv
  * @corim: of `measure`: where to save reference values, or NULL
  * @verify: of `verify` alone; strings are borrowed from argv
+ * @name: of the machine to run or to control, NULL for a generated one
+ * @run_dir: runtime directory, NULL for the usual one
+ * @grace_s, @force: how `stop` ends a machine
  * @disk_texts: allocated; @disks points into them
  * @cmdline: allocated, if --bounce made the kernel command line longer
  */
@@ -86,6 +89,10 @@ struct cli_options {
 	bool rpv_given;
 	struct cli_host_options host;
 	const char *corim;
+	const char *name;
+	const char *run_dir;
+	unsigned grace_s;
+	bool force;
 	struct cli_verify_options verify;
 	bool json;
 	bool explain;

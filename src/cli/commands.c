@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ccr/cli.h"
 #include "ccr/record.h"
@@ -70,7 +71,7 @@ static enum cli_status outcome_status(enum vm_outcome outcome, struct ccr_err *e
 }
 
 static enum cli_status run_loaded(const struct cli_options *options, struct launch *launch,
-				  struct ccr_err *err)
+				  const struct runtime *runtime, struct ccr_err *err)
 {
 	struct vm_config config = {
 		.launch = launch,
@@ -79,6 +80,7 @@ static enum cli_status run_loaded(const struct cli_options *options, struct laun
 		.quiet_s = options->quiet_s,
 		.nr_disks = options->nr_disks,
 		.bounce_size = options->bounce_size,
+		.runtime = runtime,
 	};
 	enum vm_outcome outcome = VM_FAILED;
 	int ret;
@@ -88,6 +90,47 @@ static enum cli_status run_loaded(const struct cli_options *options, struct laun
 	if (ret)
 		return CLI_NOT_STARTED;
 	return outcome_status(outcome, err);
+}
+
+/*
+ * The name and the control socket. A machine that nobody has named runs without them where there is
+ * no place for them.
+ *
+ * Return: 1 for a name that is ours, 0 for none, or -errno with @err set.
+ */
+static int claim(const struct cli_options *options, struct runtime *runtime, struct ccr_err *err)
+{
+	struct ccr_err why = {0};
+	char name[32];
+	int ret;
+
+	if (options->name) {
+		ret = runtime_claim(runtime, options->run_dir, options->name, err);
+		return ret ? ret : 1;
+	}
+	snprintf(name, sizeof(name), "ccr-%d", (int)getpid());
+	ret = runtime_claim(runtime, options->run_dir, name, options->run_dir ? err : &why);
+	if (!ret)
+		return 1;
+	if (options->run_dir)
+		return ret;
+	log_debug("no control socket: %s", why.msg);
+	return 0;
+}
+
+static enum cli_status run_named(const struct cli_options *options, struct launch *launch,
+				 struct ccr_err *err)
+{
+	struct runtime runtime;
+	const int named = claim(options, &runtime, err);
+	enum cli_status status;
+
+	if (named < 0)
+		return CLI_NOT_STARTED;
+	status = run_loaded(options, launch, named ? &runtime : NULL, err);
+	if (named)
+		runtime_release(&runtime);
+	return status;
 }
 
 static enum cli_status run(const struct cli_options *options, struct ccr_err *err)
@@ -100,7 +143,7 @@ static enum cli_status run(const struct cli_options *options, struct ccr_err *er
 	if (check_machine(err))
 		status = CLI_NOT_STARTED;
 	else
-		status = run_loaded(options, &launch, err);
+		status = run_named(options, &launch, err);
 	launch_done(&launch);
 	return status;
 }
@@ -121,6 +164,12 @@ const struct cli_command cli_commands[] = {
 	{"check", "Say what this host can do, and why not", "[OPTION...]", cli_check},
 	{"verify", "Say whether to believe an attestation token, and why", "TOKEN [OPTION...]",
 	 cli_verify},
+	{"list", "List the machines that run", "[OPTION...]", cli_list},
+	{"stat", "Show what a machine has done so far", "NAME [OPTION...]", cli_stat},
+	{"stop", "End a machine", "NAME [OPTION...]", cli_stop},
+	{"pause", "Stop a machine's vCPUs until it is resumed", "NAME [OPTION...]", cli_pause},
+	{"resume", "Let a paused machine go on", "NAME [OPTION...]", cli_resume},
+	{"console", "Use a machine's console from this terminal", "NAME [OPTION...]", cli_console},
 	{0},
 };
 

@@ -9,6 +9,7 @@
 #include "ccr/blk.h"
 #include "ccr/cli.h"
 #include "ccr/parse.h"
+#include "ccr/qmp.h"
 
 #define DEFAULT_RAM_SIZE (512ull << 20)
 #define DEFAULT_QUIET_S  10
@@ -19,9 +20,16 @@
 #define MEASURE (1u << 1)
 #define CHECK   (1u << 2)
 #define VERIFY  (1u << 3)
+#define LIST    (1u << 4)
+#define STAT    (1u << 5)
+#define STOP    (1u << 6)
+#define PAUSE   (1u << 7)
+#define RESUME  (1u << 8)
+#define CONSOLE (1u << 9)
 #define LAUNCH  (RUN | MEASURE | VERIFY) /* what a guest is made of */
 #define HOST    (MEASURE | VERIFY)       /* what its host adds */
-#define ALL     (RUN | MEASURE | CHECK | VERIFY)
+#define NAMED   (STAT | STOP | PAUSE | RESUME | CONSOLE)
+#define ALL     (RUN | MEASURE | CHECK | VERIFY | LIST | NAMED)
 
 static int bad_value(const char *option, const char *value, const char *wanted, struct ccr_err *err)
 {
@@ -227,6 +235,38 @@ static int set_corim(struct cli_options *options, const char *value, struct ccr_
 	return 0;
 }
 
+static int set_name(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	options->name = value;
+	return runtime_check_name(value, err);
+}
+
+static int set_run_dir(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	(void)err;
+	options->run_dir = value;
+	return 0;
+}
+
+static int set_grace(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	uint64_t seconds;
+
+	if (parse_u64(value, &seconds) || seconds > QMP_MAX_GRACE_S)
+		return err_set(err, -EINVAL, "--grace %s: not a number of seconds from 0 to %d",
+			       value, QMP_MAX_GRACE_S);
+	options->grace_s = (unsigned)seconds;
+	return 0;
+}
+
+static int set_force(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	(void)value;
+	(void)err;
+	options->force = true;
+	return 0;
+}
+
 static int set_challenge(struct cli_options *options, const char *value, struct ccr_err *err)
 {
 	(void)err;
@@ -376,6 +416,17 @@ static const struct {
 	 "its RMM's formula: 1.0, 2.0-tfrmm or 2.0-spec", set_rmm},
 	{0, "record-ioctls", RUN | CHECK, required_argument, "FILE",
 	 "write what is asked of KVM, and its answers", set_record},
+	{0, "name", RUN, required_argument, "NAME",
+	 "name of the machine for the commands that control it\n"
+	 "(default: ccr- and the process id)",
+	 set_name},
+	{0, "run-dir", RUN | LIST | NAMED, required_argument, "DIR",
+	 "where names and control sockets are (default: /run/ccr-run\n"
+	 "for root, else $XDG_RUNTIME_DIR/ccr-run)",
+	 set_run_dir},
+	{0, "grace", STOP, required_argument, "SECONDS",
+	 "time for the guest to power off by itself (default 10)", set_grace},
+	{0, "force", STOP, no_argument, NULL, "end the machine at once", set_force},
 	{0, "explain", MEASURE, no_argument, NULL, "list every measured step", set_explain},
 	{0, "corim", MEASURE, required_argument, "FILE",
 	 "save the result as reference values for verifiers", set_corim},
@@ -399,7 +450,8 @@ static const struct {
 	 "the token must be an emulated realm's, which proves nothing\n"
 	 "to anybody; without this such tokens are rejected",
 	 set_emulated},
-	{0, "json", MEASURE | CHECK | VERIFY, no_argument, NULL, "print a JSON object", set_json},
+	{0, "json", MEASURE | CHECK | VERIFY | LIST | STAT, no_argument, NULL,
+	 "print a JSON object", set_json},
 	{'v', "verbose", ALL, no_argument, NULL, "say more", set_verbose},
 	{'q', "quiet", ALL, no_argument, NULL, "only warnings and errors", set_quiet},
 	{'h', "help", ALL, no_argument, NULL, "show this text", set_help},
@@ -488,13 +540,18 @@ static int add_bounce(struct cli_options *options, struct ccr_err *err)
 	return 0;
 }
 
-/* The file that `verify` is about may stand before, between or behind its options. */
+/* What a command is about, a file or a machine, may stand before, between or behind its options. */
 static bool take_operand(const struct cli_command *command, int argc, char **argv,
 			 struct cli_options *options)
 {
-	if (command_bit(command) != VERIFY || optind >= argc || options->verify.token)
+	const unsigned bit = command_bit(command);
+	const char **operand = bit == VERIFY ? &options->verify.token
+			       : bit & NAMED ? &options->name
+					     : NULL;
+
+	if (!operand || optind >= argc || *operand)
 		return false;
-	options->verify.token = argv[optind++];
+	*operand = argv[optind++];
 	return true;
 }
 
@@ -512,6 +569,7 @@ int cli_parse(const struct cli_command *command, int argc, char **argv,
 	struct cli_options options = {
 		.launch = {.ram_size = DEFAULT_RAM_SIZE, .nr_vcpus = 1, .has_pci = true},
 		.quiet_s = DEFAULT_QUIET_S,
+		.grace_s = QMP_DEFAULT_GRACE_S,
 		.log_level = LOG_INFO,
 	};
 	int code, ret = 0;

@@ -116,6 +116,7 @@ HOST_RESOURCE_USERS = {
     "src/realm/launch.c": "file_open_ro file_save",
     "src/vm/loop.c": "eventfd signalfd timerfd_create",
     "src/vm/pcibus.c": "eventfd",
+    "src/cli/attach.c": "signalfd socketpair",
     "src/cli/commands.c": "file_save",
     "src/cli/measure.c": "file_load file_save",
     "src/cli/rpv.c": "file_load",
