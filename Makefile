@@ -85,7 +85,7 @@ UNIT_TESTS := $(sort $(basename $(notdir $(wildcard tests/unit/test_*.c))))
 FUZZERS := $(sort $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c))))
 TEST_SOURCES := $(wildcard tests/unit/*.c tests/fake/*.c tests/fuzz/*.c)
 
-CLI_TESTS := tests/cli/measure.py tests/cli/verify.py
+CLI_TESTS := tests/cli/measure.py tests/cli/verify.py tests/cli/libfdt.sh
 
 UNIT_PROGRAMS := $(UNIT_TESTS:%=build/unit/%)
 REPLAY_PROGRAMS := $(FUZZERS:%=build/replay/%)
@@ -112,7 +112,7 @@ help:
 	'make boot       boot tests in QEMU (T=name... for some of them)' \
 	'make soak       the boot tests that have a long form, in that form: about an hour' \
 	'make fuzz       fuzz for FUZZ_SECONDS (60) a target (T=fuzz_x for one)' \
-	'make bench      boot figures' \
+	'make bench      figures: a measurement, launches' \
 	'make guest      what runs inside: build/guest/init, *.img' \
 	'make deps       install every Debian package that any goal needs' \
 	'make refresh    look for a newer arm64 kernel' \
@@ -132,7 +132,7 @@ check:
 unit: $(if $(T),$(T:%=build/unit/%),unit-programs)
 	@$(HARNESS)/tap.sh unit $(if $(T),$(T:%=build/unit/%),$(UNIT_PROGRAMS))
 
-cli: build/native/ccr-run build/cli/mint | deps-cli
+cli: build/native/ccr-run build/cli/mint build/unit/test_dtree | deps-cli
 	@$(HARNESS)/tap.sh cli $(CLI_TESTS)
 
 replay: replay-programs
@@ -152,6 +152,7 @@ fuzz: $(if $(T),$(T:%=build/fuzz/%),$(FUZZ_PROGRAMS)) | deps-fuzz
 	@$(HARNESS)/fuzz.sh $(if $(T),$(T:%=build/fuzz/%),$(FUZZ_PROGRAMS))
 
 bench:
+	@tests/bench/measure.sh
 	@tests/bench/run.sh
 
 refresh:
@@ -167,7 +168,7 @@ install: build/native/ccr-run
 # What came over the network stays: a clean build must not need it again.
 clean:
 	@for d in build/*; do case $$d in \
-		build/apt|build/debs|build/kernel*|build/qemu|build/sysroot) ;; \
+		build/apt|build/debs|build/kernel*|build/libfdt|build/qemu|build/sysroot) ;; \
 		*) rm -rf "$$d" ;; esac; done
 
 distclean:

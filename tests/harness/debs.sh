@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# debs.sh sysroot|busybox|kernel|kernel-6.1|refresh|qemu|module NAME... - take what we need from
-# Debian's archive, without touching the machine's own package state
+# debs.sh sysroot|busybox|kernel|kernel-6.1|refresh|qemu|libfdt|module NAME... - take what we
+# need from Debian's archive, without touching the machine's own package state
 #
 #   sysroot      build/sysroot/arm64      headers and static libraries to link against
 #   busybox      build/arm64/busybox      static
@@ -10,6 +10,7 @@
 #   kernel-6.1   build/kernel-6.1/        the stable release's kernel, as an old guest
 #   refresh      look for a newer kernel; the one at hand stays if there is none, or none that works
 #   qemu         build/qemu/              a newer QEMU for this machine, and libraries it lacks
+#   libfdt       build/libfdt/            a newer libfdt for this machine, to compare with its own
 #   module       build/kernel/ko/*.ko     unpacked, with what they depend on; prints load order
 #
 # Everything is kept: only a first run and `refresh` use the network. Each suite has an apt state
@@ -23,6 +24,8 @@ KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 STABLE=bookworm
 # Newer QEMU, built for the stable release.
 BACKPORTS=$STABLE-backports
+# The release after it.
+NEXT=trixie
 # In order of preference; a realm guest needs 6.13, an emulated realm's host 6.4.
 KERNEL_SUITES="trixie-backports sid"
 KERNEL_PACKAGE=linux-image-cloud-arm64
@@ -96,7 +99,7 @@ fetch() {
 		version=$(sed -n 's/^Version: //p' <<<"$record" | head -n 1)
 		[ -n "$version" ] || return 1
 		# apt-get download escapes the epoch's colon like this.
-		file=$dir/${package}_${version//:/%3a}_arm64.deb
+		file=$dir/${package}_${version//:/%3a}_$arch.deb
 		if [ ! -e "$file" ]; then
 			note "fetching $package $version from $suite"
 			(cd "$dir" && apt_in "$suite" apt-get download "$package=$version") \
@@ -240,6 +243,18 @@ qemu_from() {
 	mv "$dir.tmp" "$dir"
 }
 
+# libfdt_from SUITE DIR - the library alone; it needs nothing but an older libc
+libfdt_from() {
+	local suite=$1 dir=$2 file
+
+	file=$(fetch "$suite" libfdt1) || return 1
+	rm -rf "$dir.tmp"
+	unpack "$dir.tmp" "$file" || return 1
+	dpkg-deb -f "$file" Version >"$dir.tmp/VERSION" || return 1
+	rm -rf "$dir"
+	mv "$dir.tmp" "$dir"
+}
+
 # One module and, before it, those it needs: `depends=` in the module's own information, because
 # packages come without the index that depmod would make.
 module() {
@@ -288,9 +303,15 @@ qemu)
 		with_suite "$BACKPORTS" qemu_from "$BACKPORTS" build/qemu ||
 		failed "$BACKPORTS" "a QEMU"
 	;;
+libfdt)
+	arch=$(dpkg --print-architecture)
+	[ -e build/libfdt/VERSION ] ||
+		with_suite "$NEXT" libfdt_from "$NEXT" build/libfdt ||
+		failed "$NEXT" "a newer libfdt"
+	;;
 module)
 	shift
 	for name; do module "$name"; done | awk '!seen[$0]++'
 	;;
-*) die "usage: debs.sh sysroot|busybox|kernel|kernel-6.1|refresh|qemu|module NAME..." ;;
+*) die "usage: debs.sh sysroot|busybox|kernel|kernel-6.1|refresh|qemu|libfdt|module NAME..." ;;
 esac

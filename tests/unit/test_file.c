@@ -76,6 +76,29 @@ static void assert_content(const char *path, const char *text)
 	blob_free(&blob);
 }
 
+/* Around the size from which on buffers are of huge pages. */
+static void loads_large_files(void **state)
+{
+	static const size_t sizes[] = {(2 << 20) - 1, 2 << 20, (4 << 20) + 4097};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct blob blob = {0};
+		char *data = malloc(sizes[i]);
+
+		assert_non_null(data);
+		for (size_t j = 0; j < sizes[i]; j++)
+			data[j] = (char)(j * 31 + (j >> 12));
+		make("large", data, sizes[i]);
+		assert_int_equal(file_load("large", sizes[i], "f", &blob, NULL), 0);
+		assert_int_equal(blob.size, sizes[i]);
+		assert_memory_equal(blob.data, data, sizes[i]);
+		blob_free(&blob);
+		assert_int_equal(file_load("large", sizes[i] - 1, "f", &blob, NULL), -EFBIG);
+		free(data);
+	}
+}
+
 static void loads_what_is_there(void **state)
 {
 	struct ccr_err err = {0};
@@ -410,6 +433,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		in_directory(loads_what_is_there),
+		in_directory(loads_large_files),
 		in_directory(empty_file_has_no_data),
 		in_directory(reads_from_the_start_whatever_the_offset),
 		in_directory(refuses_what_is_too_large),
