@@ -12,3 +12,19 @@ test_stack_contract() {
 	want_status 0
 	want "$out" '^# a realm'
 }
+
+# Requests with checksums while pages are shared and unshared: KVM's accounting under load.
+test_stack_contract_load_soak() {
+	seconds=$(short_or_long 6 60)
+	limit=$((seconds + 300))
+	for disk in 0 1; do
+		dd if=/dev/zero of="$dir/disk$disk" bs=1M count=4 2>/dev/null
+	done
+	for cpus in 1 4; do
+		launch --realm=kvm -c "$cpus" -m 128M -k "$guest/contract.img" \
+			-p "ccr.load=$seconds" --disk "$dir/disk0" --disk "$dir/disk1"
+		want_tap
+		want_status 0
+		progress "$cpus vCPUs: $(sed -n 's/\r$//; s/^# LOAD //p' "$out")"
+	done
+}

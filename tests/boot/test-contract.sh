@@ -22,3 +22,28 @@ test_contract_realm() {
 	contract --realm=emulated -m 64M -c 2
 	want "$out" '^# a realm'
 }
+
+# load CPUS MEMORY SECONDS - requests with checksums while pages are shared and unshared
+load() {
+	limit=$(($3 + 240))
+	for disk in 0 1; do
+		dd if=/dev/zero of="$dir/disk$disk" bs=1M count=4 2>/dev/null
+	done
+	launch --realm=emulated -c "$1" -m "$2" -k "$guest/contract.img" -p "ccr.load=$3" \
+		--disk "$dir/disk0" --disk "$dir/disk1"
+	want_tap
+	want_status 0
+	progress "$1 vCPUs, $2: $(sed -n 's/\r$//; s/^# LOAD //p' "$out")"
+}
+
+test_contract_load_1cpu_soak() {
+	for memory in $(short_or_long 128M "128M 512M 4G"); do
+		load 1 "$memory" "$(short_or_long 6 60)"
+	done
+}
+
+test_contract_load_4cpus_soak() {
+	for memory in $(short_or_long 512M "128M 512M 4G"); do
+		load 4 "$memory" "$(short_or_long 6 60)"
+	done
+}
