@@ -126,6 +126,9 @@ unsigned pci_add_capability(struct pci_function *function, const void *bytes, co
 /** pci_add_msix() - MSI-X capability for the table in BAR @bar. Return: 0 or -ENOSPC. */
 int pci_add_msix(struct pci_function *function, struct msix *msix, unsigned bar);
 
+/** pci_preset_bar() - the address that a BAR has until the guest changes it; nothing is mapped */
+void pci_preset_bar(struct pci_function *function, unsigned bar, uint32_t base);
+
 /** pci_command(), pci_bar_address(), pci_msix_is_enabled() - as the guest last wrote them */
 uint16_t pci_command(const struct pci_function *function);
 uint32_t pci_bar_address(const struct pci_function *function, unsigned bar);
@@ -162,6 +165,7 @@ struct pci_host {
 	pthread_rwlock_t lock;
 	struct pci_platform platform;
 	uint64_t mem_base, mem_size;
+	uint64_t mem_next; /* from here on no BAR was placed at the start */
 	unsigned nr_functions;
 	struct pci_function *functions[PCI_NR_SLOTS];
 	unsigned nr_mappings;
@@ -179,7 +183,9 @@ void pci_host_done(struct pci_host *host);
 /**
  * pci_host_add() - put a function into the next free slot; before any vCPU runs
  *
- * Return: the slot, or -ENOSPC.
+ * Its BARs get places of their own in the window; nothing is mapped there yet.
+ *
+ * Return: the slot, or -ENOSPC if slots or window are used up.
  */
 int pci_host_add(struct pci_host *host, struct pci_function *function);
 

@@ -93,6 +93,11 @@ uint32_t pci_bar_address(const struct pci_function *function, unsigned bar)
 	return get16(bytes) | (uint32_t)get16(bytes + 2) << 16;
 }
 
+void pci_preset_bar(struct pci_function *function, unsigned bar, uint32_t base)
+{
+	put32(function->config + PCI_BASE_ADDRESS_0 + 4 * bar, base);
+}
+
 static uint16_t msix_flags(const struct pci_function *function)
 {
 	return get16(function->config + function->msix_at + PCI_MSIX_FLAGS);

@@ -8,6 +8,9 @@
  * present registers: a BAR answers if its function decodes memory, if it lies in the window as a
  * whole, and if no BAR of a lower slot, or a lower one of its own, is in the way. What has changed
  * is then told to the platform, goings first, so that two BARs never own an address at once.
+ *
+ * Each BAR has a place of its own from the start, as under kvmtool: bare-metal guests written for
+ * that layout take it as it is.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -22,6 +25,7 @@ void pci_host_init(struct pci_host *host, const struct pci_platform *platform, i
 	*host = (struct pci_host){
 		.platform = *platform,
 		.mem_base = mem_base.v,
+		.mem_next = mem_base.v,
 		.mem_size = mem_size,
 	};
 	pthread_rwlock_init(&host->lock, NULL);
@@ -32,10 +36,35 @@ void pci_host_done(struct pci_host *host)
 	pthread_rwlock_destroy(&host->lock);
 }
 
+/* BARs start out in the window one after the other, each at a multiple of its size. */
+static int preset_bars(struct pci_host *host, struct pci_function *function)
+{
+	uint64_t next = host->mem_next;
+
+	for (unsigned bar = 0; bar < PCI_NR_BARS; bar++) {
+		const uint64_t size = function->type->bars[bar].size;
+
+		if (size == 0)
+			continue;
+		next = align_up(next, size);
+		if (!range_within(next, size, host->mem_base, host->mem_size))
+			return -ENOSPC;
+		pci_preset_bar(function, bar, (uint32_t)next);
+		next += size;
+	}
+	host->mem_next = next;
+	return 0;
+}
+
 int pci_host_add(struct pci_host *host, struct pci_function *function)
 {
+	int ret;
+
 	if (host->nr_functions == PCI_NR_SLOTS)
 		return -ENOSPC;
+	ret = preset_bars(host, function);
+	if (ret)
+		return ret;
 	function->host = host;
 	function->slot = host->nr_functions;
 	host->functions[host->nr_functions++] = function;

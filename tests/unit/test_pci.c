@@ -62,7 +62,8 @@ static const struct pci_type thing_type = {
 	.control_changed = thing_changed,
 };
 
-static int bench_begin(void **state)
+/* Two functions as they are when the machine starts. */
+static int fresh_begin(void **state)
 {
 	static const struct pci_ids ids = {0x1234, 0x5678, 0x9abc, 0xdef0, 0x112233, 0x44};
 	struct bench *b = calloc(1, sizeof(*b));
@@ -75,6 +76,20 @@ static int bench_begin(void **state)
 		assert_int_equal(pci_host_add(&b->guest->pci, &b->things[i].function), i);
 	}
 	*state = b;
+	return 0;
+}
+
+/* The same, but no BAR is where it would answer. */
+static int bench_begin(void **state)
+{
+	struct bench *b;
+
+	fresh_begin(state);
+	b = *state;
+	for (unsigned i = 0; i < 2; i++) {
+		guest_config_write(b->guest, i, BAR0, 4, 0);
+		guest_config_write(b->guest, i, BAR1, 4, 0);
+	}
 	return 0;
 }
 
@@ -195,6 +210,33 @@ static void test_bar_answers(void **state)
 	set(b, 0, PCI_COMMAND, 2, 0);
 	assert_event(b, 1, (struct guest_bar_event){0, 0, GUEST_PCI_BASE + 0x5000, false});
 	assert_int_equal(guest_mem_read(b->guest, GUEST_PCI_BASE + 0x5004, 2), 0xffff);
+}
+
+/* Guests that assign nothing find every BAR somewhere, and all of them apart. */
+static void test_bars_have_places(void **state)
+{
+	struct bench *b = *state;
+
+	assert_int_equal(get(b, 0, BAR0, 4), GUEST_PCI_BASE);
+	assert_int_equal(get(b, 0, BAR1, 4), GUEST_PCI_BASE + 0x4000);
+	assert_int_equal(get(b, 1, BAR0, 4), GUEST_PCI_BASE + 0x8000);
+	assert_int_equal(get(b, 1, BAR1, 4), GUEST_PCI_BASE + 0xc000);
+	assert_int_equal(b->guest->nr_bar_events, 0);
+	set(b, 0, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	set(b, 1, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	assert_int_equal(b->guest->nr_bar_events, 4);
+}
+
+static void test_no_room_in_the_window(void **state)
+{
+	static const struct pci_type large = {.name = "large", .bars = {{0x40000000, &thing_ops}}};
+	static const struct pci_ids ids = {.vendor = 1};
+	struct bench *b = *state;
+	struct pci_function function;
+
+	pci_function_init(&function, &large, &ids, &b->things[0]);
+	assert_int_equal(pci_host_add(&b->guest->pci, &function), -ENOSPC);
+	assert_int_equal(get(b, 2, 0, 4), 0xffffffff);
 }
 
 static void test_straddling_a_bar(void **state)
@@ -348,13 +390,22 @@ static void test_slots_are_limited(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		PCI_TEST(test_identity),           PCI_TEST(test_nobody_there),
-		PCI_TEST(test_odd_accesses),       PCI_TEST(test_read_only_bits),
-		PCI_TEST(test_byte_writes),        PCI_TEST(test_bar_answers),
-		PCI_TEST(test_straddling_a_bar),   PCI_TEST(test_move),
-		PCI_TEST(test_outside_the_window), PCI_TEST(test_overlap),
-		PCI_TEST(test_interrupt_line),     PCI_TEST(test_doorbell),
-		PCI_TEST(test_capabilities),       PCI_TEST(test_no_room_for_capability),
+		PCI_TEST(test_identity),
+		PCI_TEST(test_nobody_there),
+		PCI_TEST(test_odd_accesses),
+		PCI_TEST(test_read_only_bits),
+		PCI_TEST(test_byte_writes),
+		PCI_TEST(test_bar_answers),
+		cmocka_unit_test_setup_teardown(test_bars_have_places, fresh_begin, bench_end),
+		PCI_TEST(test_no_room_in_the_window),
+		PCI_TEST(test_straddling_a_bar),
+		PCI_TEST(test_move),
+		PCI_TEST(test_outside_the_window),
+		PCI_TEST(test_overlap),
+		PCI_TEST(test_interrupt_line),
+		PCI_TEST(test_doorbell),
+		PCI_TEST(test_capabilities),
+		PCI_TEST(test_no_room_for_capability),
 		PCI_TEST(test_slots_are_limited),
 	};
 
