@@ -33,6 +33,14 @@ void kvm_describe(char *text, size_t size, bool is_vm, unsigned long request, co
 void kvm_describe_reg(char text[24], uint64_t id);
 
 /**
+ * kvm_describe_exit() - what KVM_RUN has returned: "0 MMIO at=0x1000000 size=4 write=1"
+ * @run: the vCPU's page; NULL if it is not known, which leaves "0" or "-EFAULT"
+ *
+ * Return: whether such exits come in crowds.
+ */
+bool kvm_describe_exit(char *text, size_t size, const struct kvm_run *run, int ret);
+
+/**
  * kvm_record_start() - record from now on, until the process ends
  * @path: a new file, or one that is truncated
  *

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ccr/kvm.h"
 #include "ccr/record.h"
 #include "uapi/kvm_realm.h"
 
@@ -325,4 +326,45 @@ void kvm_describe(char *text, size_t size, bool is_vm, unsigned long request, co
 		return;
 	}
 	add(&out, "0x%lx", request);
+}
+
+/* Return: it may be one of many that are alike. */
+static bool add_exit(struct text *text, const struct kvm_exit *exit)
+{
+	switch (exit->kind) {
+	case VCPU_EXIT_MEMORY_FAULT:
+		add(text, " MEMORY_FAULT private=%d at=0x%llx size=0x%llx",
+		    exit->memory_fault.private_access, HEX(exit->memory_fault.base.v),
+		    HEX(exit->memory_fault.size));
+		return false;
+	case VCPU_EXIT_MMIO:
+		add(text, " MMIO at=0x%llx size=%u write=%d", HEX(exit->mmio.at.v), exit->mmio.size,
+		    exit->mmio.is_write);
+		return true;
+	case VCPU_EXIT_HYPERCALL:
+		add(text, " SMCCC function=0x%x", exit->hypercall.fid);
+		return true;
+	case VCPU_EXIT_ERROR:
+		/* With an error number the page says nothing new. */
+		if (exit->error.code == 0)
+			add(text, " reason=%u detail=0x%llx", exit->error.reason,
+			    HEX(exit->error.detail));
+		return false;
+	default:
+		add(text, " %s", kvm_exit_name(exit->kind));
+		return true;
+	}
+}
+
+bool kvm_describe_exit(char *text, size_t size, const struct kvm_run *run, int ret)
+{
+	struct text out = {text, size};
+	struct kvm_exit exit;
+
+	text[0] = '\0';
+	add(&out, "%s%s", ret < 0 ? "-" : "", ret < 0 ? err_name(ret) : "0");
+	if (!run)
+		return false;
+	exit = kvm_exit_decode(run, ret);
+	return add_exit(&out, &exit);
 }

@@ -144,61 +144,25 @@ static void add_device(const struct kvm_create_device *device)
 	add_fd((int)device->fd, device->type == KVM_DEV_TYPE_ARM_VGIC_ITS ? "its" : "gic");
 }
 
-/* Words for an exit. Return: it may be one of many that are alike. */
-static bool describe_exit(const struct kvm_run *run, int ret, char words[WORDS_SIZE])
-{
-	const struct kvm_exit exit = kvm_exit_decode(run, ret);
-
-	switch (exit.kind) {
-	case VCPU_EXIT_MEMORY_FAULT:
-		snprintf(words, WORDS_SIZE, "MEMORY_FAULT private=%d at=0x%llx size=0x%llx",
-			 exit.memory_fault.private_access,
-			 (unsigned long long)exit.memory_fault.base.v,
-			 (unsigned long long)exit.memory_fault.size);
-		return false;
-	case VCPU_EXIT_MMIO:
-		snprintf(words, WORDS_SIZE, "MMIO at=0x%llx size=%u write=%d",
-			 (unsigned long long)exit.mmio.at.v, exit.mmio.size, exit.mmio.is_write);
-		return true;
-	case VCPU_EXIT_HYPERCALL:
-		snprintf(words, WORDS_SIZE, "SMCCC function=0x%x", exit.hypercall.fid);
-		return true;
-	case VCPU_EXIT_ERROR:
-		/* The page then says nothing new. */
-		words[0] = '\0';
-		if (ret < 0)
-			return false;
-		snprintf(words, WORDS_SIZE, "reason=%u detail=0x%llx", exit.error.reason,
-			 (unsigned long long)exit.error.detail);
-		return false;
-	default:
-		snprintf(words, WORDS_SIZE, "%s", kvm_exit_name(exit.kind));
-		return true;
-	}
-}
-
 static void write_exit(const struct kvm_call *call, int ret)
 {
 	struct recorded_fd *vcpu = find(call->fd);
-	char words[WORDS_SIZE] = "", result[WORDS_SIZE + 32];
-	bool repeats = false;
+	char words[WORDS_SIZE];
+	bool repeats;
 
 	if (recorder->nr_exits > MAX_EXITS)
 		return;
-	if (vcpu && vcpu->run) {
-		repeats = describe_exit(vcpu->run, ret, words) &&
-			  strcmp(words, vcpu->last_exit) == 0;
+	repeats = kvm_describe_exit(words, sizeof(words), vcpu ? vcpu->run : NULL, ret);
+	if (vcpu) {
+		repeats = repeats && strcmp(words, vcpu->last_exit) == 0;
 		snprintf(vcpu->last_exit, sizeof(vcpu->last_exit), "%s", words);
 	}
-	if (repeats)
+	if (vcpu && repeats)
 		return;
-	if (recorder->nr_exits++ == MAX_EXITS) {
+	if (recorder->nr_exits++ == MAX_EXITS)
 		write_line("# further exits are left out", "");
-		return;
-	}
-	snprintf(result, sizeof(result), "%s%s%s%s", ret < 0 ? "-" : "",
-		 ret < 0 ? err_name(ret) : "0", words[0] ? " " : "", words);
-	write_line(call->text, result);
+	else
+		write_line(call->text, words);
 }
 
 void kvm_record_ioctl(struct kvm_call *call, int fd, unsigned long request, const void *arg)

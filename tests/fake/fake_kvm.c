@@ -897,8 +897,12 @@ static int extension_ioctl(const struct fd_entry *entry, unsigned long request, 
 
 static int dispatch(const struct fd_entry *entry, unsigned long request, void *arg)
 {
-	const int ret = model.extension ? extension_ioctl(entry, request, arg) : FAKE_PASS;
+	int ret = FAKE_PASS;
 
+	if (entry->vm && entry->vm->is_dead)
+		return -EIO;
+	if (model.extension)
+		ret = extension_ioctl(entry, request, arg);
 	if (ret != FAKE_PASS)
 		return ret;
 	switch (entry->kind) {

@@ -90,6 +90,7 @@ struct fake_vm {
 	unsigned life;
 	int fd;
 	bool has_run;
+	bool is_dead;
 	bool reports_nisv;
 	unsigned ipa_bits;
 	struct fake_slot slots[FAKE_MAX_SLOTS]; /* size 0: not used */

@@ -266,6 +266,13 @@ static int check_common(unsigned long number, const struct fake_realm *realm)
 	}
 }
 
+/* Before Linux 6.18 (v11) a plain VM of arm64 said that it has no private memory (seen: v5, v7). */
+static bool is_of_realms_only(unsigned long number)
+{
+	return realms.host.generation <= FAKE_V10 &&
+	       (number == KVM_REALM_CAP_GUEST_MEMFD || number == KVM_REALM_CAP_MEMORY_ATTRIBUTES);
+}
+
 static int check_extension(unsigned long number, const struct fake_realm *realm)
 {
 	const int common = check_common(number, realm);
@@ -328,13 +335,16 @@ static int create_gmem(struct fake_vm *vm, const struct kvm_realm_create_guest_m
 {
 	static const uint64_t zero[6];
 
-	if (realms.host.has_no_gmem || !vm->realm)
+	if (realms.host.has_no_gmem)
 		return -EINVAL;
 	if (!wanted)
 		return -EFAULT;
 	if (wanted->flags || memcmp(wanted->reserved, zero, sizeof(zero)) || wanted->size == 0 ||
 	    wanted->size % FAKE_PAGE)
 		return -EINVAL;
+	/* A plain VM can have one and do nothing with it (seen: v5, v7). */
+	if (!vm->realm)
+		return fake_vm_create_gmem(vm);
 	if (vm->realm->gmem_size)
 		fake_misuse("a second guest_memfd is more than this model has room for");
 	vm->realm->gmem_size = wanted->size;
@@ -366,7 +376,10 @@ static int add_memory(struct fake_realm *realm, const struct kvm_realm_memory_re
 	return 0;
 }
 
-/* Slots of a realm lie below the shared bit (since v1: the upper half is their alias). */
+/*
+ * Slots of a realm lie below the shared bit, where the upper half is their alias. KVM does not look
+ * (seen: v5, v7).
+ */
 static int set_region(struct fake_vm *vm, const struct kvm_realm_memory_region2 *region)
 {
 	struct kvm_userspace_memory_region plain;
@@ -383,8 +396,13 @@ static int set_region(struct fake_vm *vm, const struct kvm_realm_memory_region2 
 		if (region->guest_memfd_offset || region->memory_size > vm->realm->gmem_size)
 			return -EINVAL;
 	}
-	if (region->guest_phys_addr + region->memory_size > 1ull << (vm->ipa_bits - 1))
+	if (region->guest_phys_addr + region->memory_size > 1ull << vm->ipa_bits)
 		return -EINVAL;
+	if (region->guest_phys_addr + region->memory_size > 1ull << (vm->ipa_bits - 1)) {
+		fake_misuse("a slot where shared aliases are: 0x%llx",
+			    (unsigned long long)region->guest_phys_addr);
+		return 0;
+	}
 	plain = (struct kvm_userspace_memory_region){
 		.slot = region->slot,
 		.guest_phys_addr = region->guest_phys_addr,
@@ -462,8 +480,10 @@ static int punch(struct fake_vm *vm, uint64_t offset, uint64_t size)
 {
 	struct fake_realm *realm = vm->realm;
 
-	if ((offset | size) % FAKE_PAGE || !is_ram(realm, realm->base + offset, size))
+	if ((offset | size) % FAKE_PAGE || !realm || offset + size > realm->gmem_size)
 		return -EINVAL;
+	if (!is_ram(realm, realm->base + offset, size))
+		return 0;
 	for (uint64_t i = 0; i < size; i += FAKE_PAGE) {
 		struct fake_page *page = fake_realm_find(realm, realm->base + offset + i);
 
@@ -505,8 +525,25 @@ static bool is_whole_pages(uint64_t base, uint64_t size)
  * The explicit populate takes the bytes from where the slot maps them (v5: read; since v6 with
  * write access, so that a file mapped for reading is no source).
  */
+static int populate_part(struct fake_realm *realm, uint64_t base, uint64_t size, bool measure)
+{
+	int ret = 0;
+
+	if (!fake_realm_find(realm, base))
+		return -EFAULT;
+	if (!is_ram(realm, base, size) || !realm->has_gmem_slot)
+		return -EINVAL;
+	for (uint64_t i = 0; i < size && !ret; i += FAKE_PAGE)
+		ret = add_page(realm, base + i, realm->host + (base - realm->base) + i, measure,
+			       -ENXIO);
+	return ret;
+}
+
 static int populate(struct fake_realm *realm, const struct kvm_realm_populate *wanted)
 {
+	/* v7 does 2 MiB at a time, and finds the slot anew for each (seen). */
+	const uint64_t limit = realm->rules->changes_first ? UINT64_MAX : SZ_2M;
+	uint64_t done = 0;
 	int ret = 0;
 
 	if (!wanted)
@@ -516,14 +553,13 @@ static int populate(struct fake_realm *realm, const struct kvm_realm_populate *w
 		return -EINVAL;
 	if (wanted->size == 0)
 		fake_misuse("a populate of nothing");
-	if (!fake_realm_find(realm, wanted->base))
-		return -EFAULT;
-	if (!is_ram(realm, wanted->base, wanted->size) || !realm->has_gmem_slot)
-		return -EINVAL;
-	for (uint64_t i = 0; i < wanted->size && !ret; i += FAKE_PAGE)
-		ret = add_page(realm, wanted->base + i,
-			       realm->host + (wanted->base - realm->base) + i, wanted->flags,
-			       -ENXIO);
+	while (done < wanted->size && !ret) {
+		const uint64_t left = wanted->size - done;
+
+		ret = populate_part(realm, wanted->base + done, left < limit ? left : limit,
+				    wanted->flags);
+		done += left < limit ? left : limit;
+	}
 	return ret;
 }
 
@@ -608,10 +644,24 @@ static int config(struct fake_realm *realm, const struct kvm_realm_config *wante
 	}
 }
 
-static int create(struct fake_realm *realm)
+static bool has_vcpu(const struct fake_vm *vm)
 {
+	for (unsigned i = 0; i < vm->nr_vcpus; i++) {
+		if (vm->vcpus[i] && vm->vcpus[i]->is_initialised)
+			return true;
+	}
+	return false;
+}
+
+/* A realm gets its breakpoints from a vCPU; without one the RMM refuses it (seen: v5, v7). */
+static int create(struct fake_vm *vm)
+{
+	struct fake_realm *realm = vm->realm;
+
 	if (realm->state != FAKE_REALM_NONE)
 		return -EEXIST;
+	if (!has_vcpu(vm))
+		return -ENXIO;
 	realm->state = FAKE_REALM_NEW;
 	fake_realm_add_step(realm, (struct fake_step){.kind = PLAN_CREATE});
 	return 0;
@@ -621,12 +671,15 @@ static int init_ripas(struct fake_realm *realm, const struct kvm_realm_init_ripa
 {
 	if (!wanted)
 		return -EFAULT;
-	if (realm->state != FAKE_REALM_NEW || !is_whole_pages(wanted->base, wanted->size))
+	if (realm->state != FAKE_REALM_NEW || wanted->base + wanted->size < wanted->base)
 		return -EINVAL;
+	/* KVM looks at neither alignment nor slots: the RMM's answers are seen (v5, v7). */
+	if (!is_whole_pages(wanted->base, wanted->size))
+		return -ENXIO;
 	if (!is_ram(realm, wanted->base, wanted->size)) {
 		fake_misuse("RIPAS RAM where there is no RAM: 0x%llx",
 			    (unsigned long long)wanted->base);
-		return -EINVAL;
+		return 0;
 	}
 	for (uint64_t i = 0; i < wanted->size; i += FAKE_PAGE) {
 		if (fake_realm_find(realm, wanted->base + i)->is_held)
@@ -661,7 +714,7 @@ static int act(struct fake_vm *vm, const struct kvm_enable_cap *cap)
 	case KVM_REALM_ACTION_CONFIG:
 		return config(vm->realm, arg);
 	case KVM_REALM_ACTION_CREATE:
-		return create(vm->realm);
+		return create(vm);
 	case KVM_REALM_ACTION_INIT_RIPAS:
 		return init_ripas(vm->realm, arg);
 	case KVM_REALM_ACTION_POPULATE:
@@ -681,7 +734,7 @@ static int enable_cap(struct fake_vm *vm, const struct kvm_enable_cap *cap)
 		return -EINVAL;
 	if (realms.rules.is_explicit && cap->cap == realms.rules.cap)
 		return vm->realm ? act(vm, cap) : -EINVAL;
-	if (cap->cap == CAP_SEA_TO_USER)
+	if (cap->cap == CAP_SEA_TO_USER && realms.host.generation >= FAKE_V12)
 		return realms.rules.filters_caps && vm->realm ? -EINVAL : 0;
 	if (vm->realm && realms.rules.filters_caps && !is_listed(cap->cap))
 		return -EINVAL;
@@ -692,6 +745,8 @@ static int vm_ioctl(struct fake_vm *vm, unsigned long request, void *arg)
 {
 	switch (request) {
 	case KVM_CHECK_EXTENSION:
+		if (!vm->realm && is_of_realms_only((unsigned long)arg))
+			return 0;
 		return check_extension((unsigned long)arg, vm->realm);
 	case KVM_ENABLE_CAP:
 		return enable_cap(vm, arg);
@@ -734,6 +789,9 @@ static int init_vcpu(struct fake_vcpu *vcpu, const struct kvm_vcpu_init *wanted)
 		return -EINVAL;
 	init = *wanted;
 	init.features[0] &= ~bit;
+	if (vcpu->is_initialised &&
+	    realm->has_rec_bit[vcpu->index] != (bool)(wanted->features[0] & bit))
+		return -EINVAL;
 	ret = fake_vcpu_ioctl(vcpu, KVM_ARM_VCPU_INIT, &init);
 	if (!ret)
 		vcpu->vm->realm->has_rec_bit[vcpu->index] = wanted->features[0] & bit;
@@ -762,6 +820,7 @@ int fake_realm_create_rec(struct fake_vm *vm, unsigned index)
 static int finalize(struct fake_vcpu *vcpu, const int *feature)
 {
 	const struct fake_realm *realm = vcpu->vm->realm;
+	int ret;
 
 	if (!vcpu->is_initialised)
 		return -ENOEXEC;
@@ -773,9 +832,20 @@ static int finalize(struct fake_vcpu *vcpu, const int *feature)
 		return -EINVAL;
 	if (realm->state != FAKE_REALM_NEW)
 		return -ENOENT;
-	if (realm->has_rec[vcpu->index])
-		return realm->rules->changes_first ? -ENXIO : -EBUSY;
-	return fake_realm_create_rec(vcpu->vm, vcpu->index);
+	if (realm->rules->changes_first) {
+		/* Seen: the kernel forgets the pages of the first REC while the RMM has them. */
+		if (realm->has_rec[vcpu->index])
+			fake_misuse("a second REC for vCPU %u, which breaks v5's host",
+				    vcpu->index);
+		return realm->has_rec[vcpu->index] ? -ENXIO
+						   : fake_realm_create_rec(vcpu->vm, vcpu->index);
+	}
+	/* Also after a failure: it is not noted that there is none (seen). */
+	if (realm->has_rec[vcpu->index] || vcpu->vm->realm->tried_rec[vcpu->index])
+		return -EBUSY;
+	ret = fake_realm_create_rec(vcpu->vm, vcpu->index);
+	vcpu->vm->realm->tried_rec[vcpu->index] = ret == -ENXIO;
+	return ret;
 }
 
 /* v5 takes X0 to X7, later ones X0 to X30; of the others only what sizes the realm. */
@@ -800,10 +870,21 @@ static int one_reg(struct fake_vcpu *vcpu, unsigned long request, const struct k
 	return 0;
 }
 
+/* A feature that the kernel knows and a plain VM does not have. */
+static int plain_vcpu_ioctl(unsigned long request, const void *arg)
+{
+	const struct kvm_vcpu_init *init = arg;
+
+	if (request == KVM_ARM_VCPU_INIT && init && realms.rules.rec_feature &&
+	    init->features[0] & 1u << realms.rules.rec_feature)
+		return -EINVAL;
+	return request == KVM_ARM_VCPU_FINALIZE ? -EINVAL : FAKE_PASS;
+}
+
 static int vcpu_ioctl(struct fake_vcpu *vcpu, unsigned long request, void *arg)
 {
 	if (!vcpu->vm->realm)
-		return FAKE_PASS;
+		return plain_vcpu_ioctl(request, arg);
 	switch (request) {
 	case KVM_ARM_VCPU_INIT:
 		return init_vcpu(vcpu, arg);
@@ -845,7 +926,11 @@ static const struct fake_extension extension = {
 
 void fake_realm_begin(const struct fake_realm_host *host)
 {
-	fake_kvm_begin(&fake_host_default);
+	struct fake_host kvm = fake_host_default;
+
+	kvm.run_size = host->run_size ? host->run_size : kvm.run_size;
+	kvm.ipa_bits = host->vm_ipa_bits ? host->vm_ipa_bits : kvm.ipa_bits;
+	fake_kvm_begin(&kvm);
 	memset(realms.guests, 0, sizeof(realms.guests));
 	realms.host = *host;
 	realms.rules = generations[host->generation];

@@ -44,6 +44,8 @@ enum fake_generation {
  * @has_no_gmem: built without guest_memfd
  * @has_no_sha512: the RMM's choice
  * @ipa_bits: widest realm; 0 for 48
+ * @vm_ipa_bits: widest plain VM; 0 for 48
+ * @run_size: bytes of a vCPU's shared page; 0 for one page
  * @cap: number of the capability, where a rebase has moved it; 0 for the posting's
  * @populate_size: implicit families: bytes that one request does at most; 0 for all
  * @ripas_size: v5: bytes that one exit changes at most; 0 for all
@@ -58,6 +60,8 @@ struct fake_realm_host {
 	bool has_no_sha512;
 	bool has_no_attributes2;
 	unsigned ipa_bits;
+	unsigned vm_ipa_bits;
+	size_t run_size;
 	unsigned cap;
 	uint64_t populate_size;
 	uint64_t ripas_size;
@@ -76,6 +80,7 @@ const char *fake_generation_name(enum fake_generation generation);
 
 enum fake_guest_kind {
 	FAKE_GUEST_OFF,     /* PSCI SYSTEM_OFF; the last operation of a list */
+	FAKE_GUEST_RESET,   /* PSCI SYSTEM_RESET, likewise */
 	FAKE_GUEST_WAIT,    /* guest code, until a signal comes: KVM_RUN returns EINTR, once */
 	FAKE_GUEST_RIPAS,   /* RSI_IPA_STATE_SET of [@at, @at + @size) */
 	FAKE_GUEST_PRIVATE, /* an access to the 8 bytes at @at */
@@ -162,7 +167,8 @@ uint64_t fake_realm_entry(unsigned vcpu, unsigned reg);
  * @why: 256 bytes: the line that the model answers differently and how; "" if there is none
  *
  * Memory behind addresses is not part of a trace: images are zeros, in host memory of the replay's.
- * KVM_RUN is made with immediate_exit set, as in a launch.
+ * KVM_RUN is made with immediate_exit set, as in a launch, unless the guest has been in it: then
+ * the guest of the model does what the recorded one must have done to exit like this.
  *
  * Return: number of the first line that differs or is not understood, 0 if there is none.
  */

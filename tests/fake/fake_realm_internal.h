@@ -65,7 +65,8 @@ struct fake_change {
  * struct fake_realm - a realm VM
  * @base, @size, @host: its RAM, one slot; @size 0: there is none yet
  * @pages, @memory: of the RAM
- * @has_rec_bit, @has_rec, @entry: of each vCPU
+ * @has_rec_bit, @has_rec, @tried_rec, @entry: of each vCPU
+ * @gic_is_spoilt: a vCPU has run before it was initialised
  */
 struct fake_realm {
 	const struct fake_rules *rules;
@@ -79,6 +80,8 @@ struct fake_realm {
 	unsigned hash;
 	bool has_rec_bit[FAKE_REALM_MAX_VCPUS];
 	bool has_rec[FAKE_REALM_MAX_VCPUS];
+	bool tried_rec[FAKE_REALM_MAX_VCPUS];
+	bool gic_is_spoilt;
 	uint64_t entry[FAKE_REALM_MAX_VCPUS][1 + PLAN_NR_GPRS];
 	struct fake_change change[FAKE_REALM_MAX_VCPUS];
 	struct fake_guest_op *op[FAKE_REALM_MAX_VCPUS];

@@ -42,6 +42,19 @@ static int activate(struct fake_vm *vm)
 	return 0;
 }
 
+/*
+ * A GIC that is not ready when a vCPU runs is lost (seen): with v5's kernel it can be initialised
+ * later and then has no redistributors, since v7's the whole VM is dead.
+ */
+static int spoil_gic(struct fake_vm *vm)
+{
+	const int ret = fake_gic_check_run(vm);
+
+	vm->realm->gic_is_spoilt = true;
+	vm->is_dead = !vm->realm->rules->changes_first;
+	return ret;
+}
+
 static int check_run(const struct fake_vcpu *vcpu)
 {
 	struct fake_realm *realm = vcpu->vm->realm;
@@ -55,7 +68,9 @@ static int check_run(const struct fake_vcpu *vcpu)
 	if (!vcpu->vm->has_gic)
 		return -EOPNOTSUPP;
 	if (!vcpu->vm->gic_is_ready)
-		return realm->rules->needs_gic ? -ENODEV : fake_gic_check_run(vcpu->vm);
+		return realm->rules->needs_gic ? -ENODEV : spoil_gic(vcpu->vm);
+	if (realm->gic_is_spoilt)
+		return -ENXIO;
 	if (realm->state == FAKE_REALM_DEAD)
 		return realm->rules->dead_run;
 	return realm->state == FAKE_REALM_ACTIVE ? 0 : activate(vcpu->vm);
@@ -210,6 +225,9 @@ static int execute(struct fake_vcpu *vcpu)
 	switch (op->kind) {
 	case FAKE_GUEST_OFF:
 		fake_run_system_event(vcpu->page, KVM_SYSTEM_EVENT_SHUTDOWN);
+		return 0;
+	case FAKE_GUEST_RESET:
+		fake_run_system_event(vcpu->page, KVM_SYSTEM_EVENT_RESET);
 		return 0;
 	case FAKE_GUEST_WAIT:
 		realm->op[vcpu->index]++;

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "ccr/kvm.h"
+#include "ccr/record.h"
 #include "fake_realm_internal.h"
 #include "uapi/kvm_realm.h"
 
@@ -103,6 +104,8 @@ static int enable_cap(struct replay *replay, int fd, const struct request *reque
 	if (strstr(request->args, "hash="))
 		config = (struct kvm_realm_config){.item = KVM_REALM_CONFIG_HASH_ALGO,
 						   .hash_algo = (uint32_t)number(request, "hash=")};
+	if (strstr(request->args, "item="))
+		config = (struct kvm_realm_config){.item = (uint32_t)number(request, "item=")};
 	memset(config.rpv, (int)number(request, "rpv="), strstr(request->args, "rpv=") ? 64 : 0);
 	if (strchr(request->args, '='))
 		cap.args[1] = cap.args[0] == KVM_REALM_ACTION_CONFIG ? (uintptr_t)&config
@@ -267,12 +270,36 @@ static int set_attr(struct replay *replay, int fd, const struct request *request
 			    strstr(request->args, "value=") ? &value : NULL);
 }
 
+static int has_attr(struct replay *replay, int fd, const struct request *request)
+{
+	(void)replay;
+	return kvm_has_attr(fd, (uint32_t)number(request, "group="), number(request, "attr="));
+}
+
+static struct kvm_run *page_of(const struct replay *replay, const char *name)
+{
+	const unsigned i = find(replay, name);
+
+	return i < replay->nr_names ? replay->names[i].run : NULL;
+}
+
+static bool starts_with(const char *text, const char *start)
+{
+	return strncmp(text, start, strlen(start)) == 0;
+}
+
+/* The guest was entered, and has done something. */
+static bool is_guests_exit(const char *result)
+{
+	return starts_with(result, "0 ") || strstr(result, "MEMORY_FAULT");
+}
+
 static int run(struct replay *replay, int fd, const struct request *request)
 {
-	struct kvm_run *page = replay->names[find(replay, request->target)].run;
+	struct kvm_run *page = page_of(replay, request->target);
 
 	if (page)
-		kvm_run_set_immediate_exit(page, true);
+		kvm_run_set_immediate_exit(page, !is_guests_exit(request->result));
 	return kvm_vcpu_run(fd);
 }
 
@@ -309,6 +336,7 @@ static const struct {
 	{"KVM_CREATE_DEVICE", create_device},
 	{"KVM_SET_DEVICE_ATTR", set_attr},
 	{"KVM_RUN", run},
+	{"KVM_HAS_DEVICE_ATTR", has_attr},
 };
 
 static bool make_ioctl(struct replay *replay, const struct request *request, int *ret)
@@ -359,11 +387,25 @@ static bool is_creation(const char *name)
 	       strcmp(name, "KVM_CREATE_GUEST_MEMFD") == 0;
 }
 
+/* Guests of the model have no devices: they wait where the recorded one had its MMIO. */
+static bool is_exit_as_recorded(const struct replay *replay, const struct request *request, int ret)
+{
+	char text[128];
+
+	if (starts_with(request->result, "0 MMIO "))
+		return ret == -EINTR;
+	kvm_describe_exit(text, sizeof(text), page_of(replay, request->target), ret);
+	return strcmp(text, request->result) == 0 ||
+	       (starts_with(text, request->result) && !strchr(request->result, ' '));
+}
+
 /* Does the answer stand for the word in the trace? A descriptor takes the trace's name for it. */
 static bool is_as_recorded(struct replay *replay, const struct request *request, int ret)
 {
 	char text[32];
 
+	if (strcmp(request->name, "KVM_RUN") == 0)
+		return is_exit_as_recorded(replay, request, ret);
 	if (request->result[0] >= 'a' && request->result[0] <= 'z') {
 		if (ret < 0)
 			return false;
@@ -419,18 +461,147 @@ static bool replay_line(struct replay *replay, char *line, char why[256])
 	return is_as_recorded(replay, &request, ret);
 }
 
+/*
+ * The guests of a trace: what they must have done to exit like this. A fault is an access if the
+ * attribute stood against it and RIPAS did not; else the guest has asked for another RIPAS.
+ */
+
+#define MAX_OPS 256
+
+struct guests {
+	uint64_t base, nr_pages;
+	struct {
+		bool is_empty, is_private;
+	} * pages;
+	unsigned nr_ops[FAKE_REALM_MAX_VCPUS];
+	struct fake_guest_op ops[FAKE_REALM_MAX_VCPUS][MAX_OPS];
+};
+
+static void add_op(struct guests *guests, unsigned vcpu, struct fake_guest_op op)
+{
+	if (vcpu < FAKE_REALM_MAX_VCPUS && guests->nr_ops[vcpu] < MAX_OPS - 1)
+		guests->ops[vcpu][guests->nr_ops[vcpu]++] = op;
+}
+
+static bool is_access(const struct guests *guests, uint64_t at, uint64_t size, bool private)
+{
+	const uint64_t page = (at - guests->base) / FAKE_PAGE;
+
+	return size == FAKE_PAGE && page < guests->nr_pages &&
+	       guests->pages[page].is_private != private && guests->pages[page].is_empty != private;
+}
+
+static void guess_fault(struct guests *guests, unsigned vcpu, uint64_t at, uint64_t size,
+			bool private)
+{
+	if (is_access(guests, at, size, private)) {
+		add_op(guests, vcpu,
+		       (struct fake_guest_op){
+			       .kind = private ? FAKE_GUEST_PRIVATE : FAKE_GUEST_SHARED,
+			       .at = at,
+		       });
+		return;
+	}
+	add_op(guests, vcpu,
+	       (struct fake_guest_op){
+		       .kind = FAKE_GUEST_RIPAS, .at = at, .size = size, .to_ram = private});
+	for (uint64_t i = 0; i < size; i += FAKE_PAGE) {
+		const uint64_t page = (at + i - guests->base) / FAKE_PAGE;
+
+		if (page < guests->nr_pages)
+			guests->pages[page].is_empty = !private;
+	}
+}
+
+static void note_attributes(struct guests *guests, uint64_t at, uint64_t size, bool private)
+{
+	for (uint64_t i = 0; i < size; i += FAKE_PAGE) {
+		const uint64_t page = (at + i - guests->base) / FAKE_PAGE;
+
+		if (page < guests->nr_pages)
+			guests->pages[page].is_private = private;
+	}
+}
+
+static void note_slot(struct guests *guests, uint64_t base, uint64_t size)
+{
+	free(guests->pages);
+	guests->base = base;
+	guests->nr_pages = size / FAKE_PAGE;
+	guests->pages = calloc(guests->nr_pages, sizeof(*guests->pages));
+	if (!guests->pages)
+		guests->nr_pages = 0;
+}
+
+static void guess_line(struct guests *guests, const char *line)
+{
+	unsigned long long at, size;
+	unsigned vcpu, flags;
+
+	if (sscanf(line, "ioctl %*s KVM_SET_USER_MEMORY_REGION2 slot=0 flags=4 gpa=%llx size=%llx",
+		   &at, &size) == 2)
+		note_slot(guests, at, size);
+	else if (sscanf(line, "ioctl %*s KVM_SET_MEMORY_ATTRIBUTES at=%llx size=%llx attributes=%u",
+			&at, &size, &flags) == 3)
+		note_attributes(guests, at, size, flags);
+	else if (sscanf(line,
+			"ioctl vcpu%u KVM_RUN = %*s MEMORY_FAULT private=%u at=%llx size=%llx",
+			&vcpu, &flags, &at, &size) == 4)
+		guess_fault(guests, vcpu, at, size, flags);
+	else if (sscanf(line, "ioctl vcpu%u KVM_RUN", &vcpu) != 1)
+		return;
+	else if (strstr(line, " = 0 MMIO "))
+		add_op(guests, vcpu, (struct fake_guest_op){.kind = FAKE_GUEST_WAIT});
+	else if (strstr(line, " = 0 reset"))
+		add_op(guests, vcpu, (struct fake_guest_op){.kind = FAKE_GUEST_RESET});
+}
+
+/* @line: 512 bytes. Return: the rest. */
+static const char *next_line(const char *trace, char *line)
+{
+	const size_t size = strcspn(trace, "\n");
+
+	snprintf(line, 512, "%.*s", (int)size, trace);
+	return trace + size + (trace[size] == '\n');
+}
+
+static struct guests *guess_guests(const char *trace)
+{
+	struct guests *guests = calloc(1, sizeof(*guests));
+	char line[512];
+
+	if (!guests)
+		return NULL;
+	while (*trace) {
+		trace = next_line(trace, line);
+		guess_line(guests, line);
+	}
+	for (unsigned i = 0; i < FAKE_REALM_MAX_VCPUS; i++) {
+		guests->ops[i][guests->nr_ops[i]].kind = FAKE_GUEST_OFF;
+		fake_realm_set_guest(i, guests->ops[i]);
+	}
+	return guests;
+}
+
+static void free_guests(struct guests *guests)
+{
+	for (unsigned i = 0; i < FAKE_REALM_MAX_VCPUS; i++)
+		fake_realm_set_guest(i, NULL);
+	if (guests)
+		free(guests->pages);
+	free(guests);
+}
+
 unsigned fake_realm_replay(const char *trace, char why[256])
 {
+	struct guests *guests = guess_guests(trace);
 	struct replay replay = {0};
 	unsigned number_of_line = 0;
 	bool same = true;
 	char line[512];
 
 	while (same && *trace) {
-		const size_t size = strcspn(trace, "\n");
-
-		snprintf(line, sizeof(line), "%.*s", (int)size, trace);
-		trace += size + (trace[size] == '\n');
+		trace = next_line(trace, line);
 		number_of_line++;
 		same = line[0] == '#' || replay_line(&replay, line, why);
 	}
@@ -440,6 +611,7 @@ unsigned fake_realm_replay(const char *trace, char why[256])
 	}
 	if (replay.memory)
 		munmap(replay.memory, replay.memory_size);
+	free_guests(guests);
 	if (same)
 		why[0] = '\0';
 	return same ? 0 : number_of_line;

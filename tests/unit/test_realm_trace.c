@@ -30,6 +30,8 @@
 #define HEAP (FAKE_REALM_RAM + 0x1000000)
 #define PAGE GRANULE_SIZE
 
+#define MAX_TRACE (64 * 1024)
+
 /* Launch. The pieces of a trace that depend on nothing, and those that do. */
 
 #define OPEN                                                   \
@@ -354,6 +356,100 @@ static void test_replay(void **state)
 
 #define INIT_GIC "ioctl gic KVM_SET_DEVICE_ATTR group=4 attr=0 = 0\n"
 
+/* What was recorded on real hosts. */
+
+static char *load_trace(const char *name)
+{
+	char path[128];
+	FILE *file;
+	char *text = calloc(1, MAX_TRACE + 1);
+
+	snprintf(path, sizeof(path), "tests/unit/golden/kvm-%s.trace", name);
+	file = fopen(path, "r");
+	assert_non_null(text);
+	if (!file)
+		fail_msg("%s: cannot be opened", path);
+	assert_true(fread(text, 1, MAX_TRACE, file) < MAX_TRACE);
+	fclose(file);
+	return text;
+}
+
+static void assert_recorded(const struct fake_realm_host *host, const char *name)
+{
+	char *trace = load_trace(name), why[256];
+	const char *misuse;
+	unsigned line;
+
+	fake_realm_begin(host);
+	line = fake_realm_replay(trace, why);
+	free(trace);
+	misuse = fake_kvm_misuse();
+	fake_kvm_end();
+	if (line)
+		fail_msg("kvm-%s.trace:%u: %s", name, line, why);
+	if (misuse && !strstr(name, "errors"))
+		fail_msg("kvm-%s.trace: %s", name, misuse);
+}
+
+static void test_recorded(void **state)
+{
+	static const struct {
+		enum fake_generation generation;
+		const char *names[6];
+	} hosts[] = {
+		{FAKE_V5, {"v5-check", "v5-run", "v5-run-2cpus-pci", "v5-reset", "v5-errors"}},
+		{FAKE_V7, {"v7-check", "v7-run", "v7-run-2cpus-pci", "v7-reset", "v7-errors"}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+		const struct fake_realm_host host = {
+			.generation = hosts[i].generation,
+			.ipa_bits = 52,
+			.vm_ipa_bits = 52,
+			.run_size = 0x2000,
+		};
+
+		for (const char *const *name = hosts[i].names; *name; name++)
+			assert_recorded(&host, *name);
+	}
+}
+
+/* The comparison notices: one's record on the other's model, and a record with one changed word. */
+static void test_recorded_elsewhere(void **state)
+{
+	static const struct {
+		enum fake_generation generation;
+		const char *name, *word, *other;
+	} cases[] = {
+		{FAKE_V7, "v5-run", "", ""},
+		{FAKE_V5, "v7-run", "", ""},
+		{FAKE_V5, "v5-run", "RIPAS base=0x80000000 size=0x4000000 = 0", "RIPAS base=0 = 0"},
+		{FAKE_V7, "v7-run", "= -EFAULT MEMORY_FAULT", "= 0 MEMORY_FAULT     "},
+		{FAKE_V7, "v7-run", "0 power-off", "0 shutdown "},
+		{FAKE_V7, "v7-errors", "CREATE = -EEXIST", "CREATE = -EBUSY "},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct fake_realm_host host = {.generation = cases[i].generation,
+						     .ipa_bits = 52,
+						     .vm_ipa_bits = 52,
+						     .run_size = 0x2000};
+		char *trace = load_trace(cases[i].name), why[256];
+		char *at = strstr(trace, cases[i].word);
+
+		assert_non_null(at);
+		memcpy(at, cases[i].other, strlen(cases[i].other));
+		fake_realm_begin(&host);
+		assert_int_not_equal(fake_realm_replay(trace, why), 0);
+		assert_string_not_equal(why, "");
+		fake_kvm_misuse();
+		fake_kvm_end();
+		free(trace);
+	}
+}
+
 /* Types of VM (since v14 another bit; never both, and nobody knows the other one). */
 static void test_rules_of_types(void **state)
 {
@@ -390,9 +486,9 @@ static void test_rules_of_plain_vms(void **state)
 	assert_replay(FAKE_V7, "open /dev/kvm = kvm\n"
 			       "ioctl kvm KVM_CREATE_VM type=0x28 = vm1\n"
 			       "ioctl vm1 KVM_ENABLE_CAP 300 CONFIG = -EINVAL\n"
-			       "ioctl vm1 KVM_CREATE_GUEST_MEMFD size=0x200000 flags=0 = -EINVAL\n"
+			       "ioctl vm1 KVM_CREATE_GUEST_MEMFD size=0x200000 flags=0 = gmem\n"
 			       "ioctl vm1 KVM_CREATE_VCPU id=0x0 = vcpu0\n"
-			       "ioctl vcpu0 KVM_ARM_VCPU_INIT target=5 features=0x104 = -ENOENT\n");
+			       "ioctl vcpu0 KVM_ARM_VCPU_INIT target=5 features=0x104 = -EINVAL\n");
 	assert_replay(FAKE_V13, "open /dev/kvm = kvm\n"
 				"ioctl kvm KVM_CREATE_VM type=0x28 = vm1\n"
 				"ioctl vm1 KVM_ARM_RMI_POPULATE NULL = -EINVAL\n");
@@ -415,13 +511,13 @@ static void test_rules_of_explicit_order(void **state)
 				 "ioctl vm1 KVM_ENABLE_CAP 300 CREATE = 0\n"
 				 "ioctl vm1 KVM_ENABLE_CAP 300 CREATE = -EEXIST\n"
 				 "ioctl vm1 KVM_ENABLE_CAP 300 CONFIG hash=0 = -EBUSY\n"
-				 "ioctl vm1 KVM_ENABLE_CAP 300 RIPAS base=0x80000800 size=0x1000 = -EINVAL\n"
+				 "ioctl vm1 KVM_ENABLE_CAP 300 RIPAS base=0x80000800 size=0x1000 = -ENXIO\n"
 				 "ioctl vm1 KVM_ENABLE_CAP 300 RIPAS base=0x80000000 size=0x200000 = 0\n"
 				 "ioctl vm1 KVM_ENABLE_CAP 300 POPULATE base=0x80000800 size=0x1000 flags=1 = -EINVAL\n"
 				 "ioctl vm1 KVM_ENABLE_CAP 300 POPULATE base=0x80000000 size=0x1800 flags=1 = -EINVAL\n"
 				 "ioctl vm1 KVM_ENABLE_CAP 300 POPULATE base=0x80000000 size=0x1000 flags=2 = -EINVAL\n"
 				 "ioctl vm1 KVM_ENABLE_CAP 300 POPULATE base=0x70000000 size=0x1000 flags=1 = -EFAULT\n"
-				 "ioctl vm1 KVM_ENABLE_CAP 300 POPULATE base=0x80000000 size=0x201000 flags=1 = -EINVAL\n"
+				 "ioctl vm1 KVM_ENABLE_CAP 300 POPULATE base=0x801ff000 size=0x2000 flags=1 = -EINVAL\n"
 				 "ioctl vm1 KVM_ENABLE_CAP 300 POPULATE base=0x80000000 size=0x1000 flags=1 = 0\n"
 				 "ioctl vm1 KVM_ENABLE_CAP 300 POPULATE base=0x80000000 size=0x1000 flags=1 = -ENXIO\n"
 				 "ioctl vcpu0 KVM_ARM_VCPU_FINALIZE feature=9 = -EINVAL\n"
@@ -439,6 +535,9 @@ static void test_rules_of_explicit_order(void **state)
 		"open /dev/kvm = kvm\n"
 		"ioctl kvm KVM_CREATE_VM type=0x121 = vm1\n"
 		"ioctl vm1 KVM_SET_USER_MEMORY_REGION2 slot=0 flags=0 gpa=0x80000000 size=0x200000 = 0\n"
+		"ioctl vm1 KVM_ENABLE_CAP 300 CREATE = -ENXIO\n"
+		"ioctl vm1 KVM_CREATE_VCPU id=0x0 = vcpu0\n"
+		"ioctl vcpu0 KVM_ARM_VCPU_INIT target=5 features=0x4 = 0\n"
 		"ioctl vm1 KVM_ENABLE_CAP 300 CREATE = 0\n"
 		"ioctl vm1 KVM_ENABLE_CAP 300 POPULATE base=0x80000000 size=0x1000 flags=0 = -EINVAL\n");
 }
@@ -491,8 +590,8 @@ static void test_rules_of_implicit_populate(void **state)
 		"ioctl vm1 KVM_ARM_RMI_POPULATE base=0x80000000 size=0x201000 flags=1 = -EINVAL\n"
 		"ioctl vm1 KVM_ARM_RMI_POPULATE base=0x80000000 size=0x1000 flags=1 = 0\n"
 		"ioctl vm1 KVM_ARM_RMI_POPULATE base=0x80000000 size=0x1000 flags=1 = -EEXIST\n"
-		"ioctl vcpu0 KVM_RUN = -EOPNOTSUPP\n" SMALL_GIC
-		"ioctl vcpu0 KVM_RUN = -EBUSY\n" INIT_GIC "ioctl vcpu0 KVM_RUN = -EINTR\n"
+		"ioctl vcpu0 KVM_RUN = -EOPNOTSUPP\n" SMALL_GIC INIT_GIC
+		"ioctl vcpu0 KVM_RUN = -EINTR\n"
 		"ioctl vm1 KVM_ARM_RMI_POPULATE base=0x80001000 size=0x1000 flags=1 = -EBUSY\n";
 	char trace[4096];
 
@@ -555,6 +654,26 @@ static void test_rules_of_guest_memfd(void **state)
 	assert_replay(FAKE_V16, trace);
 	assert_replay(FAKE_V14, V14_VM "ioctl gmem KVM_SET_MEMORY_ATTRIBUTES2 at=0x0 size=0x1000 "
 				       "attributes=0 = -ENOTTY\n");
+}
+
+/* A GIC must be ready before a vCPU runs; v16 says so, the others lose it. */
+static void test_rules_of_gics(void **state)
+{
+	static const char life[] = "ioctl vcpu0 KVM_RUN = -EBUSY\n"
+				   "ioctl vcpu0 KVM_RUN = -EIO\n"
+				   "ioctl gic KVM_SET_DEVICE_ATTR group=4 attr=0 = -EIO\n"
+				   "ioctl vm1 KVM_CREATE_VCPU id=0x1 = -EIO\n";
+	char trace[4096];
+
+	(void)state;
+	for (enum fake_generation i = FAKE_V12; i < FAKE_V16; i++) {
+		snprintf(trace, sizeof(trace), "%s%s%s%s", i < FAKE_V14 ? V1_VM : V14_VM,
+			 VCPU("0x4"), SMALL_GIC, life);
+		assert_replay(i, trace);
+	}
+	snprintf(trace, sizeof(trace), "%s%s%sioctl vcpu0 KVM_RUN = -ENODEV\n%s%s", V14_VM,
+		 VCPU("0x4"), SMALL_GIC, INIT_GIC, "ioctl vcpu0 KVM_RUN = -EINTR\n");
+	assert_replay(FAKE_V16, trace);
 }
 
 /* What the kernel would do silently, and nobody can want. */
@@ -627,6 +746,8 @@ int main(void)
 		cmocka_unit_test(test_launch),
 		cmocka_unit_test(test_changes),
 		cmocka_unit_test(test_replay),
+		cmocka_unit_test(test_recorded),
+		cmocka_unit_test(test_recorded_elsewhere),
 		cmocka_unit_test(test_rules_of_types),
 		cmocka_unit_test(test_rules_of_plain_vms),
 		cmocka_unit_test(test_rules_of_explicit_order),
@@ -634,6 +755,7 @@ int main(void)
 		cmocka_unit_test(test_rules_of_implicit_populate),
 		cmocka_unit_test(test_rules_of_dead_realms),
 		cmocka_unit_test(test_rules_of_guest_memfd),
+		cmocka_unit_test(test_rules_of_gics),
 		cmocka_unit_test(test_misuses),
 		cmocka_unit_test(test_early_conversion_is_seen),
 	};
