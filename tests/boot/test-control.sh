@@ -70,11 +70,9 @@ test_control_realm() {
 test_control_console() {
 	start -k "$guest/Image" -i "$guest/initrd.gz" -p "quiet ccr.then=shell" --name shell
 	await "$out" CCR-GUEST-READY
-	{
-		# shellcheck disable=SC2016 # for the guest's shell
-		echo 'while :; do echo tick$((1 + 1)); sleep 0.1; done'
-		sleep 1000
-	} | "$ccr_run" console shell >"$dir/screen" 2>"$dir/messages" &
+	# shellcheck disable=SC2016 # for the guest's shell
+	echo 'while :; do echo tick$((1 + 1)); sleep 0.1; done' >"$dir/keys"
+	"$ccr_run" console shell <"$dir/keys" >"$dir/screen" 2>"$dir/messages" &
 	console=$!
 	await "$dir/screen" tick2 3
 	answers 1 'another terminal is attached' console shell
