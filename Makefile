@@ -113,7 +113,7 @@ help:
 	'make soak       the boot tests that have a long form, in that form: about an hour' \
 	'make fuzz       fuzz for FUZZ_SECONDS (60) a target (T=fuzz_x for one)' \
 	'make bench      figures: a measurement, launches' \
-	'make guest      what runs inside: build/guest/init, *.img' \
+	'make guest      what runs inside: build/guest/init, attest, *.img' \
 	'make deps       install every Debian package that any goal needs' \
 	'make refresh    look for a newer arm64 kernel' \
 	'make install    PREFIX=/usr/local, DESTDIR=' \
@@ -265,11 +265,11 @@ $(FUZZERS:%=build/fuzz/tests/fuzz/%.o): | deps-fuzz
 
 # ---- guests and hosts ------------------------------------------------------------------------
 
-# Each guest brings its own rules, for build/guest/init, build/guest/rsi.img and
-# build/guest/contract.img.
-guest: build/guest/init build/guest/rsi.img build/guest/contract.img
--include guest/init/build.mk guest/rsi/build.mk guest/contract/build.mk
-$(GUEST_RSI_OBJ) $(GUEST_CONTRACT_OBJ) $(GUEST_INIT_OBJ) build/guest/init: | deps-build
+# Each guest brings its own rules, for these.
+GUEST_PROGRAMS := $(addprefix build/guest/,init attest rsi.img contract.img)
+guest: $(GUEST_PROGRAMS)
+-include guest/init/build.mk guest/attest/build.mk guest/rsi/build.mk guest/contract/build.mk
+$(GUEST_RSI_OBJ) $(GUEST_CONTRACT_OBJ) build/guest/init build/guest/attest: | deps-build
 
 build/arm64/busybox:
 	@$(HARNESS)/debs.sh busybox
@@ -278,8 +278,8 @@ build/kernel/Image:
 build/kernel-6.1/Image:
 	@$(HARNESS)/debs.sh kernel-6.1
 
-build/guest/initrd.gz: build/guest/init build/arm64/busybox build/kernel/Image \
-		$(HARNESS)/mkguest.sh $(HARNESS)/guest-attest | deps-run
+build/guest/initrd.gz: build/guest/init build/guest/attest build/arm64/busybox build/kernel/Image \
+		$(HARNESS)/mkguest.sh $(wildcard $(HARNESS)/guest-*) | deps-run
 	$(call say,INITRD,$@)
 	$(Q)$(HARNESS)/mkguest.sh
 

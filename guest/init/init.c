@@ -5,6 +5,7 @@
  *
  *	ccr.check=mem             test half of the free memory
  *	ccr.modules=a,b           load /lib/modules/a.ko and b.ko, in that order
+ *	ccr.run=PROGRAM,ARG,...   run it, and say how it ended; looked for in /harness and /bin
  *	ccr.then=poweroff|reboot|panic|shell|hang
  *	                          then do that; shell is the default where there is one
  *
@@ -285,6 +286,44 @@ static void load_modules(char *names)
 	}
 }
 
+/* In the child. */
+static _Noreturn void exec_program(char *const *argv)
+{
+	setenv("PATH", "/harness:/sbin:/usr/sbin:/bin:/usr/bin", 1);
+	execvp(argv[0], argv);
+	say("CCR-GUEST-FAIL run %s: %s\n", argv[0], strerror(errno));
+	_exit(127);
+}
+
+/* Children that it leaves behind are ours to reap, before and after it. */
+static int wait_for(pid_t child)
+{
+	int status = 0;
+	pid_t pid;
+
+	do {
+		pid = waitpid(-1, &status, 0);
+	} while (pid != child && (pid > 0 || errno == EINTR));
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static void run_program(char *words)
+{
+	char *argv[16], *rest = words;
+	size_t nr = 0;
+	pid_t child;
+
+	while (rest && nr < ARRAY_SIZE(argv) - 1)
+		argv[nr++] = strsep(&rest, ",");
+	argv[nr] = NULL;
+	child = fork();
+	if (child < 0)
+		fail("fork", argv[0]);
+	if (!child)
+		exec_program(argv);
+	say("CCR-GUEST-RAN %s status=%d\n", argv[0], wait_for(child));
+}
+
 static const char *shell_path(void)
 {
 	if (access("/bin/sh", X_OK) == 0)
@@ -399,7 +438,7 @@ static _Noreturn void finish(const char *then)
 
 int main(void)
 {
-	char cmdline[4096], check[64], modules[512], then[64];
+	char cmdline[4096], check[64], modules[512], run[512], then[64];
 
 	mount_all();
 	open_console();
@@ -409,6 +448,7 @@ int main(void)
 		cmdline[0] = '\0';
 	option(cmdline, "ccr.check", check, sizeof(check));
 	option(cmdline, "ccr.modules", modules, sizeof(modules));
+	option(cmdline, "ccr.run", run, sizeof(run));
 	option(cmdline, "ccr.then", then, sizeof(then));
 
 	say_ready();
@@ -417,5 +457,7 @@ int main(void)
 	mount_configfs();
 	if (!strcmp(check, "mem"))
 		check_memory();
+	if (run[0])
+		run_program(run);
 	finish(then);
 }
