@@ -98,3 +98,32 @@ want_ready() {
 		want "$out" "CCR-GUEST-READY.* $field\b"
 	done
 }
+
+# What a realm's guest needs on its command line to print a token for this challenge.
+challenge=$(for nr in $(seq 64 127); do printf %02x "$nr"; done)
+cca_modules=configfs,tsm_report,arm-cca-guest
+# shellcheck disable=SC2034 # the tests use it
+token_params="quiet ccr.modules=$cca_modules ccr.run=attest,$challenge ccr.then=poweroff"
+
+# take_token - what the guest has printed, as the file $dir/token
+take_token() {
+	tr -d '\r' <"$out" | sed -n '/BEGIN CCA TOKEN/,/END CCA TOKEN/p' | grep -v -e ----- \
+		>"$dir/token" || fail "the guest has shown no token"
+}
+
+# verify ARGUMENT... - the token; sets status
+verify() {
+	"$ccr_run" verify "$dir/token" "$@" >"$dir/verdict" 2>&1
+	status=$?
+}
+
+# claim NAME - what the token that was verified says
+claim() {
+	sed -n "s/^  $1  *//p" "$dir/verdict"
+}
+
+# want_check OUTCOME NAME - of a check of the token
+want_check() {
+	grep -q "^  $1  $2 " "$dir/verdict" ||
+		fail "$2: not '$1' but '$(grep " $2 " "$dir/verdict")'"
+}

@@ -63,13 +63,14 @@ test_stack_record() {
 stack_realm_with_cpus() {
 	cpus=$1
 	set -- -k "$guest/Image" -i "$guest/initrd.gz" -m 512M -c "$cpus" \
-		-p "quiet rdinit=/harness/attest ccr.then=poweroff"
+		-p "$token_params"
 	launch --realm=kvm "$@"
 	want_status 0
 	want_ready "nr_cpus=$cpus" realm=1
 	refuse "$err" 'not confidential\|nothing here is'
-	token_rim=$(tr -d '\r' <"$out" | sed -n 's/.*CCR-GUEST-RIM //p')
-	is_measured sha256 "$token_rim" "$@"
+	take_token
+	verify --challenge "$challenge"
+	is_measured sha256 "$(claim rim)" "$@"
 }
 
 test_stack_realm_1cpu() {
@@ -84,12 +85,15 @@ test_stack_realm_4cpus() {
 test_stack_rim_is_the_same_everywhere() {
 	demo=$top/harness/demo.sh
 	"$demo" demo "$ccr_run" "$guest/Image" "$guest/initrd.gz" >"$out" 2>"$err" </dev/null
-	token=$(sed -n 's/^CCR-DEMO .*guest-rim=\([0-9a-f]*\).*/\1/p' "$out")
 	here=$("$demo" measure-demo "$ccr_run" "$guest/Image" "$guest/initrd.gz" 2>"$err")
 	there=$(cat "$guest/rim-kvm")
+	take_token
+	verify
+	token=$(claim rim)
 	[ "${#token}" = 64 ] || fail "no RIM in a token"
 	[ "$token" = "$here" ] || fail "in the token $token, measured here $here"
 	[ "$here" = "$there" ] || fail "measured here $here, on the build machine $there"
+	want "$out" '^CCR-DEMO status=0 .* disk=ok '
 }
 
 # rsi_guest ALGO ARGUMENT... - passes, and has read the RIM that was computed

@@ -25,17 +25,23 @@ test_realm_4cpus() {
 	realm_with_cpus 4
 }
 
-# Three that must agree: the build machine's, this host's, and what was sealed here. They are
-# computed from files twice, on two architectures, and once from guest memory.
+# Four that must agree: the build machine's, this host's, what was sealed here, and what the token
+# says. They are computed from files twice, on two architectures, and once from guest memory. The
+# demo's disk is written and read back on the way.
 test_rim_is_the_same_everywhere() {
 	demo=$top/harness/demo.sh
-	"$demo" demo "$ccr_run" "$guest/Image" "$guest/initrd.gz" >"$out" 2>"$err" </dev/null
-	sealed=$(sed -n 's/^CCR-DEMO .*guest-rim=\([0-9a-f]*\).*/\1/p' "$out")
+	CCR_CHALLENGE=$challenge "$demo" demo "$ccr_run" "$guest/Image" "$guest/initrd.gz" \
+		>"$out" 2>"$err" </dev/null
+	sealed=$(sed -n 's/^CCR-DEMO .*sealed=\([0-9a-f]*\).*/\1/p' "$out")
 	here=$("$demo" measure-demo "$ccr_run" "$guest/Image" "$guest/initrd.gz" 2>"$err")
 	there=$(cat "$guest/rim")
 	[ "${#sealed}" = 64 ] || fail "no sealed RIM"
 	[ "$sealed" = "$here" ] || fail "sealed $sealed, measured here $here"
 	[ "$here" = "$there" ] || fail "measured here $here, on the build machine $there"
+	take_token
+	verify --emulated --challenge "$challenge" --rim "$there"
+	want_status 0
+	want "$out" '^CCR-DEMO status=0 .* disk=ok '
 }
 
 test_rim_sees_the_command_line() {

@@ -3,31 +3,41 @@
 #
 # demo.sh demo|shell|measure-demo|measure-shell CCR-RUN KERNEL INITRD
 #
-#   demo       launch a realm, wait until its userspace runs, let it power off. The last line is
-#              CCR-DEMO status=N guest-rim=HEX boot_ms=N guest=<what its init said>
-#              where the RIM is from the realm's own token, or what ccr-run sealed if it is emulated
+#   demo       launch a realm with a disk, give it a challenge, wait until it has powered off. It
+#              prints its token (guest-demo); the last line is
+#              CCR-DEMO status=N sealed=HEX disk=ok|differs|none boot_ms=N guest=<from its init>
+#              where sealed is the RIM of an emulated realm as ccr-run sealed it
 #   shell      launch it with a shell on this terminal
 #   measure-*  print the RIM that the one or the other will have
 #
 # Runs in the emulated host's busybox, on an arm64 machine with KVM as it is, and, to measure, on
 # the build machine: plain POSIX shell. CCR_REALM chooses who isolates the realm: kvm|emulated.
+# CCR_CHALLENGE is what the token must be asked for, in hexadecimal; random if it is not set.
 mode=$1
 ccr_run=$2
 kernel=$3
 initrd=$4
+modules=configfs,tsm_report,arm-cca-guest,virtio_blk
 
-# with_options THEN COMMAND... - add what enters the RIM, in this one place
+# with_options PARAMS COMMAND... - add what enters the RIM, in this one place
 with_options() {
-	params="quiet panic=-1 ccr.then=$1"
+	params="quiet panic=-1 ccr.modules=$modules $1"
 	shift
-	# What a real realm's measurement is, only it can say: it asks for a token.
-	[ "${CCR_REALM:-}" != kvm ] || params="$params rdinit=/harness/attest"
 	"$@" --realm="${CCR_REALM:-emulated}" -k "$kernel" -i "$initrd" -m 512M -c 2 -p "$params"
 }
+demo_params="ccr.run=demo ccr.then=poweroff"
+shell_params="ccr.then=shell"
 
 # In an emulated CPU on a busy machine a healthy guest may be silent for long.
 launch() {
-	with_options "$1" "$ccr_run" run --silence 60
+	with_options "$1" "$ccr_run" run --silence 60 -d "$work/disk"
+}
+
+# A directory with the disk's file; in memory where the host has nothing else.
+make_disk() {
+	work=$(mktemp -d) || exit
+	trap 'rm -rf "$work"' EXIT
+	dd if=/dev/null of="$work/disk" bs=1M seek=16 2>/dev/null
 }
 
 # Milliseconds since boot, in steps of ten.
@@ -36,34 +46,46 @@ now() {
 	echo "${uptime%.*}${uptime#*.}0" | sed 's/^0*//'
 }
 
-# The guest's console and ccr-run's own words arrive on one stream, a line at a time.
+# disk_is WORDS - what the guest has written, what it has read, and what is in the file agree
+disk_is() {
+	set -- "$1" "$(sha256sum <"$work/disk" | cut -d ' ' -f 1)"
+	case $1 in
+	'') echo none ;;
+	"wrote=$2 read=$2") echo ok ;;
+	*) echo differs ;;
+	esac
+}
+
+# The guest's console and ccr-run's own words arrive on one stream, a line at a time; the challenge
+# goes the other way, once the guest is there to read it.
 demo() {
+	challenge=${CCR_CHALLENGE:-$(od -An -v -tx1 -N64 /dev/urandom | tr -d ' \n')}
+	mkfifo "$work/keys"
+	exec 3<>"$work/keys"
 	start=$(now)
 	{
-		launch poweroff 2>&1
+		launch "$demo_params" <&3 2>&1
 		# Whatever the guest printed last need not have ended its line.
 		printf '\nCCR-STATUS %d\n' $?
 	} | {
-		ready='' rim='' boot_ms=''
+		ready='' sealed='' disk='' boot_ms=''
 		while IFS= read -r line; do
 			case $line in
-			*CCR-GUEST-*) [ -n "$boot_ms" ] || boot_ms=$(($(now) - start)) ;;
-			esac
-			case $line in
 			*CCR-GUEST-READY*)
+				boot_ms=$(($(now) - start))
 				ready=$(echo "${line##*CCR-GUEST-READY }" | tr -d '\r' | tr ' ' ,)
 				;;
 			*'realm: RIM sha-256:'*'(sealed)'*)
-				rim=${line##*sha-256:}
-				rim=${rim%% *}
+				sealed=${line##*sha-256:}
+				sealed=${sealed%% *}
 				;;
-			*'CCR-GUEST-RIM '*)
-				rim=$(echo "${line##*CCR-GUEST-RIM }" | tr -cd 0-9a-f)
+			*CCR-GUEST-WANTS-CHALLENGE*) echo "$challenge" >&3 ;;
+			*'CCR-GUEST-DISK vda '*)
+				disk=$(echo "${line##*CCR-GUEST-DISK vda }" | tr -d '\r')
 				;;
 			'CCR-STATUS '*)
-				status=${line#CCR-STATUS }
-				echo "CCR-DEMO status=$status guest-rim=$rim boot_ms=$boot_ms" \
-					"guest=$ready"
+				echo "CCR-DEMO status=${line#CCR-STATUS } sealed=$sealed" \
+					"disk=$(disk_is "$disk") boot_ms=$boot_ms guest=$ready"
 				continue
 				;;
 			esac
@@ -73,8 +95,14 @@ demo() {
 }
 
 case $mode in
-demo) demo ;;
-shell) launch shell ;;
-measure-demo) with_options poweroff "$ccr_run" measure ;;
-measure-shell) with_options shell "$ccr_run" measure ;;
+demo)
+	make_disk
+	demo
+	;;
+shell)
+	make_disk
+	launch "$shell_params"
+	;;
+measure-demo) with_options "$demo_params" "$ccr_run" measure ;;
+measure-shell) with_options "$shell_params" "$ccr_run" measure ;;
 esac

@@ -57,7 +57,7 @@ becomes() {
 WITH_QEMU="${GOOD}qemu = /bin/true
 "
 
-say "1..19"
+say "1..21"
 refuses "an unknown key" ":3: unknown key 'kernal'" "${GOOD}kernal = Image"
 refuses "a key with a subscript" ":1: unknown key 'a[\$(touch $work/ran)]'" \
 	"a[\$(touch $work/ran)] = 1"
@@ -72,6 +72,12 @@ refuses "an address that is none" ":3: kernel_addr: '60000000' is not an address
 	"${GOOD}kernel_addr = 60000000"
 refuses "no number of CPUs" ":3: smp: '0' is not" "${GOOD}smp=0"
 refuses "another console" ":3: console: 'tty1' is not" "${GOOD}console=tty1"
+
+refuses "trust anchors that are not there" ":3: anchors: there is no $work/keys" \
+	"${GOOD}anchors = keys"
+printf '%s' "${GOOD}anchors = Image" >"$work/stack.conf"
+result "finds trust anchors" "$(stack_load "$work" 2>&1
+	[ "${stack[anchors]}" = "$work/Image" ] || say "are ${stack[anchors]}")"
 
 becomes "comments, blanks and line ends do not matter" \
 	$'# x = y\r\n\n\tfirmware=flash.bin \r\n kernel\t=  Image\nqemu=/bin/true' \

@@ -10,7 +10,7 @@ declare -A STACK_DEFAULTS=(
 	[machine]='virt,virtualization=on,secure=on,gic-version=3,acpi=off'
 	[cpu]='max,x-rme=on,sme=off,pauth-impdef=on'
 	[memory]=2G [smp]=2 [console]=ttyAMA0 [append]=''
-	[qemu]='' [qemu_data]='' [qemu_libs]='' [qemu_args]=''
+	[qemu]='' [qemu_data]='' [qemu_libs]='' [qemu_args]='' [anchors]=''
 )
 declare -A stack=()
 
@@ -60,7 +60,7 @@ stack_set() {
 		[[ $value =~ ^(ttyAMA0|hvc0)$ ]] ||
 			stack_bad "console: '$value' is not ttyAMA0 or hvc0"
 		;;
-	firmware | kernel | qemu | qemu_data | qemu_libs)
+	firmware | kernel | anchors | qemu | qemu_data | qemu_libs)
 		[ -n "$value" ] || stack_bad "$key: no path"
 		[[ $value = /* ]] || value=$stack_dir/$value
 		[ -e "$value" ] || stack_bad "$key: there is no $value"
