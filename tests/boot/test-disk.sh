@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=dash
+# shellcheck disable=SC2154,SC2034 # run.sh sets top, guest, ccr_run, dir, out, err; lib.sh the rest
+#
+# Disks. What a guest has written it reads back, and the host finds it in the file; in a realm all
+# of it goes through the bounce buffer, because a device sees what is shared and nothing else.
+
+# tour ARGUMENT... - a guest with two disks, of which the second is read only
+tour() {
+	dd if=/dev/null of="$dir/first" bs=1M seek=8 2>/dev/null
+	dd if=/dev/urandom of="$dir/second" bs=64K count=1 2>/dev/null
+	before=$(sha256sum <"$dir/second")
+	launch -k "$guest/Image" -i "$guest/initrd.gz" \
+		-d "$dir/first,serial=the-first" -d "$dir/second,ro,serial=exactly-20-character" \
+		-p "quiet ccr.modules=virtio_blk ccr.run=disk,tour,8 ccr.then=poweroff" "$@"
+	want_status 0
+	want "$out" '^CCR-GUEST-DISK vda serial=the-first ro=0 sectors=16384'
+	want "$out" '^CCR-GUEST-DISK vda takes writes'
+	want "$out" '^CCR-GUEST-DISK vdb serial=exactly-20-character ro=1 sectors=128'
+	want "$out" '^CCR-GUEST-DISK vdb refuses writes'
+	sum=$(sha256sum <"$dir/first" | cut -d ' ' -f 1)
+	want "$out" "^CCR-GUEST-DISK vda wrote=$sum read=$sum"
+	[ "$(sha256sum <"$dir/second")" = "$before" ] || fail "the read-only disk has changed"
+}
+
+test_disk_plain() {
+	tour
+}
+
+test_disk_realm_1cpu() {
+	tour --realm=emulated
+	want "$out" '^CCR-GUEST-DISK bounce=[0-9][0-9]*[KM]B words='
+}
+
+test_disk_realm_4cpus_and_bounce() {
+	tour --realm=emulated -c 4 --bounce 16M
+	want "$out" '^CCR-GUEST-DISK bounce=16MB words=swiotlb=8192\b'
+}
+
+# load RAM - several writers, while memory is shared and taken back all the time. Linux sizes the
+# bounce buffer by RAM, and retries for ever what does not fit: then no time is enough.
+load() {
+	seconds=$(short_or_long 8 60)
+	limit=$((limit + 2 * seconds))
+	dd if=/dev/null of="$dir/disk" bs=1M seek=16 2>/dev/null
+	launch --realm=emulated -k "$guest/Image" -i "$guest/initrd.gz" -m "$1" -c 4 \
+		-d "$dir/disk" -p "quiet ccr.modules=virtio_blk,virtio-rng \
+ccr.run=disk,load,vda,$seconds,4,0000:00:01.0 ccr.then=poweroff"
+	want_status 0
+	refuse "$out" 'bad pass'
+	for nr in 0 1 2 3; do
+		want "$out" "^CCR-GUEST-DISK vda writer=$nr passes=[1-9]"
+	done
+	want "$out" '^CCR-GUEST-DISK churn 0000:00:01.0 rounds=[1-9]'
+	progress "RAM of $1, ${seconds} s: $(tr -d '\r' <"$out" |
+		sed -n 's/^CCR-GUEST-DISK .*\(passes\|rounds\)=/\1=/p' | xargs)"
+}
+
+# The smallest on which Debian's kernel gets to its userspace; the pool is 256 KiB there.
+test_disk_load_160m_soak() {
+	load 160M
+}
+
+test_disk_load_512m_soak() {
+	load 512M
+}
+
+test_disk_load_4g_soak() {
+	load 4G
+}
