@@ -134,6 +134,14 @@ struct kvm_realm_populate {
 #define KVM_REALM_POPULATE_V12 0x4020AED7ul
 #define KVM_REALM_POPULATE_V13 0xC020AED7ul
 
+/*
+ * Requests of 64 bytes with the numbers behind, 0xd8 to 0xdf, as _IOW and as _IOWR. None is in use
+ * on arm64 up to v16.
+ */
+#define KVM_REALM_UNKNOWN_W  0x4040AED8ul
+#define KVM_REALM_UNKNOWN_RW 0xC040AED8ul
+#define KVM_REALM_NR_UNKNOWN 8
+
 struct kvm_realm_populate_from {
 	uint64_t base;
 	uint64_t size;

@@ -276,13 +276,16 @@ static int check_family(const struct plan *plan, const struct family *family, st
 {
 	if (has_rpv(plan) && !family->has_rpv)
 		return err_set(err, -EOPNOTSUPP,
-			       "realm: KVM's %s interface takes no personalisation value; leave it "
-			       "out",
+			       "--realm-pv: KVM's %s realm interface (series v12 on) takes no "
+			       "personalisation value; leave it out, or use a host with the "
+			       "explicit one (up to v11)",
 			       family->name);
 	if (plan->hash_algo != HASH_SHA256 && !family->has_hashes)
 		return err_set(err, -EOPNOTSUPP,
-			       "realm: KVM's %s interface has no %s; choose sha-256", family->name,
-			       hash_name(plan->hash_algo));
+			       "--measurement-algo %s: KVM's %s realm interface (series v12 on) "
+			       "has no choice of the hash; choose sha256, or use a host with the "
+			       "explicit one (up to v11)",
+			       hash_name(plan->hash_algo), family->name);
 	return 0;
 }
 

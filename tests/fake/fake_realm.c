@@ -172,7 +172,7 @@ static const struct fake_rules generations[FAKE_NR_GENERATIONS] = {
 static struct {
 	struct fake_realm_host host;
 	struct fake_rules rules;
-	unsigned nr_busy;
+	unsigned nr_busy, nr_interrupted;
 	struct fake_guest_op *guests[FAKE_REALM_MAX_VCPUS];
 	struct fake_realm *last;
 } realms;
@@ -612,6 +612,8 @@ static int populate_from(struct fake_realm *realm, struct kvm_realm_populate_fro
 	if (!wanted)
 		return -EFAULT;
 	ret = check_populate_from(realm, wanted);
+	if (!ret && realms.nr_interrupted > 0)
+		return realms.nr_interrupted-- % 2 ? -EINTR : -EAGAIN;
 	if (!ret)
 		ret = populate_some(realm, wanted);
 	if (ret < 0 || realm->rules->returns_bytes)
@@ -760,6 +762,9 @@ static int vm_ioctl(struct fake_vm *vm, unsigned long request, void *arg)
 	case KVM_REALM_POPULATE_V13:
 		return vm->realm && request == realms.rules.populate ? populate_from(vm->realm, arg)
 								     : -EINVAL;
+	case KVM_REALM_UNKNOWN_RW + 2:
+		/* Whatever the number is. */
+		return vm->realm && realms.host.generation == FAKE_POST_V16 ? -EFAULT : -EINVAL;
 	case KVM_CREATE_VCPU:
 		/* A REC that comes after the activation is refused by the RMM. */
 		if (vm->realm && (vm->realm->state == FAKE_REALM_ACTIVE ||
@@ -935,6 +940,7 @@ void fake_realm_begin(const struct fake_realm_host *host)
 	realms.host = *host;
 	realms.rules = generations[host->generation];
 	realms.nr_busy = host->nr_busy;
+	realms.nr_interrupted = host->nr_interrupted;
 	if (host->cap)
 		realms.rules.cap = host->cap;
 	fake_kvm_extend(&extension);

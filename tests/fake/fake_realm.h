@@ -35,8 +35,8 @@ enum fake_generation {
 	FAKE_NR_GENERATIONS
 };
 
-/** FAKE_NR_REALM_GENERATIONS - those with realms come first */
-#define FAKE_NR_REALM_GENERATIONS FAKE_UPSTREAM
+/** FAKE_NR_REALM_GENERATIONS - those whose realms can be run come first */
+#define FAKE_NR_REALM_GENERATIONS FAKE_POST_V16
 
 /**
  * struct fake_realm_host - the host
@@ -50,6 +50,7 @@ enum fake_generation {
  * @populate_size: implicit families: bytes that one request does at most; 0 for all
  * @ripas_size: v5: bytes that one exit changes at most; 0 for all
  * @nr_busy: so many changes of a guest_memfd's attributes find the page in use
+ * @nr_interrupted: implicit families: so many populates are interrupted before they have begun
  * @has_no_attributes2: a guest_memfd has no such request
  * @cap_file, @in_place_file: contents of the files in /sys/module/kvm/parameters; NULL: no file
  */
@@ -66,6 +67,7 @@ struct fake_realm_host {
 	uint64_t populate_size;
 	uint64_t ripas_size;
 	unsigned nr_busy;
+	unsigned nr_interrupted;
 	const char *cap_file;
 	const char *in_place_file;
 };

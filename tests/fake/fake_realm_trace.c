@@ -341,6 +341,12 @@ static const struct {
 
 static bool make_ioctl(struct replay *replay, const struct request *request, int *ret)
 {
+	/* One that has no name yet, made as a probe does. */
+	if (starts_with(request->name, "0x")) {
+		*ret = kvm_sys_ioctl(fd_of(replay, request->target),
+				     strtoul(request->name, NULL, 0), NULL);
+		return true;
+	}
 	for (size_t i = 0; i < sizeof(makers) / sizeof(makers[0]); i++) {
 		if (strcmp(makers[i].name, request->name) == 0) {
 			*ret = makers[i].make(replay, fd_of(replay, request->target), request);

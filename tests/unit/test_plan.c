@@ -360,20 +360,29 @@ static void test_family_lacks(void **state)
 
 	plan.rpv[PLAN_RPV_SIZE - 1] = 1;
 	assert_int_equal(plan_steps(&plan, &explicit_host, steps, &nr_steps, NULL), 0);
-	assert_refused(&plan, &implicit_host, -EOPNOTSUPP, "implicit interface takes no person");
-	assert_refused(&plan, &gmem_host, -EOPNOTSUPP, "implicit-gmem interface takes no person");
+	assert_refused(
+		&plan, &implicit_host, -EOPNOTSUPP,
+		"--realm-pv: KVM's implicit realm interface (series v12 on) takes no "
+		"personalisation value; leave it out, or use a host with the explicit one (up to v11)");
+	assert_refused(&plan, &gmem_host, -EOPNOTSUPP,
+		       "KVM's implicit-gmem realm interface (series v12 on) takes no person");
 
 	plan = make_plan();
 	plan.hash_algo = HASH_SHA512;
 	assert_int_equal(plan_steps(&plan, &explicit_host, steps, &nr_steps, NULL), 0);
-	assert_refused(&plan, &implicit_host, -EOPNOTSUPP, "no sha-512; choose sha-256");
-	assert_refused(&plan, &gmem_host, -EOPNOTSUPP, "no sha-512; choose sha-256");
+	assert_refused(
+		&plan, &implicit_host, -EOPNOTSUPP,
+		"--measurement-algo sha-512: KVM's implicit realm interface (series v12 on) has "
+		"no choice of the hash; choose sha256, or use a host with the explicit one (up to v11)");
+	assert_refused(&plan, &gmem_host, -EOPNOTSUPP,
+		       "KVM's implicit-gmem realm interface (series v12 on) has no choice");
 
 	plan.hash_algo = HASH_SHA384;
 	assert_refused(&plan, &explicit_host, -EOPNOTSUPP, "RMM 1.0 has no sha-384");
 	assert_refused(&plan, &implicit_host, -EOPNOTSUPP, "RMM 1.0 has no sha-384");
 	assert_int_equal(plan_steps(&plan, &explicit_rmm2, steps, &nr_steps, NULL), 0);
-	assert_refused(&plan, &gmem_host, -EOPNOTSUPP, "no sha-384; choose sha-256");
+	assert_refused(&plan, &gmem_host, -EOPNOTSUPP,
+		       "sha-384: KVM's implicit-gmem realm interface");
 }
 
 static void test_plan_out_of_range(void **state)

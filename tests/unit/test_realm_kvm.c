@@ -54,6 +54,9 @@ static void start(const struct fake_realm_host *host, unsigned nr_vcpus,
 	if (second)
 		fake_realm_set_guest(1, second);
 	fake_realm_vm_prepare(vm, nr_vcpus);
+	/* The probe refuses it. */
+	if (host->generation == FAKE_POST_V16)
+		assert_int_equal(realm_abi_from_name("v16", &vm->chosen, NULL), 0);
 	if (fake_realm_vm_launch(vm))
 		fail_msg("%s: %s", fake_generation_name(host->generation), vm->err.msg);
 }
@@ -160,9 +163,75 @@ static void test_populate_in_parts(void **state)
 	}
 }
 
+/* What has been asked up to the seal, without what closes it. */
+static const char *launch_trace(const struct fake_realm_host *host)
+{
+	static char trace[16 * 1024];
+
+	start(host, 1, NULL, NULL);
+	snprintf(trace, sizeof(trace), "%s", fake_kvm_trace());
+	finish();
+	/* Closing does not count as a call. */
+	for (char *at; (at = strstr(trace, "\nclose "));)
+		memmove(at, strchr(at + 1, '\n'), strlen(strchr(at + 1, '\n')) + 1);
+	return trace;
+}
+
+/* Interrupted or busy before anything is done: not an end, but not for ever either. */
+static void test_populate_is_interrupted(void **state)
+{
+	(void)state;
+	for (enum fake_generation i = FAKE_V12; i < FAKE_POST_V16; i++) {
+		struct fake_realm_host host = {
+			.generation = i, .populate_size = PAGE, .nr_interrupted = 15};
+
+		start(&host, 1, NULL, NULL);
+		assert_launched();
+		finish();
+	}
+}
+
+static void test_populate_is_stuck(void **state)
+{
+	const struct fake_realm_host host = {.generation = FAKE_V14, .nr_interrupted = 1000000};
+
+	(void)state;
+	fake_realm_begin(&host);
+	fake_realm_vm_prepare(vm, 1);
+	assert_int_equal(fake_realm_vm_launch(vm), -EIO);
+	assert_string_equal(vm->err.msg,
+			    "KVM: kernel at 0x80000000 cannot be populated: no progress");
+	fake_realm_vm_done(vm);
+	fake_kvm_end();
+}
+
+/* KVM_RUN with immediate_exit is the seal: a realm that cannot be activated is a failed launch. */
+static void test_seal_fails(void **state)
+{
+	(void)state;
+	for (enum fake_generation i = FAKE_V12; i < FAKE_POST_V16; i++) {
+		const struct fake_realm_host host = {.generation = i};
+		unsigned nr_calls = 0;
+
+		/* The launch's last call but for closing is the KVM_RUN. */
+		for (const char *at = launch_trace(&host); (at = strchr(at, '\n')); at++)
+			nr_calls++;
+		fake_realm_begin(&host);
+		fake_realm_vm_prepare(vm, 1);
+		fake_kvm_fail_call(nr_calls, -ENXIO);
+		assert_int_equal(fake_realm_vm_launch(vm), -ENXIO);
+		assert_string_equal(fake_kvm_failed_call(), "ioctl vcpu0 KVM_RUN");
+		assert_string_equal(vm->err.msg, "KVM: the RMM refused to activate the realm: No "
+						 "such device or address");
+		assert_int_equal(vm->realm.state, REALM_DEAD);
+		fake_realm_vm_done(vm);
+		fake_kvm_end();
+	}
+}
+
 /*
- * After v16 RIPAS is set by a request of its own, whose number nobody has seen: the launch
- * succeeds, and the guest finds no RAM but what was populated.
+ * After v16 RIPAS is set by a request of its own, whose number nobody has seen: whoever insists on
+ * v16's interface gets a launch that succeeds, and the guest finds no RAM but what was populated.
  */
 static void test_post_v16_has_no_ripas(void **state)
 {
@@ -218,7 +287,7 @@ static void assert_refused(const struct fake_realm_host *host, int code, const c
 static void test_implicit_has_no_choice(void **state)
 {
 	static const char *const names[] = {"implicit", "implicit-gmem"};
-	char sentence[128];
+	char sentence[256];
 
 	(void)state;
 	for (enum fake_generation i = FAKE_V12; i < FAKE_NR_REALM_GENERATIONS; i++) {
@@ -229,15 +298,21 @@ static void test_implicit_has_no_choice(void **state)
 		fake_realm_vm_prepare(vm, 1);
 		vm->plan.rpv[63] = 1;
 		snprintf(sentence, sizeof(sentence),
-			 "realm: KVM's %s interface takes no personalisation value; leave it out",
+			 "--realm-pv: KVM's %s realm interface (series v12 on) takes no "
+			 "personalisation value; leave it out, or use a host with the explicit one "
+			 "(up to v11)",
 			 name);
 		assert_refused(&host, -EOPNOTSUPP, sentence);
 
 		fake_realm_begin(&host);
 		fake_realm_vm_prepare(vm, 1);
 		vm->plan.hash_algo = HASH_SHA512;
-		snprintf(sentence, sizeof(sentence),
-			 "realm: KVM's %s interface has no sha-512; choose sha-256", name);
+		snprintf(
+			sentence, sizeof(sentence),
+			"--measurement-algo sha-512: KVM's %s realm interface (series v12 on) has "
+			"no choice of the hash; choose sha256, or use a host with the explicit one "
+			"(up to v11)",
+			name);
 		assert_refused(&host, -EOPNOTSUPP, sentence);
 	}
 }
@@ -275,7 +350,8 @@ static unsigned nr_fds(void)
 static bool is_optional(const char *call)
 {
 	static const char *const optional[] = {"ARM_NISV_TO_USER", "ARM_VM_IPA_SIZE",
-					       "POPULATE NULL", "POPULATE_V12 NULL"};
+					       "POPULATE NULL",    "POPULATE_V12 NULL",
+					       "0x4040aed",        "0xc040aed"};
 	const char *config = strstr(call, "CONFIG");
 
 	for (size_t i = 0; i < sizeof(optional) / sizeof(optional[0]); i++) {
@@ -695,6 +771,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_launch),
 		cmocka_unit_test(test_populate_in_parts),
+		cmocka_unit_test(test_populate_is_interrupted),
+		cmocka_unit_test(test_populate_is_stuck),
+		cmocka_unit_test(test_seal_fails),
 		cmocka_unit_test(test_post_v16_has_no_ripas),
 		cmocka_unit_test(test_personalisation_and_hash),
 		cmocka_unit_test(test_implicit_has_no_choice),

@@ -77,6 +77,16 @@
 	"ioctl vm1 KVM_CHECK_EXTENSION 233 = " attributes "\n" \
 	"close vm1\n"
 
+/* Requests after those of v16, in both directions. */
+#define UNKNOWN(number)                             \
+	"ioctl vm1 0x4040aed" number " = -EINVAL\n" \
+	"ioctl vm1 0xc040aed" number " = -EINVAL\n"
+
+#define IMPLICIT_GMEM_END                                                                \
+	"ioctl vm1 KVM_CHECK_EXTENSION 234 = 1\n"                                        \
+	"ioctl vm1 KVM_CHECK_EXTENSION 233 = 0\n" UNKNOWN("8") UNKNOWN("9") UNKNOWN("a") \
+		UNKNOWN("b") UNKNOWN("c") UNKNOWN("d") UNKNOWN("e") UNKNOWN("f") "close vm1\n"
+
 #define CREATE(type)                                \
 	"ioctl kvm KVM_GET_VCPU_MMAP_SIZE = 4096\n" \
 	"ioctl kvm KVM_CREATE_VM type=" type " = vm2\n"
@@ -159,10 +169,9 @@
 		VCPUS(first, second)                                                   \
 	GIC ENTRY BUILD_EXPLICIT(cap, finalize) CLOSE
 
-#define V14_ON(attributes, private_ram)                                                           \
-	OPEN PROBE_V14 "ioctl vm1 KVM_ARM_RMI_POPULATE NULL = -EFAULT\n" IMPLICIT_END(attributes) \
-		CREATE("0x40000021") NO_NISV VCPUS("0x4", "0x5")                                  \
-			GIC ENTRY private_ram BUILD_IMPLICIT CLOSE
+#define V14_ON(end, private_ram)                                                                  \
+	OPEN PROBE_V14 "ioctl vm1 KVM_ARM_RMI_POPULATE NULL = -EFAULT\n" end CREATE("0x40000021") \
+		NO_NISV VCPUS("0x4", "0x5") GIC ENTRY private_ram BUILD_IMPLICIT CLOSE
 
 /* Numbers that mean something else on these kernels are tried, and refused. */
 #define TRY_300 "ioctl vm1 KVM_ENABLE_CAP 300 CONFIG = -EINVAL\n"
@@ -188,10 +197,9 @@ static const char *const launches[FAKE_NR_REALM_GENERATIONS] = {
 	[FAKE_V13] = OPEN PROBE_V1
 	"ioctl vm1 KVM_ARM_RMI_POPULATE NULL = -EFAULT\n" IMPLICIT_END("8") CREATE("0x121")
 		NO_NISV VCPUS("0x4", "0x5") GIC ENTRY PRIVATE BUILD_IMPLICIT CLOSE,
-	[FAKE_V14] = V14_ON("8", PRIVATE),
-	[FAKE_V15] = V14_ON("0", ""),
-	[FAKE_V16] = V14_ON("0", ""),
-	[FAKE_POST_V16] = V14_ON("0", ""),
+	[FAKE_V14] = V14_ON(IMPLICIT_END("8"), PRIVATE),
+	[FAKE_V15] = V14_ON(IMPLICIT_GMEM_END, ""),
+	[FAKE_V16] = V14_ON(IMPLICIT_GMEM_END, ""),
 };
 
 static struct fake_realm_vm *vm;
@@ -395,16 +403,24 @@ static void test_recorded(void **state)
 {
 	static const struct {
 		enum fake_generation generation;
+		bool has_no_rmm;
 		const char *names[6];
 	} hosts[] = {
-		{FAKE_V5, {"v5-check", "v5-run", "v5-run-2cpus-pci", "v5-reset", "v5-errors"}},
-		{FAKE_V7, {"v7-check", "v7-run", "v7-run-2cpus-pci", "v7-reset", "v7-errors"}},
+		{FAKE_V5,
+		 false,
+		 {"v5-check", "v5-run", "v5-run-2cpus-pci", "v5-reset", "v5-errors"}},
+		{FAKE_V7,
+		 false,
+		 {"v7-check", "v7-run", "v7-run-2cpus-pci", "v7-reset", "v7-errors"}},
+		{FAKE_V5, true, {"v5-no-rmm"}},
+		{FAKE_V7, true, {"v7-no-rmm"}},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
 		const struct fake_realm_host host = {
 			.generation = hosts[i].generation,
+			.has_no_rmm = hosts[i].has_no_rmm,
 			.ipa_bits = 52,
 			.vm_ipa_bits = 52,
 			.run_size = 0x2000,

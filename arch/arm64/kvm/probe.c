@@ -240,6 +240,38 @@ static int check_attributes(int vm_fd, struct realm_abi *abi, struct ccr_err *er
 	return 0;
 }
 
+/*
+ * Trees after v16 have KVM_ARM_RMI_INIT_RIPAS, of 64 bytes, and without it a realm has no RAM but
+ * what is populated. Its number is not known, but a request of that shape behind those of v16,
+ * which no other kernel of arm64 has, is likely to be it. Return: the request, or 0.
+ */
+static unsigned long find_unknown_request(int vm_fd)
+{
+	static const unsigned long first[] = {KVM_REALM_UNKNOWN_W, KVM_REALM_UNKNOWN_RW};
+
+	for (unsigned i = 0; i < KVM_REALM_NR_UNKNOWN; i++) {
+		for (size_t j = 0; j < sizeof(first) / sizeof(first[0]); j++) {
+			if (kvm_sys_ioctl(vm_fd, first[j] + i, NULL) == -EFAULT)
+				return first[j] + i;
+		}
+	}
+	return 0;
+}
+
+static int check_requests(int vm_fd, const struct realm_abi *abi, struct ccr_err *err)
+{
+	const unsigned long request =
+		abi->family == REALM_FAMILY_IMPLICIT_GMEM ? find_unknown_request(vm_fd) : 0;
+
+	if (request == 0)
+		return 0;
+	return err_set(err, -EOPNOTSUPP,
+		       "this kernel has a request for realms that came after series v16 (0x%lx, "
+		       "probably the one that makes memory RAM), which this program cannot make; "
+		       "--realm-abi v16 tries without it",
+		       request);
+}
+
 static int check_memory(int vm_fd, struct realm_abi *abi, struct ccr_err *err)
 {
 	if (kvm_sys_ioctl(vm_fd, KVM_CHECK_EXTENSION, (void *)(long)KVM_REALM_CAP_GUEST_MEMFD) <= 0)
@@ -267,6 +299,8 @@ int realm_probe(int kvm_fd, unsigned ipa_bits, struct realm_abi *ret_abi, struct
 	}
 	if (!ret)
 		ret = check_memory(fd, &abi, err);
+	if (!ret)
+		ret = check_requests(fd, &abi, err);
 	kvm_sys_close(fd);
 	if (!ret)
 		*ret_abi = abi;

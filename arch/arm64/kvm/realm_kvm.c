@@ -4,6 +4,7 @@
 #include <linux/kvm.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "ccr/arch.h"
 #include "ccr/realm_kvm.h"
@@ -13,8 +14,31 @@
 #define DFR0_BRPS(value)    ((unsigned)((value) >> 12 & 0xf))
 #define DFR0_WRPS(value)    ((unsigned)((value) >> 20 & 0xf))
 
-/* A page that stays pinned for so long is a fault of the host's, not a moment's bad luck. */
-#define MAX_ATTRIBUTE_TRIES 1000
+/*
+ * A request that answers EAGAIN or EINTR has done nothing, for a reason that is gone in a moment:
+ * it is made again, later each time. What stays so for half a second is a fault of the host's.
+ */
+#define MAX_TRIES      70
+#define MAX_PAUSE_NS   (8 * 1000 * 1000)
+#define FIRST_PAUSE_NS 1000
+
+static bool is_transient(int64_t ret)
+{
+	return ret == -EAGAIN || ret == -EINTR;
+}
+
+/* @nr_tries: made without success since there was progress. Return: it may be tried again. */
+static bool try_again(unsigned *nr_tries)
+{
+	struct timespec pause = {.tv_nsec = MAX_PAUSE_NS};
+
+	if (++*nr_tries >= MAX_TRIES)
+		return false;
+	if (*nr_tries < 13)
+		pause.tv_nsec = FIRST_PAUSE_NS << *nr_tries;
+	nanosleep(&pause, NULL);
+	return true;
+}
 
 static struct realm_kvm *self(void *ctx)
 {
@@ -41,9 +65,11 @@ static int set_vm_attributes(const struct realm_kvm *realm, uint64_t offset, uin
 static int set_gmem_attributes(const struct realm_kvm *realm, uint64_t offset, uint64_t size,
 			       bool private)
 {
-	int ret = -EAGAIN;
+	uint64_t busy_at = offset;
+	unsigned nr_tries = 0;
+	int ret;
 
-	for (unsigned i = 0; i < MAX_ATTRIBUTE_TRIES && ret == -EAGAIN; i++) {
+	do {
 		struct kvm_realm_attributes2 attributes = {
 			.offset = offset,
 			.size = size,
@@ -51,7 +77,12 @@ static int set_gmem_attributes(const struct realm_kvm *realm, uint64_t offset, u
 		};
 
 		ret = kvm_sys_ioctl(realm->vm->gmem_fd, KVM_REALM_SET_ATTRIBUTES2, &attributes);
-	}
+		/* The pages before are free now: that is progress, though nothing is changed. */
+		if (ret == -EAGAIN && attributes.error_offset > busy_at) {
+			busy_at = attributes.error_offset;
+			nr_tries = 0;
+		}
+	} while (is_transient(ret) && try_again(&nr_tries));
 	return ret == -ENOTTY ? 0 : ret;
 }
 
@@ -310,10 +341,12 @@ static int64_t populate_some(const struct realm_kvm *realm,
 	struct kvm_realm_populate_from args = *wanted;
 	int ret;
 
-	if (realm->abi->populate_v12)
-		return kvm_sys_ioctl(realm->vm->fd, KVM_REALM_POPULATE_V12, &args);
+	if (realm->abi->populate_v12) {
+		ret = kvm_sys_ioctl(realm->vm->fd, KVM_REALM_POPULATE_V12, &args);
+		return is_transient(ret) ? 0 : ret;
+	}
 	ret = kvm_sys_ioctl(realm->vm->fd, KVM_REALM_POPULATE_V13, &args);
-	if (ret && (ret != -EINTR && ret != -EAGAIN))
+	if (ret && !is_transient(ret))
 		return ret;
 	return (int64_t)(wanted->size - args.size);
 }
@@ -328,11 +361,15 @@ static int implicit_populate(void *ctx, const struct plan_segment *segment, stru
 				(segment->base.v - gmem_base(realm->gmem).v),
 		.flags = segment->measured ? KVM_REALM_POPULATE_MEASURE : 0,
 	};
+	unsigned nr_tries = 0;
 	int ret = stage(realm, segment, err);
 
 	while (!ret && args.size > 0) {
 		const int64_t done = populate_some(realm, &args);
 
+		if (done == 0 && try_again(&nr_tries))
+			continue;
+		nr_tries = 0;
 		if (done <= 0 || (uint64_t)done > args.size)
 			ret = err_set(err, done < 0 ? (int)done : -EIO,
 				      "KVM: %s at 0x%llx cannot be populated: %s", segment->name,
@@ -351,10 +388,14 @@ static int implicit_activate(void *ctx, struct ccr_err *err)
 {
 	struct realm_kvm *realm = self(ctx);
 	struct arch_vcpu *vcpu = &realm->vcpus[0];
+	unsigned nr_tries = 0;
 	int ret;
 
+	/* EINTR is what immediate_exit gives once the realm is active. */
 	kvm_run_set_immediate_exit(vcpu->run, true);
-	ret = kvm_vcpu_run(vcpu->fd);
+	do
+		ret = kvm_vcpu_run(vcpu->fd);
+	while (ret == -EAGAIN && try_again(&nr_tries));
 	kvm_run_set_immediate_exit(vcpu->run, false);
 	if (ret != -EINTR && ret != 0)
 		return err_set(err, ret, "KVM: the RMM refused to activate the realm: %s",
