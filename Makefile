@@ -85,7 +85,7 @@ UNIT_TESTS := $(sort $(basename $(notdir $(wildcard tests/unit/test_*.c))))
 FUZZERS := $(sort $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c))))
 TEST_SOURCES := $(wildcard tests/unit/*.c tests/fake/*.c tests/fuzz/*.c)
 
-CLI_TESTS := tests/cli/measure.py tests/cli/verify.py tests/cli/libfdt.sh
+CLI_TESTS := tests/cli/measure.py tests/cli/verify.py $(wildcard tests/cli/*.sh)
 
 UNIT_PROGRAMS := $(UNIT_TESTS:%=build/unit/%)
 REPLAY_PROGRAMS := $(FUZZERS:%=build/replay/%)
@@ -106,7 +106,7 @@ help:
 	'make run        boot a realm: a shell in it on a terminal, else a scripted demo' \
 	'make check      every test there is; the last line is the sum' \
 	'make unit       unit tests (T=test_x for one of them)' \
-	'make cli        measure and verify, as a user calls them' \
+	'make cli        the program as a user calls it, wrong inputs included' \
 	'make replay     fuzz targets over their kept inputs' \
 	'make lint       format, static analysis, the rules of the code' \
 	'make boot       boot tests in QEMU (T=name... for some of them)' \

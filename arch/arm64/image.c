@@ -37,11 +37,16 @@ static const uint8_t image_magic[4] = {'A', 'R', 'M', 0x64};
 
 static int not_an_image(const void *data, size_t size, const char *path, struct ccr_err *err)
 {
-	const bool known = kernel_is_known(data, size);
+	const char *what = kernel_describe(data, size);
 
-	return err_set(err, -EINVAL, "kernel image %s: not an arm64 Image; it is %s%s", path,
-		       kernel_describe(data, size),
-		       known ? "" : "; if it is bare machine code, say --flat");
+	if (size == 0)
+		return err_set(err, -EINVAL, "kernel image %s: the file is empty", path);
+	if (!what)
+		return err_set(err, -EINVAL,
+			       "kernel image %s: not an arm64 Image, nor anything else that this "
+			       "program knows; if it is bare machine code, say --flat",
+			       path);
+	return err_set(err, -EINVAL, "kernel image %s: not an arm64 Image; it is %s", path, what);
 }
 
 int image_parse(const void *data, size_t size, const char *path, struct image_info *ret_info,
@@ -49,17 +54,18 @@ int image_parse(const void *data, size_t size, const char *path, struct image_in
 {
 	static const uint32_t page_sizes[] = {0, 4096, 16384, 65536};
 	struct image_info info = {0};
-	struct header header;
+	struct header header = {0};
 	uint64_t flags;
 
-	if (size < sizeof(header))
-		return err_set(err, -EINVAL,
-			       "kernel image %s: %zu bytes are too few for an arm64 "
-			       "Image; it is %s",
-			       path, size, kernel_describe(data, size));
-	memcpy(&header, data, sizeof(header));
+	if (size > 0)
+		memcpy(&header, data, size < sizeof(header) ? size : sizeof(header));
 	if (memcmp(header.magic, image_magic, sizeof(image_magic)) != 0)
 		return not_an_image(data, size, path, err);
+	if (size < sizeof(header))
+		return err_set(err, -EINVAL,
+			       "kernel image %s: damaged or cut short: its header has %zu bytes, "
+			       "not %zu",
+			       path, size, sizeof(header));
 	flags = le64toh(header.flags);
 	if (flags & FLAG_BIG_ENDIAN)
 		return err_set(err, -EINVAL,
@@ -107,7 +113,7 @@ static int load_flat(const struct blob *blob, const char *path, struct image_inf
 		     struct ccr_err *err)
 {
 	if (blob->size == 0)
-		return err_set(err, -EINVAL, "kernel image %s: it is empty", path);
+		return err_set(err, -EINVAL, "kernel image %s: the file is empty", path);
 	if (kernel_is_known(blob->data, blob->size))
 		return err_set(err, -EINVAL,
 			       "kernel image %s: it is %s, not bare machine code; leave out --flat",

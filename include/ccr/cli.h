@@ -25,6 +25,8 @@ enum cli_status {
 	CLI_BUG = 70,     /* our own bug */
 };
 
+struct json_object;
+
 /**
  * struct cli_verify_options - what `ccr-run verify` is asked; NULL for an option not given
  * @token: file with the token, as bytes or as base64; "-" for stdin
@@ -57,15 +59,17 @@ struct cli_host_options {
 
 /**
  * struct cli_options - every option of every command
- * @launch: what the guest is made of; strings are borrowed from argv
+ * @config_path: --config
+ * @config: what was read from there; owned
+ * @launch: what the guest is made of; strings are borrowed from argv or @config
  * @kind_given: --realm was used
  * @realm_abi: --realm-abi; without a series for auto
  * @quiet_s: --silence
  * @launch_given: an option was used that says what a guest is made of, or on which host
  * @rpv_given: --realm-pv was used
- * @host: of `measure` and `verify`; strings are borrowed from argv
+ * @host: of `measure` and `verify`; strings are borrowed from argv or @config
  * @corim: of `measure`: where to save reference values, or NULL
- * @verify: of `verify` alone; strings are borrowed from argv
+ * @verify: of `verify` alone; strings are borrowed from argv or @config
  * @name: of the machine to run or to control, NULL for a generated one
  * @run_dir: runtime directory, NULL for the usual one
  * @grace_s, @force: how `stop` ends a machine
@@ -73,6 +77,8 @@ struct cli_host_options {
  * @cmdline: allocated, if --bounce made the kernel command line longer
  */
 struct cli_options {
+	const char *config_path;
+	struct json_object *config;
 	struct launch_options launch;
 	bool kind_given;
 	const char *record;

@@ -32,8 +32,7 @@ int kernel_unpack(struct blob *blob, const char *path, struct ccr_err *err);
  * @data: the file's bytes
  *
  * Return: a static phrase that completes "it is ...", such as "an x86 bzImage", "an xz archive
- * (unpack it first: unxz)", "an EFI zboot image", "a script", "empty"; "nothing this program knows"
- * when it is unknown.
+ * (unpack it first: unxz)", "an EFI zboot image", "a script"; NULL when it is unknown.
  */
 const char *kernel_describe(const void *data, size_t size);
 

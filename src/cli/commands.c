@@ -203,29 +203,44 @@ static enum cli_status run_command(const struct cli_command *command, int argc, 
 	return status;
 }
 
+static enum cli_status no_such_command(const char *name, struct ccr_err *err)
+{
+	err_set(err, -EINVAL,
+		"%s: no such command; `ccr-run --help` lists them, and a kernel is given with -k",
+		name);
+	return CLI_USAGE;
+}
+
+/* @name: of a command; NULL for all of them */
+static enum cli_status help(const char *name, struct ccr_err *err)
+{
+	const struct cli_command *command = name ? find_command(name) : NULL;
+
+	if (name && !command)
+		return no_such_command(name, err);
+	cli_print_help(command);
+	return cli_flush(err);
+}
+
 enum cli_status cli_main(int argc, char **argv, struct ccr_err *err)
 {
 	const struct cli_command *command = &cli_commands[0];
 
 	log_init(LOG_INFO);
 	if (argc < 2) {
-		err_set(err, -EINVAL, "no command: try `ccr-run --help`");
+		err_set(err, -EINVAL, "no command; try `ccr-run --help`");
 		return CLI_USAGE;
 	}
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
-		cli_print_help(argc > 2 ? find_command(argv[2]) : NULL);
-		return CLI_OK;
-	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
+		return help(argc > 2 ? argv[2] : NULL, err);
 	if (!strcmp(argv[1], "--version")) {
 		printf("ccr-run %s (layout version %d)\n", CCR_VERSION, MEMMAP_LAYOUT_VERSION);
-		return CLI_OK;
+		return cli_flush(err);
 	}
 	if (argv[1][0] == '-')
 		return run_command(command, argc, argv, err);
 	command = find_command(argv[1]);
-	if (!command) {
-		err_set(err, -EINVAL, "%s: no such command; try `ccr-run --help`", argv[1]);
-		return CLI_USAGE;
-	}
+	if (!command)
+		return no_such_command(argv[1], err);
 	return run_command(command, argc - 1, argv + 1, err);
 }

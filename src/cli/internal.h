@@ -9,6 +9,57 @@
 #include "ccr/measure.h"
 #include "ccr/plan.h"
 
+/* Flags of an option, beside the commands that know it. */
+#define CLI_OPTION_REPEATS (1u << 24) /* may be given more than once */
+#define CLI_OPTION_PATH    (1u << 25) /* the value begins with the path of a file */
+#define CLI_OPTION_AT_PATH (1u << 26) /* it is one, behind an @ */
+#define CLI_OPTION_TYPED   (1u << 27) /* only on the command line, not in a file */
+
+/**
+ * struct cli_option - an option of some commands
+ * @letter: 0 for none
+ * @name: the long one
+ * @commands: those that know it, one bit each, and flags
+ * @has_arg: as getopt_long() has it
+ * @arg: what the help calls its value: N, SIZE and SECONDS are numbers; NULL for none
+ * @set: @value is NULL if there is none; otherwise it outlives @options
+ */
+struct cli_option {
+	char letter;
+	const char *name;
+	unsigned commands;
+	int has_arg;
+	const char *arg;
+	const char *help;
+	int (*set)(struct cli_options *options, const char *value, struct ccr_err *err);
+};
+
+/** cli_option_named() - by its long name, whoever knows it. Return: NULL if nobody does. */
+const struct cli_option *cli_option_named(const char *name);
+
+/**
+ * cli_option_set() - carry out an option
+ * @value: NULL if there is none; outlives @options
+ *
+ * Return: 0, or -errno with @err set.
+ */
+int cli_option_set(struct cli_options *options, const struct cli_option *option, const char *value,
+		   struct ccr_err *err);
+
+/**
+ * cli_config_load() - set what a JSON file says
+ * @command: the bit of the command that is to run; options of others are passed over
+ * @options: gets the file's content, which what is set points into
+ *
+ * The file is an object whose members are named like the long options. Switches are true or false;
+ * what takes a value has a string, or a number where one is wanted; what may be given repeatedly
+ * may have a list. Relative paths are relative to the directory that the file is in.
+ *
+ * Return: 0, or -errno with @err set.
+ */
+int cli_config_load(const char *path, unsigned command, struct cli_options *options,
+		    struct ccr_err *err);
+
 /** cli_check() - `ccr-run check` */
 enum cli_status cli_check(const struct cli_options *options, struct ccr_err *err);
 

@@ -5,11 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <json-c/json.h>
 
 #include "ccr/blk.h"
 #include "ccr/cli.h"
 #include "ccr/parse.h"
 #include "ccr/qmp.h"
+#include "internal.h"
 
 #define DEFAULT_RAM_SIZE (512ull << 20)
 #define DEFAULT_QUIET_S  10
@@ -30,6 +32,11 @@
 #define HOST    (MEASURE | VERIFY)       /* what its host adds */
 #define NAMED   (STAT | STOP | PAUSE | RESUME | CONSOLE)
 #define ALL     (RUN | MEASURE | CHECK | VERIFY | LIST | NAMED)
+
+#define REPEATS CLI_OPTION_REPEATS
+#define PATH    CLI_OPTION_PATH
+#define AT_PATH CLI_OPTION_AT_PATH
+#define TYPED   CLI_OPTION_TYPED
 
 static int bad_value(const char *option, const char *value, const char *wanted, struct ccr_err *err)
 {
@@ -326,6 +333,15 @@ static int set_explain(struct cli_options *options, const char *value, struct cc
 	return 0;
 }
 
+static int set_config(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	if (options->config_path)
+		return err_set(err, -EINVAL, "--config %s: %s was given before; give one file",
+			       value, options->config_path);
+	options->config_path = value;
+	return 0;
+}
+
 static int set_verbose(struct cli_options *options, const char *value, struct ccr_err *err)
 {
 	(void)value;
@@ -351,16 +367,8 @@ static int set_help(struct cli_options *options, const char *value, struct ccr_e
 }
 
 /* Every option once: its names, who knows it, what it takes, what it means. */
-static const struct {
-	char letter; /* 0 for none */
-	const char *name;
-	unsigned commands;
-	int has_arg;
-	const char *arg;
-	const char *help;
-	int (*set)(struct cli_options *options, const char *value, struct ccr_err *err);
-} table[] = {
-	{'k', "kernel", LAUNCH, required_argument, "FILE",
+static const struct cli_option table[] = {
+	{'k', "kernel", LAUNCH | PATH, required_argument, "FILE",
 	 "guest kernel: arm64 Image, plain or packed by gzip or zstd;\n"
 	 "EFI zboot image; ELF file",
 	 set_kernel},
@@ -368,10 +376,10 @@ static const struct {
 	 "the kernel is bare machine code: placed at RAM + 512 KiB,\n"
 	 "entered at its first byte",
 	 set_flat},
-	{'i', "initrd", LAUNCH, required_argument, "FILE", "initial RAM disk", set_initrd},
+	{'i', "initrd", LAUNCH | PATH, required_argument, "FILE", "initial RAM disk", set_initrd},
 	{'p', "params", LAUNCH, required_argument, "TEXT",
 	 "kernel command line; nothing is added to it", set_params},
-	{'d', "disk", LAUNCH, required_argument, "FILE",
+	{'d', "disk", LAUNCH | REPEATS | PATH, required_argument, "FILE",
 	 "raw disk image or block device; FILE[,ro][,serial=TEXT]", set_disk},
 	{'m', "mem", LAUNCH, required_argument, "SIZE",
 	 "guest RAM, a multiple of 2M (default 512M)", set_mem},
@@ -388,7 +396,7 @@ static const struct {
 	 "hash of the realm's measurements: sha256 (default),\n"
 	 "sha512; sha384 needs an RMM 2.0",
 	 set_algo},
-	{0, "realm-pv", LAUNCH, required_argument, "VALUE",
+	{0, "realm-pv", LAUNCH | AT_PATH, required_argument, "VALUE",
 	 "personalisation value, up to 64 bytes: hex:..., base64:...,\n"
 	 "@FILE, or bare text",
 	 set_rpv},
@@ -396,7 +404,7 @@ static const struct {
 	 set_kaslr_seed},
 	{0, "layout-version", LAUNCH, required_argument, "N",
 	 "insist on a numbered address map and device tree", set_layout_version},
-	{0, "dump-dtb", LAUNCH, required_argument, "FILE", "save the guest's device tree",
+	{0, "dump-dtb", LAUNCH | PATH, required_argument, "FILE", "save the guest's device tree",
 	 set_dump_dtb},
 	{0, "bounce", LAUNCH, required_argument, "SIZE",
 	 "bounce-buffer pool of a realm's guest: adds swiotlb= to\n"
@@ -410,17 +418,17 @@ static const struct {
 	 "diagnose a guest that is silent for so long after its\n"
 	 "start (default 10; 0 for never)",
 	 set_silence},
-	{0, "host", HOST, required_argument, "FILE",
+	{0, "host", HOST | PATH, required_argument, "FILE",
 	 "the realm's host, as `ccr-run check --json` there prints it", set_host},
 	{0, "rmm", HOST, required_argument, "VARIANT",
 	 "its RMM's formula: 1.0, 2.0-tfrmm or 2.0-spec", set_rmm},
-	{0, "record-ioctls", RUN | CHECK, required_argument, "FILE",
+	{0, "record-ioctls", RUN | CHECK | PATH, required_argument, "FILE",
 	 "write what is asked of KVM, and its answers", set_record},
 	{0, "name", RUN, required_argument, "NAME",
 	 "name of the machine for the commands that control it\n"
 	 "(default: ccr- and the process id)",
 	 set_name},
-	{0, "run-dir", RUN | LIST | NAMED, required_argument, "DIR",
+	{0, "run-dir", RUN | LIST | NAMED | PATH, required_argument, "DIR",
 	 "where names and control sockets are (default: /run/ccr-run\n"
 	 "for root, else $XDG_RUNTIME_DIR/ccr-run)",
 	 set_run_dir},
@@ -428,7 +436,7 @@ static const struct {
 	 "time for the guest to power off by itself (default 10)", set_grace},
 	{0, "force", STOP, no_argument, NULL, "end the machine at once", set_force},
 	{0, "explain", MEASURE, no_argument, NULL, "list every measured step", set_explain},
-	{0, "corim", MEASURE, required_argument, "FILE",
+	{0, "corim", MEASURE | PATH, required_argument, "FILE",
 	 "save the result as reference values for verifiers", set_corim},
 	{0, "challenge", VERIFY, required_argument, "HEX",
 	 "the challenge that the token was asked for, 32 to 64\n"
@@ -436,15 +444,15 @@ static const struct {
 	 set_challenge},
 	{0, "rim", VERIFY, required_argument, "HEX", "initial measurement that the realm must have",
 	 set_rim},
-	{0, "rpv", VERIFY, required_argument, "VALUE",
+	{0, "rpv", VERIFY | AT_PATH, required_argument, "VALUE",
 	 "personalisation value that it must have, written as for\n"
 	 "--realm-pv",
 	 set_verify_rpv},
-	{0, "trust-anchors", VERIFY, required_argument, "FILE",
+	{0, "trust-anchors", VERIFY | PATH, required_argument, "FILE",
 	 "whose tokens to believe: platforms and their public keys\n"
 	 "(JSON), or one key (PEM or JSON Web Key); none is built in",
 	 set_trust_anchors},
-	{0, "policy", VERIFY, required_argument, "FILE",
+	{0, "policy", VERIFY | PATH, required_argument, "FILE",
 	 "what to expect of platform and realm (JSON)", set_policy},
 	{0, "emulated", VERIFY, no_argument, NULL,
 	 "the token must be an emulated realm's, which proves nothing\n"
@@ -452,12 +460,23 @@ static const struct {
 	 set_emulated},
 	{0, "json", MEASURE | CHECK | VERIFY | LIST | STAT, no_argument, NULL,
 	 "print a JSON object", set_json},
+	{0, "config", LAUNCH | TYPED, required_argument, "FILE",
+	 "read options from a JSON file; those given here prevail", set_config},
 	{'v', "verbose", ALL, no_argument, NULL, "say more", set_verbose},
 	{'q', "quiet", ALL, no_argument, NULL, "only warnings and errors", set_quiet},
-	{'h', "help", ALL, no_argument, NULL, "show this text", set_help},
+	{'h', "help", ALL | TYPED, no_argument, NULL, "show this text", set_help},
 };
 
 #define NR_OPTIONS (sizeof(table) / sizeof(table[0]))
+
+const struct cli_option *cli_option_named(const char *name)
+{
+	for (size_t i = 0; i < NR_OPTIONS; i++) {
+		if (!strcmp(table[i].name, name))
+			return &table[i];
+	}
+	return NULL;
+}
 
 static unsigned command_bit(const struct cli_command *command)
 {
@@ -494,21 +513,6 @@ static void make_view(struct getopt_view *view, unsigned bit)
 	view->names[nr_names] = (struct option){0};
 }
 
-static int usage_error(const struct cli_command *command, char **argv, int code, int letter,
-		       struct ccr_err *err)
-{
-	const char *word = argv[optind - 1];
-
-	if (code == ':')
-		return err_set(err, -EINVAL, "%s: needs a value; see `ccr-run %s --help`", word,
-			       command->name);
-	if (letter > 0 && letter < INDEX_BASE)
-		return err_set(err, -EINVAL, "-%c: unknown option; see `ccr-run %s --help`", letter,
-			       command->name);
-	return err_set(err, -EINVAL, "%s: unknown or incomplete option; see `ccr-run %s --help`",
-		       word, command->name);
-}
-
 static size_t option_index(int code)
 {
 	size_t i = 0;
@@ -518,6 +522,93 @@ static size_t option_index(int code)
 	while (i < NR_OPTIONS && table[i].letter != code)
 		i++;
 	return i;
+}
+
+/* A command other than @command that knows an option of this name or letter, NULL if none does. */
+static const char *known_elsewhere(const struct cli_command *command, const char *name, int letter)
+{
+	for (size_t i = 0; i < NR_OPTIONS; i++) {
+		if (letter ? table[i].letter != letter : strcmp(table[i].name, name) != 0)
+			continue;
+		for (const struct cli_command *other = cli_commands; other->name; other++) {
+			if (other != command && table[i].commands & command_bit(other))
+				return other->name;
+		}
+	}
+	return NULL;
+}
+
+/* How many of @command's options begin with @name, and in @ret_two the first two of them. */
+static unsigned nr_beginning(const struct cli_command *command, const char *name,
+			     const char *ret_two[2])
+{
+	unsigned nr = 0;
+
+	for (size_t i = 0; i < NR_OPTIONS; i++) {
+		if (!(table[i].commands & command_bit(command)) ||
+		    strncmp(table[i].name, name, strlen(name)) != 0)
+			continue;
+		if (nr < 2)
+			ret_two[nr] = table[i].name;
+		nr++;
+	}
+	return nr;
+}
+
+static int unknown_option(const struct cli_command *command, const char *name, int letter,
+			  struct ccr_err *err)
+{
+	const char *elsewhere = known_elsewhere(command, name, letter);
+	const char *two[2];
+	char word[64];
+
+	if (letter)
+		(void)snprintf(word, sizeof(word), "-%c", letter);
+	else
+		(void)snprintf(word, sizeof(word), "--%s", name);
+	if (elsewhere)
+		return err_set(err, -EINVAL,
+			       "%s: an option of `ccr-run %s`, but not of `ccr-run %s`", word,
+			       elsewhere, command->name);
+	if (!letter && nr_beginning(command, name, two) > 1)
+		return err_set(err, -EINVAL, "%s: this could be --%s or --%s; write more of it",
+			       word, two[0], two[1]);
+	return err_set(err, -EINVAL, "%s: unknown option; see `ccr-run %s --help`", word,
+		       command->name);
+}
+
+/* getopt has said ':' or '?', and in optopt which option was meant if it could tell. */
+static int usage_error(const struct cli_command *command, char **argv, int code,
+		       struct ccr_err *err)
+{
+	const char *word = argv[optind - 1];
+	char name[64];
+
+	if (code == ':')
+		return err_set(err, -EINVAL, "%s: needs a value; see `ccr-run %s --help`", word,
+			       command->name);
+	if (optopt >= INDEX_BASE)
+		return err_set(err, -EINVAL, "%s: --%s takes no value", word,
+			       table[option_index(optopt)].name);
+	if (optopt > 0)
+		return unknown_option(command, "", optopt, err);
+	(void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(word + 2, "="), word + 2);
+	return unknown_option(command, name, 0, err);
+}
+
+/* A value that may be missing belongs to its option only behind '='. */
+static int unexpected_argument(const struct cli_command *command, char **argv, struct ccr_err *err)
+{
+	const char *word = argv[optind], *before = argv[optind - 1];
+	const struct cli_option *option = NULL;
+
+	if (!strncmp(before, "--", 2))
+		option = cli_option_named(before + 2);
+	if (option && option->has_arg == optional_argument)
+		return err_set(err, -EINVAL, "%s: unexpected argument; write %s=%s", word, before,
+			       word);
+	return err_set(err, -EINVAL, "%s: unexpected argument; see `ccr-run %s --help`", word,
+		       command->name);
 }
 
 #define SWIOTLB_SLOT_SIZE 2048 /* what swiotlb= counts in */
@@ -555,23 +646,24 @@ static bool take_operand(const struct cli_command *command, int argc, char **arg
 	return true;
 }
 
-static int take_option(struct cli_options *options, size_t i, struct ccr_err *err)
+int cli_option_set(struct cli_options *options, const struct cli_option *option, const char *value,
+		   struct ccr_err *err)
 {
-	if (table[i].commands == LAUNCH || table[i].commands == HOST)
+	const unsigned commands = option->commands & ALL;
+
+	if (option->set != set_config && (commands == LAUNCH || commands == HOST))
 		options->launch_given = true;
-	return table[i].set(options, optarg, err);
+	return option->set(options, value, err);
 }
 
-int cli_parse(const struct cli_command *command, int argc, char **argv,
-	      struct cli_options *ret_options, struct ccr_err *err)
+/*
+ * Go through the command line, calling either set_config() alone or all of the others: what a file
+ * says is set between the two, so that the command line prevails wherever --config stands on it.
+ */
+static int scan(const struct cli_command *command, int argc, char **argv, bool for_config,
+		struct cli_options *options, struct ccr_err *err)
 {
 	struct getopt_view view;
-	struct cli_options options = {
-		.launch = {.ram_size = DEFAULT_RAM_SIZE, .nr_vcpus = 1, .has_pci = true},
-		.quiet_s = DEFAULT_QUIET_S,
-		.grace_s = QMP_DEFAULT_GRACE_S,
-		.log_level = LOG_INFO,
-	};
 	int code, ret = 0;
 
 	make_view(&view, command_bit(command));
@@ -581,19 +673,49 @@ int cli_parse(const struct cli_command *command, int argc, char **argv,
 		while (!ret &&
 		       (code = getopt_long(argc, argv, view.letters, view.names, NULL)) != -1) {
 			if (code == '?' || code == ':')
-				ret = usage_error(command, argv, code, optopt, err);
-			else
-				ret = take_option(&options, option_index(code), err);
+				ret = usage_error(command, argv, code, err);
+			else if ((table[option_index(code)].set == set_config) == for_config)
+				ret = cli_option_set(options, &table[option_index(code)], optarg,
+						     err);
 		}
-	} while (!ret && take_operand(command, argc, argv, &options));
+	} while (!ret && take_operand(command, argc, argv, options));
 	if (!ret && optind < argc)
-		ret = err_set(err, -EINVAL, "%s: unexpected argument; see `ccr-run %s --help`",
-			      argv[optind], command->name);
-	if (!ret && options.nr_disks > 0 && !options.launch.has_pci)
-		ret = err_set(err, -EINVAL, "--disk needs the PCI bus that --no-pci leaves out");
-	if (!ret && command_bit(command) == RUN && options.realm_abi.series &&
-	    options.launch.kind != MACHINE_REALM)
-		ret = err_set(err, -EINVAL, "--realm-abi is of real realms only: add --realm");
+		ret = unexpected_argument(command, argv, err);
+	return ret;
+}
+
+/* What each option alone could not see. */
+static int check_together(const struct cli_command *command, const struct cli_options *options,
+			  struct ccr_err *err)
+{
+	if (options->nr_disks > 0 && !options->launch.has_pci)
+		return err_set(err, -EINVAL, "--disk needs the PCI bus that --no-pci leaves out");
+	if (command_bit(command) == RUN && options->realm_abi.series &&
+	    options->launch.kind != MACHINE_REALM)
+		return err_set(err, -EINVAL, "--realm-abi is of real realms only: add --realm");
+	return 0;
+}
+
+int cli_parse(const struct cli_command *command, int argc, char **argv,
+	      struct cli_options *ret_options, struct ccr_err *err)
+{
+	struct cli_options options = {
+		.launch = {.ram_size = DEFAULT_RAM_SIZE, .nr_vcpus = 1, .has_pci = true},
+		.quiet_s = DEFAULT_QUIET_S,
+		.grace_s = QMP_DEFAULT_GRACE_S,
+		.log_level = LOG_INFO,
+	};
+	int ret = scan(command, argc, argv, true, &options, err);
+
+	/* Operands, which the second scan meets again. */
+	options.verify.token = NULL;
+	options.name = NULL;
+	if (!ret && options.config_path)
+		ret = cli_config_load(options.config_path, command_bit(command), &options, err);
+	if (!ret)
+		ret = scan(command, argc, argv, false, &options, err);
+	if (!ret)
+		ret = check_together(command, &options, err);
 	if (!ret)
 		ret = add_bounce(&options, err);
 	*ret_options = options;
@@ -605,6 +727,7 @@ void cli_options_done(struct cli_options *options)
 	for (unsigned i = 0; i < options->nr_disks; i++)
 		free(options->disk_texts[i]);
 	free(options->cmdline);
+	json_object_put(options->config);
 }
 
 #define HELP_COLUMN 30

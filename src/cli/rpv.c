@@ -24,13 +24,13 @@ static int from_file(const char *path, uint8_t rpv[PLAN_RPV_SIZE], struct ccr_er
 	return 0;
 }
 
-static int decoded(int ret, const char *encoding, struct ccr_err *err)
+static int decoded(int ret, const char *prefix, const char *encoding, struct ccr_err *err)
 {
 	if (ret == -E2BIG)
 		return too_long(err);
 	if (ret)
-		return err_set(err, -EINVAL, "personalisation value: what follows %s: is not %s",
-			       encoding, encoding);
+		return err_set(err, -EINVAL, "personalisation value: what follows %s is not %s",
+			       prefix, encoding);
 	return 0;
 }
 
@@ -42,9 +42,11 @@ int cli_parse_rpv(const char *text, uint8_t rpv[PLAN_RPV_SIZE], struct ccr_err *
 	if (text[0] == '@')
 		return from_file(text + 1, rpv, err);
 	if (!strncmp(text, "hex:", 4))
-		return decoded(parse_hex(text + 4, rpv, PLAN_RPV_SIZE, &size), "hex", err);
+		return decoded(parse_hex(text + 4, rpv, PLAN_RPV_SIZE, &size),
+			       "hex:", "an even number of hexadecimal digits", err);
 	if (!strncmp(text, "base64:", 7))
-		return decoded(parse_base64(text + 7, rpv, PLAN_RPV_SIZE, &size), "base64", err);
+		return decoded(parse_base64(text + 7, rpv, PLAN_RPV_SIZE, &size),
+			       "base64:", "base64", err);
 	size = strlen(text);
 	if (size > PLAN_RPV_SIZE)
 		return too_long(err);

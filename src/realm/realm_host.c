@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 
+#include "ccr/jsontext.h"
 #include "ccr/realm_host.h"
 #include "verify_json.h"
 
@@ -117,7 +118,7 @@ static int read_document(struct json_object *document, struct realm_host *host, 
 int realm_host_from_json(const char *text, size_t size, struct realm_host *ret_host,
 			 struct ccr_err *err)
 {
-	struct json_object *document = verify_json_parse(text, size, err);
+	struct json_object *document = jsontext_parse(text, size, err);
 	struct realm_host host = {0};
 	int ret;
 

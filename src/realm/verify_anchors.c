@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ccr/jsontext.h"
 #include "ccr/parse.h"
 #include "ccr/verify.h"
 #include "verify_json.h"
@@ -132,7 +133,7 @@ static int set_single(struct verify_anchors *anchors, const struct cose_key *key
 static int load_json(const char *text, size_t size, struct verify_anchors *anchors,
 		     struct ccr_err *err)
 {
-	struct json_object *document = verify_json_parse(text, size, err);
+	struct json_object *document = jsontext_parse(text, size, err);
 	struct cose_key key;
 	int ret;
 

@@ -15,13 +15,6 @@
 #include "ccr/err.h"
 
 /**
- * verify_json_parse() - a whole document, with nothing but white space behind it
- *
- * Return: the value, for json_object_put(); NULL with @err set, also for a bare null.
- */
-struct json_object *verify_json_parse(const char *text, size_t size, struct ccr_err *err);
-
-/**
  * verify_json_check_names() - an object has no member but those named
  * @names: ends with NULL
  *

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ccr/jsontext.h"
 #include "ccr/verify.h"
 #include "verify_json.h"
 
@@ -196,7 +197,7 @@ int verify_policy_load(const char *text, size_t size, struct verify_policy *poli
 		       struct ccr_err *err)
 {
 	struct verify_policy changed = *policy;
-	struct json_object *object = verify_json_parse(text, size, err);
+	struct json_object *object = jsontext_parse(text, size, err);
 	int ret;
 
 	if (!object)

@@ -167,4 +167,5 @@ def check():
     yield from check_names(COMPLETION, wanted)
 
 
-source.main(check)
+if __name__ == "__main__":
+    source.main(check)

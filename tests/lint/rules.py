@@ -51,7 +51,7 @@ SOURCES = {
 
 # Whose contract a header of include/ccr is.
 HEADERS = {
-    "util": ("cbor", "err", "file", "hash", "ipa", "jstream", "log", "parse"),
+    "util": ("cbor", "err", "file", "hash", "ipa", "jsontext", "jstream", "log", "parse"),
     "mem": ("gmem",),
     "kvm": ("kvm", "record"),
     "dev": ("bus", "rtc", "uart"),
@@ -118,6 +118,7 @@ HOST_RESOURCE_USERS = {
     "src/vm/pcibus.c": "eventfd",
     "src/cli/attach.c": "signalfd socketpair",
     "src/cli/commands.c": "file_save",
+    "src/cli/config.c": "file_load",
     "src/cli/measure.c": "file_load file_save",
     "src/cli/rpv.c": "file_load",
     "src/cli/verify.c": "file_load",

@@ -396,7 +396,6 @@ static void describes_what_people_try(void **state)
 		{0, "#!/bin/sh", 9, "a script"},
 		{0, "<!DOCTYPE html>", 15, "an HTML page"},
 		{0, "<html>", 6, "an HTML page"},
-		{0, "hello", 5, "nothing this program knows"},
 	};
 
 	(void)state;
@@ -409,11 +408,11 @@ static void describes_what_people_try(void **state)
 		assert_string_equal(kernel_describe(file, end), cases[i].phrase);
 		/* One byte less must not match, nor be read behind. */
 		if (cases[i].offset)
-			assert_string_equal(kernel_describe(file, end - 1),
-					    "nothing this program knows");
+			assert_null(kernel_describe(file, end - 1));
 		free(file);
 	}
-	assert_string_equal(kernel_describe(NULL, 0), "empty");
+	assert_null(kernel_describe("hello", 5));
+	assert_null(kernel_describe(NULL, 0));
 }
 
 /* Two or three bytes are soon met in machine code. */

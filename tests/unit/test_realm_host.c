@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * links: src/realm/realm_host.c src/realm/verify_json.c src/realm/plan.c src/util/hash.c
- * src/util/err.c src/util/parse.c
+ * links: src/realm/realm_host.c src/realm/verify_json.c src/util/jsontext.c
+ * src/realm/plan.c src/util/hash.c src/util/err.c src/util/parse.c
  */
 #include <stdarg.h>
 #include <stddef.h>

@@ -2,7 +2,7 @@
 /*
  * links: src/util/cbor.c src/util/err.c src/util/hash.c src/util/parse.c src/util/file.c
  * src/realm/cose.c src/realm/token.c src/realm/token_read.c src/realm/verify.c
- * src/realm/verify_anchors.c src/realm/verify_policy.c src/realm/verify_json.c
+ * src/realm/verify_anchors.c src/realm/verify_policy.c src/realm/verify_json.c src/util/jsontext.c
  */
 /*
  * Tokens minted here: good ones of every layout, and bad ones with one defect each. A defect must
