@@ -94,7 +94,7 @@ FUZZ_PROGRAMS := $(FUZZERS:%=build/fuzz/%)
 # ---- goals -----------------------------------------------------------------------------------
 
 .PHONY: all native arm64 guest run check unit cli replay lint boot soak bench fuzz deps refresh \
-	install clean distclean help unit-programs replay-programs
+	install dist clean distclean help unit-programs replay-programs
 
 all: native arm64
 native: build/native/ccr-run
@@ -116,7 +116,8 @@ help:
 	'make guest      what runs inside: build/guest/init, attest, *.img' \
 	'make deps       install every Debian package that any goal needs' \
 	'make refresh    look for a newer arm64 kernel' \
-	'make install    PREFIX=/usr/local, DESTDIR=' \
+	'make install    PREFIX=/usr/local, DESTDIR=, PROGRAM=build/native/ccr-run' \
+	'make dist       the sources as build/ccr-run-VERSION.tar.gz' \
 	'make clean      remove what was built; distclean: also what was downloaded' \
 	'' \
 	'V=1 shows the commands. NO_DEPS=1 installs no packages.' \
@@ -158,12 +159,23 @@ bench:
 refresh:
 	@$(HARNESS)/debs.sh refresh
 
-install: build/native/ccr-run
-	install -D -m 755 build/native/ccr-run $(DESTDIR)$(PREFIX)/bin/ccr-run
-	$(if $(wildcard Documentation/ccr-run.1),install -D -m 644 Documentation/ccr-run.1 \
-		$(DESTDIR)$(PREFIX)/share/man/man1/ccr-run.1)
+# Which program; build/arm64/ccr-run for an image (Documentation/embedding.md).
+PROGRAM ?= build/native/ccr-run
+install: $(PROGRAM)
+	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/ccr-run
+	install -D -m 644 Documentation/ccr-run.1 $(DESTDIR)$(PREFIX)/share/man/man1/ccr-run.1
 	install -D -m 644 Documentation/ccr-run.bash-completion \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/ccr-run
+	install -d $(DESTDIR)$(PREFIX)/share/doc/ccr-run
+	install -m 644 LICENSE README.md $(wildcard Documentation/*.md) \
+		$(DESTDIR)$(PREFIX)/share/doc/ccr-run
+
+# The commit and nothing else: the same bytes wherever and whenever it is packed.
+VERSION = $(shell sed -n 's/^\#define CCR_VERSION "\(.*\)"/\1/p' src/cli/commands.c)
+DIST ?= build/ccr-run-$(VERSION).tar.gz
+dist:
+	@mkdir -p $(dir $(DIST))
+	git archive --format=tar --prefix=ccr-run-$(VERSION)/ HEAD | gzip -9n >$(DIST)
 
 # What came over the network stays: a clean build must not need it again.
 clean:

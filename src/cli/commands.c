@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include <openssl/crypto.h>
 
 #include "ccr/cli.h"
 #include "ccr/record.h"
@@ -227,6 +228,8 @@ enum cli_status cli_main(int argc, char **argv, struct ccr_err *err)
 	const struct cli_command *command = &cli_commands[0];
 
 	log_init(LOG_INFO);
+	/* What is measured and believed is not for a configuration file of this host to change. */
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
 	if (argc < 2) {
 		err_set(err, -EINVAL, "no command; try `ccr-run --help`");
 		return CLI_USAGE;

@@ -151,7 +151,7 @@ def test_usage(scratch):
     verify(token, "--rime", RIM).must(2, "--rime")
     verify(token, "--rim", "xyz").must(2, "--rim xyz: not 32, 48 or 64 bytes")
     verify(token, "--challenge", "00").must(2, "--challenge 00: not 32 to 64 bytes")
-    verify(token, "--rpv", "hex:0").must(2, "personalisation value: what follows hex: is not hex")
+    verify(token, "--rpv", "hex:0").must(2, "personalisation value: what follows hex: is not")
     verify(scratch / "none").must(1, "none")
     (scratch / "empty").write_bytes(b"")
     verify(scratch / "empty").must(1, "the file is empty")

@@ -61,12 +61,13 @@ busybox_tree() {
 	mkdir -p "$1/bin" "$1/dev" "$1/proc" "$1/sys" "$1/tmp" "$1/run" "$1/root" "$1/etc"
 	cp build/arm64/busybox "$1/bin/busybox"
 	# The program is for arm64 and cannot be asked here which commands it has.
-	for applet in ash awk basename cat chmod clear cmp cp cut date dd df dirname dmesg echo \
-		env expr false find free grep gunzip gzip head hexdump id insmod kill less ln ls \
-		lsmod mkdir mkfifo mknod mktemp modprobe more mount mv nproc od pidof poweroff \
-		printenv printf ps pwd reboot reset rm rmdir sed seq setsid sh sha256sum sleep \
-		sort stat stty sync tail tee test time timeout top touch tr true tty umount \
-		uname uptime usleep vi wc which xargs yes zcat; do
+	for applet in ash awk basename cat chmod chroot clear cmp cp cut date dd df \
+		dirname dmesg echo env expr false find free grep gunzip gzip head \
+		hexdump id insmod kill less ln ls lsmod mkdir mkfifo mknod mktemp \
+		modprobe more mount mv nproc od pidof poweroff printenv printf ps pwd \
+		reboot reset rm rmdir sed seq setsid sh sha256sum sleep sort stat stty \
+		sync tail tee test time timeout top touch tr true tty umount uname \
+		uptime usleep vi wc which xargs yes zcat; do
 		ln -s busybox "$1/bin/$applet"
 	done
 }
