@@ -180,7 +180,8 @@ dist:
 # What came over the network stays: a clean build must not need it again.
 clean:
 	@for d in build/*; do case $$d in \
-		build/apt|build/debs|build/kernel*|build/libfdt|build/qemu|build/sysroot) ;; \
+		build/apt|build/debs|build/kernel*|build/libfdt|build/programs) ;; \
+		build/qemu|build/sysroot) ;; \
 		*) rm -rf "$$d" ;; esac; done
 
 distclean:

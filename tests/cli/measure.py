@@ -289,8 +289,8 @@ def test_refusals(scratch):
             "--host", host_file(scratch, max_ipa_bits=33))
     refused(1, "RMM 1.0 has no sha-384", "--realm", "--measurement-algo", "sha384")
     sha = "--measurement-algo"
-    refused(1, "implicit interface has no sha-384", "--realm-abi", "v13", sha, "sha384")
-    refused(1, "implicit-gmem interface has no sha-512", "--realm-abi", "v16", sha, "sha512")
+    refused(1, "sha-384: KVM's implicit realm interface", "--realm-abi", "v13", sha, "sha384")
+    refused(1, "has no choice of the hash", "--realm-abi", "v16", sha, "sha512")
     refused(1, "takes no personalisation value", "--realm-abi", "v12", "--realm-pv", "x")
     refused(1, "cannot", "--corim", scratch / "no/such/directory")
     refused(2, "not 1.0, 2.0-tfrmm or 2.0-spec", "--rmm", "2.0")

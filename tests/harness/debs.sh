@@ -282,6 +282,49 @@ module() {
 	say "$ko"
 }
 
+# needed_by FILE... - the libraries that arm64 programs or libraries name, one a line
+needed_by() {
+	LC_ALL=C readelf -d "$@" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort -u
+}
+
+# copy_libraries FROM TO - into TO/lib what the programs in TO/bin need, and what that needs
+copy_libraries() {
+	local from=$1 to=$2 name file more=yes
+
+	mkdir -p "$to/lib"
+	file=$(find "$from" -name 'ld-linux-aarch64.so.1' | head -n 1)
+	cp -L "$file" "$to/lib/" || return 1
+	while [ -n "$more" ]; do
+		more=
+		for name in $(needed_by "$to"/bin/* "$to"/lib/*); do
+			[ ! -e "$to/lib/$name" ] || continue
+			file=$(find "$from" -name "$name" | head -n 1)
+			[ -n "$file" ] && cp -L "$file" "$to/lib/" || return 1
+			more=yes
+		done
+	done
+}
+
+# program_from SUITE PACKAGE DIR - /usr/bin/PACKAGE with its libraries into DIR: a tree that needs
+# nothing else
+program_from() {
+	local suite=$1 package=$2 dir=$3 packages files
+
+	packages=$(apt_in "$suite" apt-cache depends --recurse --no-recommends --no-suggests \
+		--no-conflicts --no-breaks --no-replaces --no-enhances "$package" |
+		grep '^z\?lib' | grep -v 'perl\|python\|-common$\|-data$\|:' | sort -u) || return 1
+	# shellcheck disable=SC2086 # one word a package
+	files=$(fetch "$suite" "$package" $packages) || return 1
+	rm -rf "$dir.tmp" "$dir.all"
+	# shellcheck disable=SC2086
+	unpack "$dir.all" $files || return 1
+	mkdir -p "$dir.tmp/bin"
+	cp "$dir.all/usr/bin/$package" "$dir.tmp/bin/" || return 1
+	copy_libraries "$dir.all" "$dir.tmp" || return 1
+	rm -rf "$dir" "$dir.all"
+	mv "$dir.tmp" "$dir"
+}
+
 mkdir -p "$APT_DIR" build/arm64
 # Goals of one parallel make share the state of a suite.
 exec 9>"$APT_DIR/lock"
@@ -313,5 +356,13 @@ module)
 	shift
 	for name; do module "$name"; done | awk '!seen[$0]++'
 	;;
-*) die "usage: debs.sh sysroot|busybox|kernel|kernel-6.1|refresh|qemu|libfdt|module NAME..." ;;
+program)
+	[ -e "build/programs/$2" ] ||
+		with_suite "$STABLE" program_from "$STABLE" "$2" "build/programs/$2" ||
+		failed "$STABLE" "$2"
+	;;
+*)
+	die "usage: debs.sh sysroot|busybox|kernel|kernel-6.1|refresh|qemu|libfdt|" \
+		"module NAME...|program NAME"
+	;;
 esac
