@@ -34,6 +34,7 @@ struct json_object;
  * @rim: hexadecimal
  * @rpv: as --realm-pv of a launch takes it
  * @trust_anchors: file, see verify_anchors_load()
+ * @log: file with the measurement log of the realm's launch, as bytes or as base64
  * @policy: file, see verify_policy_load(). What both it and an option name is refused.
  */
 struct cli_verify_options {
@@ -42,6 +43,7 @@ struct cli_verify_options {
 	const char *rim;
 	const char *rpv;
 	const char *trust_anchors;
+	const char *log;
 	const char *policy;
 	bool emulated;
 };
@@ -68,6 +70,8 @@ struct cli_host_options {
  * @launch_given: an option was used that says what a guest is made of, or on which host
  * @rpv_given: --realm-pv was used
  * @host: of `measure` and `verify`; strings are borrowed from argv or @config
+ * @log_path: where to save the measurement log, or NULL
+ * @from_log: of `measure`: a log to replay in place of a launch, or NULL
  * @corim: of `measure`: where to save reference values, or NULL
  * @verify: of `verify` alone; strings are borrowed from argv or @config
  * @name: of the machine to run or to control, NULL for a generated one
@@ -94,6 +98,8 @@ struct cli_options {
 	bool launch_given;
 	bool rpv_given;
 	struct cli_host_options host;
+	const char *log_path;
+	const char *from_log;
 	const char *corim;
 	const char *name;
 	const char *run_dir;

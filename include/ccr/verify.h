@@ -15,6 +15,7 @@
 #include "ccr/cose.h"
 #include "ccr/err.h"
 #include "ccr/hash.h"
+#include "ccr/plan.h"
 #include "ccr/token.h"
 
 /** VERIFY_MAX_TOKEN_SIZE - longer ones cannot come out of Linux's configfs interface */
@@ -91,6 +92,10 @@ struct verify_component {
  *	this, it must not be one
  * @allow_debug: a platform whose lifecycle state allows debugging will do
  * @has_hash_algo: @hash_algo is expected of the realm
+ * @log: @log_size hostile bytes that claim to be the measurement log of the realm's launch, NULL
+ *	for none; borrowed
+ * @plan, @host: of the launch that @rim stands for, NULL if that is not known; borrowed. With @log,
+ *	a RIM that is not the expected one is traced to the step that differs.
  * @components: the token's components must be among these; @nr_components is 0 if any will do
  */
 struct verify_policy {
@@ -104,6 +109,10 @@ struct verify_policy {
 	struct verify_value rems[TOKEN_NR_REMS];
 	struct verify_value rpv;
 	struct verify_value platform_config;
+	const uint8_t *log;
+	size_t log_size;
+	const struct plan *plan;
+	const struct realm_host *host;
 	size_t nr_components;
 	struct verify_component components[VERIFY_MAX_COMPONENTS];
 };
@@ -145,6 +154,7 @@ enum verify_check {
 	VERIFY_COMPONENTS,
 	VERIFY_CHALLENGE,
 	VERIFY_HASH_ALGO,
+	VERIFY_LOG,
 	VERIFY_RIM,
 	VERIFY_REMS,
 	VERIFY_RPV,
@@ -159,7 +169,7 @@ enum verify_outcome { VERIFY_SKIPPED = 0, VERIFY_PASSED, VERIFY_FAILED };
 
 /**
  * struct verify_finding - what a check found
- * @reason: a clause for the user, printable; never empty
+ * @reason: a sentence for the user, printable; never empty
  */
 struct verify_finding {
 	enum verify_outcome outcome;

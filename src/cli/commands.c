@@ -77,6 +77,7 @@ static enum cli_status run_loaded(const struct cli_options *options, struct laun
 	struct vm_config config = {
 		.launch = launch,
 		.realm_abi = options->realm_abi,
+		.log_path = options->log_path,
 		.no_reboot = options->no_reboot,
 		.quiet_s = options->quiet_s,
 		.nr_disks = options->nr_disks,
@@ -161,7 +162,7 @@ enum cli_status cli_flush(struct ccr_err *err)
 const struct cli_command cli_commands[] = {
 	{"run", "Start a guest and stay with it until it ends", "-k Image [OPTION...]", run},
 	{"measure", "Print the initial measurement (RIM) that a realm will have",
-	 "-k Image [OPTION...]", cli_measure},
+	 "-k Image [OPTION...] | --from-log FILE", cli_measure},
 	{"check", "Say what this host can do, and why not", "[OPTION...]", cli_check},
 	{"verify", "Say whether to believe an attestation token, and why", "TOKEN [OPTION...]",
 	 cli_verify},

@@ -7,6 +7,7 @@
 
 #include "ccr/cli.h"
 #include "ccr/corim.h"
+#include "ccr/evlog.h"
 #include "ccr/file.h"
 #include "ccr/parse.h"
 #include "ccr/realm.h"
@@ -293,12 +294,15 @@ static int save_corim(const struct cli_options *options, const struct cli_measur
 }
 
 static enum cli_status print_measured(const struct cli_options *options,
-				      const struct cli_measured *measured,
-				      struct json_object *steps, struct ccr_err *err)
+				      struct cli_measured *measured, struct json_object *steps,
+				      struct ccr_err *err)
 {
 	char text[2 * HASH_MAX_SIZE + 1];
 
 	if (options->corim && save_corim(options, measured, err))
+		return CLI_NOT_STARTED;
+	if (options->log_path &&
+	    launch_write_log(&measured->launch, &measured->host, options->log_path, err))
 		return CLI_NOT_STARTED;
 	if (options->json)
 		print_json(options, measured, steps);
@@ -308,6 +312,65 @@ static enum cli_status print_measured(const struct cli_options *options,
 	return cli_flush(err);
 }
 
+static void print_log_json(const struct evlog *log, const uint8_t *rim, struct json_object *steps)
+{
+	struct json_object *object = json_object_new_object();
+
+	add_hex(object, "rim", rim, hash_size(log->hash_algo));
+	add_text(object, "hash_algo", hash_name(log->hash_algo));
+	add_text(object, "vmm", log->name);
+	add_text(object, "vmm_version", log->version);
+	add_text(object, "rmm", plan_rmm_name(log->host.rmm));
+	add_number(object, "ipa_bits", log->ipa_bits);
+	add_number(object, "ram_size", log->ram_size);
+	add_number(object, "cpus", log->nr_vcpus);
+	if (steps)
+		json_object_object_add(object, "steps", json_object_get(steps));
+	printf("%s\n", json_object_to_json_string_ext(
+			       object, JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(object);
+}
+
+static int replay(const struct cli_options *options, const struct evlog *log, struct ccr_err *err)
+{
+	measure_observer *observer = NULL;
+	struct explain explain = {.algo = log->hash_algo};
+	char text[2 * HASH_MAX_SIZE + 1];
+	uint8_t rim[HASH_MAX_SIZE];
+	int ret;
+
+	if (options->explain && options->json)
+		explain.array = json_object_new_array();
+	if (options->explain)
+		observer = options->json ? add_step : print_step;
+	ret = evlog_replay_rim(log, observer, &explain, rim, err);
+	if (!ret && options->json)
+		print_log_json(log, rim, explain.array);
+	else if (!ret)
+		printf("%s\n", parse_format_hex(rim, hash_size(log->hash_algo), text));
+	json_object_put(explain.array);
+	return ret;
+}
+
+static enum cli_status measure_log(const struct cli_options *options, struct ccr_err *err)
+{
+	struct evlog log;
+	struct blob blob = {0};
+	struct ccr_err why = {0};
+	int ret = file_load(options->from_log, EVLOG_MAX_SIZE, "measurement log", &blob, err);
+
+	if (ret)
+		return CLI_NOT_STARTED;
+	ret = evlog_read_log(blob.data, blob.size, &log, &why);
+	if (!ret)
+		ret = replay(options, &log, &why);
+	blob_free(&blob);
+	if (!ret)
+		return cli_flush(err);
+	err_set(err, ret, "measurement log %s: %s", options->from_log, why.msg);
+	return CLI_NOT_STARTED;
+}
+
 enum cli_status cli_measure(const struct cli_options *options, struct ccr_err *err)
 {
 	measure_observer *observer = NULL;
@@ -315,6 +378,8 @@ enum cli_status cli_measure(const struct cli_options *options, struct ccr_err *e
 	struct cli_measured measured;
 	enum cli_status status;
 
+	if (options->from_log)
+		return measure_log(options, err);
 	if (options->explain && options->json)
 		explain.array = json_object_new_array();
 	if (options->explain)

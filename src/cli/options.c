@@ -204,6 +204,28 @@ static int set_disk(struct cli_options *options, const char *value, struct ccr_e
 	return ret;
 }
 
+static int set_log_path(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	(void)err;
+	options->log_path = value;
+	return 0;
+}
+
+static int set_log_in_guest(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	(void)value;
+	(void)err;
+	options->launch.log_in_guest = true;
+	return 0;
+}
+
+static int set_from_log(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	(void)err;
+	options->from_log = value;
+	return 0;
+}
+
 static int set_bounce(struct cli_options *options, const char *value, struct ccr_err *err)
 {
 	if (parse_size(value, 1ull << 20, &options->bounce_size) || options->bounce_size < SZ_64K ||
@@ -299,6 +321,13 @@ static int set_trust_anchors(struct cli_options *options, const char *value, str
 {
 	(void)err;
 	options->verify.trust_anchors = value;
+	return 0;
+}
+
+static int set_verify_log(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	(void)err;
+	options->verify.log = value;
 	return 0;
 }
 
@@ -406,6 +435,10 @@ static const struct cli_option table[] = {
 	 "insist on a numbered address map and device tree", set_layout_version},
 	{0, "dump-dtb", LAUNCH | PATH, required_argument, "FILE", "save the guest's device tree",
 	 set_dump_dtb},
+	{0, "log-in-guest", LAUNCH, no_argument, NULL,
+	 "give a realm's guest its measurement log, in memory", set_log_in_guest},
+	{0, "measurement-log", RUN | MEASURE | PATH, required_argument, "FILE",
+	 "save the realm's measurement log", set_log_path},
 	{0, "bounce", LAUNCH, required_argument, "SIZE",
 	 "bounce-buffer pool of a realm's guest: adds swiotlb= to\n"
 	 "the kernel command line, and lets disks use it",
@@ -436,6 +469,8 @@ static const struct cli_option table[] = {
 	 "time for the guest to power off by itself (default 10)", set_grace},
 	{0, "force", STOP, no_argument, NULL, "end the machine at once", set_force},
 	{0, "explain", MEASURE, no_argument, NULL, "list every measured step", set_explain},
+	{0, "from-log", MEASURE | PATH, required_argument, "FILE",
+	 "replay a measurement log in place of measuring files", set_from_log},
 	{0, "corim", MEASURE | PATH, required_argument, "FILE",
 	 "save the result as reference values for verifiers", set_corim},
 	{0, "challenge", VERIFY, required_argument, "HEX",
@@ -452,6 +487,10 @@ static const struct cli_option table[] = {
 	 "whose tokens to believe: platforms and their public keys\n"
 	 "(JSON), or one key (PEM or JSON Web Key); none is built in",
 	 set_trust_anchors},
+	{0, "log", VERIFY | PATH, required_argument, "FILE",
+	 "measurement log of the realm's launch: replayed, it must give\n"
+	 "the token's RIM; with launch options, names what differs",
+	 set_verify_log},
 	{0, "policy", VERIFY | PATH, required_argument, "FILE",
 	 "what to expect of platform and realm (JSON)", set_policy},
 	{0, "emulated", VERIFY, no_argument, NULL,
@@ -693,6 +732,15 @@ static int check_together(const struct cli_command *command, const struct cli_op
 	if (command_bit(command) == RUN && options->realm_abi.series &&
 	    options->launch.kind != MACHINE_REALM)
 		return err_set(err, -EINVAL, "--realm-abi is of real realms only: add --realm");
+	if (command_bit(command) == RUN && options->launch.kind == MACHINE_PLAIN &&
+	    (options->log_path || options->launch.log_in_guest))
+		return err_set(err, -EINVAL,
+			       "%s: plain VMs are not measured, so they have no log: add --realm",
+			       options->log_path ? "--measurement-log" : "--log-in-guest");
+	if (options->from_log && (options->launch_given || options->corim || options->log_path))
+		return err_set(err, -EINVAL,
+			       "--from-log: the log says what was launched; of the other options, "
+			       "only --explain and --json go with it");
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <json-c/json.h>
 
 #include "ccr/cli.h"
+#include "ccr/evlog.h"
 #include "ccr/file.h"
 #include "ccr/parse.h"
 #include "ccr/verify.h"
@@ -18,8 +19,11 @@
 /* All that is held while a token is verified. */
 struct inputs {
 	struct blob token;
+	struct blob log;
 	struct verify_anchors anchors;
 	struct verify_policy policy;
+	bool has_measured;
+	struct cli_measured measured;
 };
 
 static int not_both(const char *option, struct ccr_err *err)
@@ -112,24 +116,24 @@ static int take_measured(const struct cli_options *options, const struct cli_mea
 	return ret;
 }
 
-static enum cli_status measure_launch(const struct cli_options *options,
-				      struct verify_policy *policy, struct ccr_err *err)
+static enum cli_status measure_launch(const struct cli_options *options, struct inputs *inputs,
+				      struct ccr_err *err)
 {
 	struct cli_options wanted = *options;
-	struct cli_measured measured;
+	struct cli_measured *measured = &inputs->measured;
 	enum cli_status status;
-	int ret;
 
 	if (!options->kind_given) {
 		wanted.kind_given = true;
 		wanted.launch.kind = options->verify.emulated ? MACHINE_EMULATED : MACHINE_REALM;
 	}
-	status = cli_measure_realm(&wanted, NULL, NULL, &measured, err);
+	status = cli_measure_realm(&wanted, NULL, NULL, measured, err);
 	if (status)
 		return status;
-	ret = take_measured(options, &measured, policy, err);
-	launch_done(&measured.launch);
-	return ret ? CLI_USAGE : CLI_OK;
+	inputs->has_measured = true;
+	inputs->policy.plan = &measured->launch.plan;
+	inputs->policy.host = &measured->host;
+	return take_measured(options, measured, &inputs->policy, err) ? CLI_USAGE : CLI_OK;
 }
 
 static int name_file(const char *path, const char *what, int code, const struct ccr_err *why,
@@ -201,6 +205,21 @@ static int load_token(const char *path, struct blob *token, struct ccr_err *err)
 	return 0;
 }
 
+/* Its first byte is none of base64's characters either. */
+static int load_log(const char *path, struct inputs *inputs, struct ccr_err *err)
+{
+	const int ret = file_load(path, 2 * EVLOG_MAX_SIZE, "measurement log", &inputs->log, err);
+
+	if (ret)
+		return ret;
+	if (inputs->log.size == 0)
+		return err_set(err, -ENODATA, "measurement log %s: the file is empty", path);
+	decode_base64(&inputs->log);
+	inputs->policy.log = inputs->log.data;
+	inputs->policy.log_size = inputs->log.size;
+	return 0;
+}
+
 static void print_hex(const char *name, const struct cbor_item *item)
 {
 	char text[2 * HASH_MAX_SIZE + 1];
@@ -241,13 +260,23 @@ static const char *outcome_name(enum verify_outcome outcome)
 	return names[outcome];
 }
 
+/* The first failure is the one to name: what follows may be its consequence. */
+static const struct verify_finding *first_failure(const struct verify_result *result)
+{
+	unsigned i = 0;
+
+	while (i < VERIFY_NR_CHECKS - 1 && result->findings[i].outcome != VERIFY_FAILED)
+		i++;
+	return &result->findings[i];
+}
+
 /* Who accepts a token should see what nobody looked at. */
 static void print_verdict(const struct verify_result *result)
 {
 	const char *before = "accepted; not compared: ";
 
 	if (!result->accepted) {
-		printf("rejected\n");
+		printf("rejected: %s\n", first_failure(result)->reason);
 		return;
 	}
 	for (unsigned i = 0; i < VERIFY_NR_CHECKS; i++) {
@@ -339,18 +368,6 @@ static void print_json(const struct verify_result *result)
 	json_object_put(object);
 }
 
-/* The first failure is the one to name: what follows may be its consequence. */
-static void set_rejected(const struct verify_result *result, struct ccr_err *err)
-{
-	for (unsigned i = 0; i < VERIFY_NR_CHECKS; i++) {
-		if (result->findings[i].outcome == VERIFY_FAILED) {
-			err_set(err, -EBADMSG, "token rejected: %s: %s", verify_check_name(i),
-				result->findings[i].reason);
-			return;
-		}
-	}
-}
-
 static enum cli_status verify_loaded(const struct inputs *inputs, bool json, struct ccr_err *err)
 {
 	struct verify_result result;
@@ -366,7 +383,7 @@ static enum cli_status verify_loaded(const struct inputs *inputs, bool json, str
 		return status;
 	if (result.accepted)
 		return CLI_OK;
-	set_rejected(&result, err);
+	err_set(err, -EBADMSG, "token rejected: %s", first_failure(&result)->reason);
 	return CLI_REJECTED;
 }
 
@@ -381,13 +398,14 @@ static enum cli_status load_and_verify(const struct cli_options *all, struct inp
 	if (take_options(options, &inputs->policy, err))
 		return CLI_USAGE;
 	if (all->launch_given)
-		status = measure_launch(all, &inputs->policy, err);
+		status = measure_launch(all, inputs, err);
 	if (status)
 		return status;
 	if (options->trust_anchors && load_anchors(options->trust_anchors, &inputs->anchors, err))
 		return CLI_NOT_STARTED;
 	inputs->policy.anchors = &inputs->anchors;
-	if (load_token(options->token, &inputs->token, err))
+	if (load_token(options->token, &inputs->token, err) ||
+	    (options->log && load_log(options->log, inputs, err)))
 		return CLI_NOT_STARTED;
 	return verify_loaded(inputs, all->json, err);
 }
@@ -403,6 +421,9 @@ enum cli_status cli_verify(const struct cli_options *options, struct ccr_err *er
 	}
 	status = load_and_verify(options, &inputs, err);
 	blob_free(&inputs.token);
+	blob_free(&inputs.log);
+	if (inputs.has_measured)
+		launch_done(&inputs.measured.launch);
 	verify_anchors_done(&inputs.anchors);
 	return status;
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ccr/evlog.h"
 #include "ccr/parse.h"
 #include "ccr/verify.h"
 
@@ -23,6 +24,8 @@ struct verification {
 	struct token_realm realm;
 	struct cose_key rak;
 	const struct cose_key *platform_key;
+	struct evlog log;
+	bool has_log; /* and it is the log of this token's realm */
 };
 
 #define MAX_HEX (2 * HASH_MAX_SIZE + 1)
@@ -302,9 +305,10 @@ static enum verify_outcome check_value(const struct cbor_item *item,
 	if (want->size == 0)
 		return skip(finding, "no %s to compare with", what);
 	if (item->content_size != want->size)
-		return fail(finding, "has %zu bytes, expected %zu", item->content_size, want->size);
+		return fail(finding, "%s has %zu bytes, expected %zu", what, item->content_size,
+			    want->size);
 	if (memcmp(item->content, want->bytes, want->size) != 0)
-		return fail(finding, "is %s, expected %s",
+		return fail(finding, "%s is %s, expected %s", what,
 			    hex(item->content, item->content_size, is),
 			    hex(want->bytes, want->size, should));
 	return pass(finding, "%s", hex(item->content, item->content_size, is));
@@ -377,23 +381,70 @@ static enum verify_outcome check_hash_algo(struct verification *v, struct verify
 	if (!v->policy->has_hash_algo)
 		return skip(finding, "no hash algorithm to compare with");
 	if (v->realm.hash_algo != v->policy->hash_algo)
-		return fail(finding, "is %s, expected %s", is, hash_name(v->policy->hash_algo));
+		return fail(finding, "hash algorithm is %s, expected %s", is,
+			    hash_name(v->policy->hash_algo));
 	return pass(finding, "%s", is);
+}
+
+/* A log is as good as the token that it replays to: what it says of the RIM is then the truth. */
+static enum verify_outcome check_log(struct verification *v, struct verify_finding *finding)
+{
+	struct ccr_err err = {0};
+	uint8_t rim[HASH_MAX_SIZE];
+	char replayed[MAX_HEX];
+
+	if (!v->policy->log)
+		return skip(finding, "no measurement log to replay");
+	if (evlog_read_log(v->policy->log, v->policy->log_size, &v->log, &err) ||
+	    evlog_replay_rim(&v->log, NULL, NULL, rim, &err))
+		return fail(finding, "measurement log: %s", err.msg);
+	if (v->log.hash_algo != v->realm.hash_algo)
+		return fail(finding, "measurement log is of a realm with %s, the token's has %s",
+			    hash_name(v->log.hash_algo), hash_name(v->realm.hash_algo));
+	if (!equals(&v->realm.rim, rim, hash_size(v->log.hash_algo)))
+		return fail(finding,
+			    "measurement log is not of this realm's launch: replayed, it gives RIM "
+			    "%s",
+			    hex(rim, hash_size(v->log.hash_algo), replayed));
+	v->has_log = true;
+	return pass(finding, "of %s, %s, replayed: gives the token's RIM", v->log.name,
+		    v->log.version);
+}
+
+/* What differs by its name, where there is something to compare step by step. */
+static bool find_step(const struct verification *v, char text[EVLOG_MAX_DIFFERENCE])
+{
+	const struct verify_policy *policy = v->policy;
+
+	return v->has_log && policy->plan && policy->host &&
+	       !evlog_compare_plan(&v->log, policy->plan, policy->host, text, NULL) &&
+	       *text != '\0';
 }
 
 static enum verify_outcome check_rim(struct verification *v, struct verify_finding *finding)
 {
-	return check_value(&v->realm.rim, &v->policy->rim, "initial measurement", finding);
+	const enum verify_outcome outcome =
+		check_value(&v->realm.rim, &v->policy->rim, "RIM", finding);
+	char text[EVLOG_MAX_DIFFERENCE];
+
+	if (outcome == VERIFY_FAILED && find_step(v, text))
+		return fail(finding, "%s", text);
+	return outcome;
 }
 
 static enum verify_outcome check_rems(struct verification *v, struct verify_finding *finding)
 {
 	struct verify_finding one;
+	char name[8];
 	unsigned nr = 0;
 
 	for (unsigned i = 0; i < TOKEN_NR_REMS; i++) {
-		if (check_value(&v->realm.rems[i], &v->policy->rems[i], "", &one) == VERIFY_FAILED)
-			return fail(finding, "measurement %u %.300s", i, one.reason);
+		snprintf(name, sizeof(name), "REM%u", i);
+		if (check_value(&v->realm.rems[i], &v->policy->rems[i], name, &one) ==
+		    VERIFY_FAILED) {
+			*finding = one;
+			return VERIFY_FAILED;
+		}
 		nr += one.outcome == VERIFY_PASSED;
 	}
 	if (nr == 0)
@@ -441,6 +492,7 @@ static const struct check {
 	[VERIFY_COMPONENTS] = {"components", NEEDS(VERIFY_PLATFORM_CLAIMS), true, check_components},
 	[VERIFY_CHALLENGE] = {"challenge", NEEDS(VERIFY_REALM_CLAIMS), true, check_challenge},
 	[VERIFY_HASH_ALGO] = {"hash-algo", NEEDS(VERIFY_REALM_CLAIMS), true, check_hash_algo},
+	[VERIFY_LOG] = {"measurement-log", NEEDS(VERIFY_REALM_CLAIMS), true, check_log},
 	[VERIFY_RIM] = {"rim", NEEDS(VERIFY_REALM_CLAIMS), true, check_rim},
 	[VERIFY_REMS] = {"rems", NEEDS(VERIFY_REALM_CLAIMS), true, check_rems},
 	[VERIFY_RPV] = {"rpv", NEEDS(VERIFY_REALM_CLAIMS), true, check_rpv},

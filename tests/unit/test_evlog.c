@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * links: src/realm/evlog.c src/realm/evlog_read.c src/realm/evlog_replay.c
- *	src/realm/evlog_compare.c src/realm/measure.c src/realm/plan.c src/util/hash.c
+ *	src/realm/evlog_compare.c src/realm/measure.c src/realm/plan.c src/realm/verify.c
+ *	src/realm/token.c src/realm/token_read.c src/realm/cose.c src/util/cbor.c src/util/hash.c
  *	src/util/err.c src/util/parse.c src/util/file.c arch/arm64/dtree.c arch/arm64/dtree_diff.c
  *	arch/arm64/memmap.c arch/arm64/layout.c
  */
@@ -18,6 +19,7 @@
 #include "ccr/dtree.h"
 #include "ccr/evlog.h"
 #include "ccr/parse.h"
+#include "ccr/verify.h"
 
 #define MIB         (1ull << 20)
 #define KERNEL_SIZE 9001
@@ -668,6 +670,137 @@ static void test_other_registers(void **state)
 	machine_free(expected);
 }
 
+/* A token, its log, and what its owner expects. */
+
+static void verify(struct machine *launched, struct machine *expected, const uint8_t rpv[],
+		   struct verify_result *result)
+{
+	static uint8_t token[RSI_MAX_TOKEN_SIZE]; /* the result points into it */
+	struct token_claims claims = {.hash_algo = launched->algo};
+	struct verify_policy *policy = calloc(1, sizeof(*policy));
+	uint8_t rim[HASH_MAX_SIZE];
+	size_t size;
+
+	assert_non_null(policy);
+	assert_int_equal(measure_plan(&launched->plan, &launched->host, NULL, NULL,
+				      claims.measurements[0], NULL),
+			 0);
+	assert_int_equal(token_emulated(&claims, token, &size, NULL), 0);
+	make_plan(expected);
+	assert_int_equal(measure_plan(&expected->plan, &expected->host, NULL, NULL, rim, NULL), 0);
+	policy->emulated = true;
+	policy->log = launched->log.data;
+	policy->log_size = launched->log.size;
+	policy->plan = &expected->plan;
+	policy->host = &expected->host;
+	policy->has_hash_algo = true;
+	policy->hash_algo = expected->algo;
+	policy->rim.size = hash_size(expected->algo);
+	memcpy(policy->rim.bytes, rim, policy->rim.size);
+	if (rpv) {
+		policy->rpv.size = PLAN_RPV_SIZE;
+		memcpy(policy->rpv.bytes, rpv, PLAN_RPV_SIZE);
+	}
+	verify_token(token, size, policy, result);
+	free(policy);
+}
+
+static void assert_rejected(struct machine *launched, struct machine *expected, const uint8_t rpv[],
+			    enum verify_check check, const char *reason)
+{
+	struct verify_result result;
+
+	verify(launched, expected, rpv, &result);
+	assert_false(result.accepted);
+	for (unsigned i = 0; i < check; i++)
+		assert_int_not_equal(result.findings[i].outcome, VERIFY_FAILED);
+	assert_int_equal(result.findings[check].outcome, VERIFY_FAILED);
+	assert_string_equal(result.findings[check].reason, reason);
+	machine_free(expected);
+}
+
+static void test_verify(void **state)
+{
+	struct machine *launched = machine_new(), *expected = machine_new();
+	static const uint8_t rpv[PLAN_RPV_SIZE] = {0xc0};
+	struct verify_result result;
+
+	(void)state;
+	make_log(launched);
+	verify(launched, expected, NULL, &result);
+	assert_true(result.accepted);
+	assert_int_equal(result.findings[VERIFY_LOG].outcome, VERIFY_PASSED);
+	assert_string_equal(result.findings[VERIFY_LOG].reason,
+			    "of ccr-run, layout 1, replayed: gives the token's RIM");
+
+	expected->initrd[INITRD_PAGE * GRANULE_SIZE] ^= 1;
+	assert_rejected(launched, expected, NULL, VERIFY_RIM,
+			"RIM differs at step 139 (initrd page 7)");
+	expected = machine_new();
+	expected->kernel[0] ^= 1;
+	assert_rejected(launched, expected, NULL, VERIFY_RIM,
+			"RIM differs at step 129 (kernel page 0)");
+	expected = machine_new();
+	expected->cmdline = "console=ttyS0 quieT";
+	assert_rejected(launched, expected, NULL, VERIFY_RIM,
+			"RIM differs at step 145 (device tree page 0: command line differs from "
+			"its byte 18 on: \"t\", expected \"T\")");
+	expected = machine_new();
+	expected->ram_size += 2 * MIB;
+	assert_rejected(launched, expected, NULL, VERIFY_RIM,
+			"RIM differs at step 129 (RAM of 256 MiB, expected 258)");
+	expected = machine_new();
+	expected->nr_vcpus = 1;
+	assert_rejected(launched, expected, NULL, VERIFY_RIM,
+			"RIM differs at step 145 (device tree page 0: 2 vCPUs, expected 1)");
+	expected = machine_new();
+	expected->algo = HASH_SHA512;
+	assert_rejected(launched, expected, NULL, VERIFY_HASH_ALGO,
+			"hash algorithm is sha-256, expected sha-512");
+	expected = machine_new();
+	make_plan(expected);
+	verify(launched, expected, rpv, &result);
+	assert_int_equal(result.findings[VERIFY_RPV].outcome, VERIFY_FAILED);
+	assert_memory_equal(result.findings[VERIFY_RPV].reason, "personalisation value is 00", 27);
+	machine_free(expected);
+	machine_free(launched);
+}
+
+/* Any other log than that of this realm's launch. */
+static void test_verify_another_log(void **state)
+{
+	struct machine *launched = machine_new(), *expected = machine_new();
+	struct verify_result result;
+
+	(void)state;
+	launched->kernel[1] ^= 1;
+	make_log(launched);
+	launched->kernel[1] ^= 1;
+	verify(launched, expected, NULL, &result);
+	assert_false(result.accepted);
+	assert_int_equal(result.findings[VERIFY_LOG].outcome, VERIFY_FAILED);
+	assert_memory_equal(result.findings[VERIFY_LOG].reason,
+			    "measurement log is not of this realm's launch: replayed, it gives",
+			    65);
+	assert_int_equal(result.findings[VERIFY_RIM].outcome, VERIFY_PASSED);
+
+	launched->log.size--;
+	verify(launched, expected, NULL, &result);
+	assert_int_equal(result.findings[VERIFY_LOG].outcome, VERIFY_FAILED);
+	assert_string_equal(result.findings[VERIFY_LOG].reason,
+			    "measurement log: event 13, at byte 3511, is cut off");
+
+	launched->algo = HASH_SHA512;
+	make_log(launched);
+	launched->algo = HASH_SHA256;
+	make_plan(launched);
+	verify(launched, expected, NULL, &result);
+	assert_string_equal(result.findings[VERIFY_LOG].reason,
+			    "measurement log is of a realm with sha-512, the token's has sha-256");
+	machine_free(expected);
+	machine_free(launched);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -683,6 +816,8 @@ int main(void)
 		cmocka_unit_test(test_differences),
 		cmocka_unit_test(test_forged_tree),
 		cmocka_unit_test(test_other_registers),
+		cmocka_unit_test(test_verify),
+		cmocka_unit_test(test_verify_another_log),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
