@@ -4,6 +4,8 @@
  * line asks, and ends the machine.
  *
  *	ccr.check=mem             test half of the free memory
+ *	ccr.check=log             save the measurement log that is in memory as /tmp/log, and print
+ *	                          its digest, if busybox is there
  *	ccr.modules=a,b           load /lib/modules/a.ko and b.ko, in that order
  *	ccr.run=PROGRAM,ARG,...   run it, and say how it ended; looked for in /harness and /bin
  *	ccr.then=poweroff|reboot|panic|shell|hang
@@ -11,6 +13,8 @@
  *
  * Nobody is there to press a key, so every failure is said in one line and powers the machine off.
  */
+#include <dirent.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -253,6 +257,89 @@ static void check_memory(void)
 	say("CCR-GUEST-MEM ok sum=%016llx\n", (unsigned long long)sum);
 }
 
+#define RESERVED_MEMORY "/sys/firmware/devicetree/base/reserved-memory"
+
+/* @path: of the log's node in the device tree */
+static void find_log(char *path, size_t size)
+{
+	DIR *dir = opendir(RESERVED_MEMORY);
+	const struct dirent *entry;
+
+	if (!dir)
+		fail("open", RESERVED_MEMORY);
+	while ((entry = readdir(dir)) && strncmp(entry->d_name, "event-log@", 10) != 0)
+		;
+	if (!entry) {
+		errno = ENOENT;
+		fail("find event-log in", RESERVED_MEMORY);
+	}
+	snprintf(path, size, "%s/%s", RESERVED_MEMORY, entry->d_name);
+	closedir(dir);
+}
+
+static uint64_t read_cells(const char *node, const char *name)
+{
+	char path[512], bytes[9];
+	uint64_t value;
+
+	snprintf(path, sizeof(path), "%s/%s", node, name);
+	if (read_file(path, bytes, sizeof(bytes)) != 8)
+		fail("read", path);
+	memcpy(&value, bytes, sizeof(value));
+	return be64toh(value);
+}
+
+/* Word by word: the kernel maps what is not its own memory for nothing less. */
+static void copy_words(uint64_t *to, const volatile uint64_t *from, size_t size)
+{
+	for (size_t i = 0; i < size / sizeof(*to); i++)
+		to[i] = from[i];
+}
+
+static void save(const char *path, const void *data, size_t size)
+{
+	FILE *file = fopen(path, "w");
+
+	if (!file || fwrite(data, 1, size, file) != size || fclose(file))
+		fail("write", path);
+}
+
+static void print_digest(const char *path)
+{
+	const pid_t pid = fork();
+
+	if (pid == 0) {
+		execl("/bin/busybox", "sha256sum", path, (char *)NULL);
+		_exit(127);
+	}
+	if (pid < 0 || waitpid(pid, NULL, 0) != pid)
+		fail("run", "sha256sum");
+}
+
+static void check_log(void)
+{
+	const int fd = open("/dev/mem", O_RDONLY | O_CLOEXEC);
+	char node[512];
+	uint64_t base, size;
+	void *region, *copy;
+
+	find_log(node, sizeof(node));
+	base = read_cells(node, "log-base");
+	size = read_cells(node, "log-size");
+	region = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, (off_t)base);
+	if (region == MAP_FAILED)
+		fail("map", node);
+	copy = malloc(size);
+	if (!copy)
+		fail("allocate", "the log");
+	copy_words(copy, region, size);
+	save("/tmp/log", copy, size);
+	free(copy);
+	munmap(region, size);
+	close(fd);
+	print_digest("/tmp/log");
+}
+
 static int open_module(const char *name, int *ret_flags)
 {
 	static const char endings[][8] = {".ko", ".ko.xz", ".ko.zst", ".ko.gz"};
@@ -457,6 +544,8 @@ int main(void)
 	mount_configfs();
 	if (!strcmp(check, "mem"))
 		check_memory();
+	if (!strcmp(check, "log"))
+		check_log();
 	if (run[0])
 		run_program(run);
 	finish(then);

@@ -184,7 +184,7 @@ static void decode_base64(struct blob *blob)
 			text[length++] = (char)blob->data[i];
 	}
 	text[length] = '\0';
-	if (parse_base64(text, blob->data, blob->size, &size) == 0)
+	if (strlen(text) == length && parse_base64(text, blob->data, blob->size, &size) == 0)
 		blob->size = size;
 	free(text);
 }
@@ -261,13 +261,13 @@ static const char *outcome_name(enum verify_outcome outcome)
 }
 
 /* The first failure is the one to name: what follows may be its consequence. */
-static const struct verify_finding *first_failure(const struct verify_result *result)
+static enum verify_check first_failure(const struct verify_result *result)
 {
 	unsigned i = 0;
 
 	while (i < VERIFY_NR_CHECKS - 1 && result->findings[i].outcome != VERIFY_FAILED)
 		i++;
-	return &result->findings[i];
+	return i;
 }
 
 /* Who accepts a token should see what nobody looked at. */
@@ -276,7 +276,7 @@ static void print_verdict(const struct verify_result *result)
 	const char *before = "accepted; not compared: ";
 
 	if (!result->accepted) {
-		printf("rejected: %s\n", first_failure(result)->reason);
+		printf("rejected: %s\n", result->findings[first_failure(result)].reason);
 		return;
 	}
 	for (unsigned i = 0; i < VERIFY_NR_CHECKS; i++) {
@@ -371,6 +371,7 @@ static void print_json(const struct verify_result *result)
 static enum cli_status verify_loaded(const struct inputs *inputs, bool json, struct ccr_err *err)
 {
 	struct verify_result result;
+	enum verify_check failed;
 	enum cli_status status;
 
 	verify_token(inputs->token.data, inputs->token.size, &inputs->policy, &result);
@@ -383,7 +384,9 @@ static enum cli_status verify_loaded(const struct inputs *inputs, bool json, str
 		return status;
 	if (result.accepted)
 		return CLI_OK;
-	err_set(err, -EBADMSG, "token rejected: %s", first_failure(&result)->reason);
+	failed = first_failure(&result);
+	err_set(err, -EBADMSG, "token rejected: %s: %s", verify_check_name(failed),
+		result.findings[failed].reason);
 	return CLI_REJECTED;
 }
 

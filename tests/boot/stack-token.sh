@@ -28,3 +28,15 @@ test_stack_token_without_initrd() {
 	measured_alone kvm 7265616c6d --measurement-algo sha512 -m 256M --realm-pv realm
 	measured_alone kvm c0ffee -m 2G -c 4 --realm-pv hex:c0ffee
 }
+
+test_stack_token_and_log_sha256() {
+	logged kvm -m 512M -c 2
+}
+
+test_stack_token_and_log_sha512() {
+	logged kvm -m 130M --measurement-algo sha512
+}
+
+test_stack_token_and_log_find_the_page() {
+	traced kvm
+}

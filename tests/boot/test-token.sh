@@ -81,3 +81,15 @@ test_attest_tool() {
 	verify --emulated --challenge "$challenge"
 	want_status 0
 }
+
+test_token_and_log_sha256() {
+	logged emulated -m 256M -c 2
+}
+
+test_token_and_log_sha512() {
+	logged emulated -m 130M --measurement-algo sha512
+}
+
+test_token_and_log_find_the_page() {
+	traced emulated
+}

@@ -123,6 +123,59 @@ def test_families_and_variants(scratch):
     cli.equal(len(results), 4 + 3 + 2)
 
 
+def test_from_log(scratch):
+    """a log replays to the same steps, for every order of operations and every RMM"""
+    guest = Guest(scratch, 70001, 12345, mem=64, cpus=3, params="quiet")
+    log = scratch / "log"
+    for family, variant in itertools.product(("explicit", "implicit", "implicit-gmem"), VARIANTS):
+        for extra in ([], ["--log-in-guest"]):
+            args = [*guest.options, "--host", host_file(scratch, family=family, rmm=variant)]
+            args += [*extra, "--measurement-log", log, "--json", "--explain"]
+            found = json.loads(cli.run("measure", *args).must(0).out)
+            replay = json.loads(
+                cli.run("measure", "--from-log", log, "--json", "--explain").must(0).out
+            )
+            for name in ("rim", "steps", "hash_algo", "ram_size", "ipa_bits"):
+                cli.equal(replay[name], found[name])
+            cli.equal((replay["vmm"], replay["vmm_version"]), ("ccr-run", "layout 1"))
+            cli.equal((replay["rmm"], replay["cpus"]), (variant, 3))
+    text = cli.run("measure", "--from-log", log).must(0).out
+    cli.equal(text, replay["rim"] + "\n")
+    text = cli.run("measure", "--from-log", log, "--explain").must(0).out.splitlines()
+    cli.equal(len(text), len(replay["steps"]) + 1)
+
+
+def test_log_in_guest(scratch):
+    """the region's 496 granules extend the RIM after the vCPU, and only by their addresses"""
+    guest = Guest(scratch, 70001, mem=64)
+    args = [*guest.options, "--json", "--explain", "--log-in-guest"]
+    steps = json.loads(cli.run("measure", *args).must(0).out)["steps"]
+    cli.equal(steps[-497]["what"], "REC")
+    for number, step in enumerate(steps[-496:]):
+        cli.equal(step["what"], "data (unmeasured)")
+        cli.equal(step["base"], hex(0x83E10000 + number * 4096))
+        cli.equal(step["segment"], "measurement log")
+
+
+def test_bad_log(scratch):
+    """what is no log, and options that do not go with one"""
+    bad = scratch / "bad"
+    for data in (b"", b"\0" * 100, b"hello", bytes(range(256)) * 20):
+        bad.write_bytes(data)
+        cli.run("measure", "--from-log", bad).must(1, f"measurement log {bad}: event 1, at byte 0,")
+    cli.run("measure", "--from-log", scratch / "none").must(1, "none")
+    cli.run("measure", "--from-log", bad, "-m", "64M").must(2, "the log says what was launched")
+    cli.run("run", "-k", bad, "--measurement-log", bad).must(2, "plain VMs are not measured")
+    cli.run("run", "-k", bad, "--log-in-guest").must(2, "plain VMs are not measured")
+    guest = Guest(scratch, 140 << 20, mem=256)
+    large = [*guest.options, "--measurement-algo", "sha512"]
+    cli.run("measure", *large, "--measurement-log", bad).must(0)
+    cli.run("measure", "--from-log", bad).must(0)
+    cli.run("measure", *large, "--log-in-guest", "--measurement-log", bad).must(
+        1, "more than the 1984 KiB reserved for it"
+    )
+
+
 def test_hosts(scratch):
     """everything that a host adds"""
     guest = Guest(scratch, 4096, mem=32)
@@ -333,6 +386,9 @@ if __name__ == "__main__":
     cli.main(
         [
             test_families_and_variants,
+            test_from_log,
+            test_log_in_guest,
+            test_bad_log,
             test_hosts,
             test_sizes,
             test_golden,

@@ -189,6 +189,78 @@ def test_launch_options(scratch):
     verify(launch.token, "--emulated", *launch.options).must(1, "initrd")
 
 
+def flip(path, at):
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+def verdict(found):
+    return found.must(6).out.splitlines()[-1]
+
+
+def test_measurement_log(scratch):
+    """with the log of the launch, the sentence names what the verifier has otherwise"""
+    launch = Launch(scratch, "-m", "64M", "-c", 2)
+    log = scratch / "log"
+    cli.run("measure", *launch.options, "--measurement-log", log).must(0)
+    evidence = [launch.token, "--emulated", "--log", log]
+    verify(*evidence).must(0)
+    verify(*evidence, *launch.options).must(0)
+    (scratch / "text").write_bytes(base64.encodebytes(log.read_bytes()))
+    verify(*evidence[:3], scratch / "text", *launch.options).must(0)
+
+    # Of 64 MiB 32 blocks are measured, then 5 pages of the kernel, 8 of the initrd, 16 of the tree.
+    # The initrd ends with a page: its first one begins with zeros.
+    lead = -30001 // 4 * 4 % 4096
+    for name, page, wanted in (
+        ("initrd", 5, "rejected: RIM differs at step 43 (initrd page 5)"),
+        ("Image", 4, "rejected: RIM differs at step 37 (kernel page 4)"),
+    ):
+        at = page * 4096 - (lead if name == "initrd" else 0) + 11
+        flip(scratch / name, at)
+        found = rejected("rim", *evidence, *launch.options)
+        cli.equal(verdict(found), wanted)
+        flip(scratch / name, at)
+    differs = "rejected: RIM differs at step "
+    for changed, wanted in (
+        (["-p", "quieT"], differs + '46 (device tree page 0: command line differs from its byte 4 '
+         'on: "t", expected "T")'),
+        (["-c", 3], differs + "46 (device tree page 0: 2 vCPUs, expected 3)"),
+        (["-m", "66M"], differs + "33 (RAM of 64 MiB, expected 66)"),
+        (["--measurement-algo", "sha512"], "rejected: hash algorithm is sha-256, expected sha-512"),
+        (["--no-pci"], differs + "46 (device tree page 0: a PCI bus, expected none)"),
+        (["--kaslr-seed", 7], differs + "46 (device tree page 0: KASLR seed 0, expected 7)"),
+        (["--log-in-guest"],
+         differs + "46 (device tree page 0: no place for the log, expected one)"),
+    ):
+        cli.equal(verdict(verify(*evidence, *launch.options, *changed)), wanted)
+    found = verify(*evidence, *launch.options, "--realm-pv", "hex:aa")
+    if not verdict(found).startswith("rejected: personalisation value is 0000"):
+        raise AssertionError(found.out)
+    # Without the log the same is rejected, but not explained.
+    found = verify(launch.token, "--emulated", *launch.options, "-c", 3)
+    if not verdict(found).startswith(f"rejected: RIM is {launch.rim}, expected "):
+        raise AssertionError(found.out)
+
+
+def test_bad_measurement_log(scratch):
+    """another realm's log, a damaged log, and none"""
+    launch = Launch(scratch, "-m", "64M")
+    log = scratch / "log"
+    cli.run("measure", *launch.options, "-c", 2, "--measurement-log", log).must(0)
+    found = rejected("measurement-log", launch.token, "--emulated", "--log", log)
+    if "is not of this realm's launch" not in verdict(found):
+        raise AssertionError(found.out)
+    log.write_bytes(log.read_bytes()[:-1])
+    found = rejected("measurement-log", launch.token, "--emulated", "--log", log)
+    if not verdict(found).endswith(", is cut off"):
+        raise AssertionError(found.out)
+    verify(launch.token, "--emulated", "--log", scratch / "none").must(1, "none")
+    log.write_bytes(b"")
+    verify(launch.token, "--emulated", "--log", log).must(1, "the file is empty")
+
+
 def test_launch_with_rpv(scratch):
     """--realm-pv of a launch is demanded too"""
     more = ["--measurement-algo", "sha512", "--realm-pv", "hex:aabb"]
@@ -228,6 +300,8 @@ if __name__ == "__main__":
             test_damaged,
             test_usage,
             test_launch_options,
+            test_measurement_log,
+            test_bad_measurement_log,
             test_launch_with_rpv,
             test_launch_on_a_host,
         ]
