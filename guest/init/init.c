@@ -267,14 +267,15 @@ static void find_log(char *path, size_t size)
 
 	if (!dir)
 		fail("open", RESERVED_MEMORY);
-	while ((entry = readdir(dir)) && strncmp(entry->d_name, "event-log@", 10) != 0)
-		;
-	if (!entry) {
-		errno = ENOENT;
-		fail("find event-log in", RESERVED_MEMORY);
+	while ((entry = readdir(dir))) {
+		if (strncmp(entry->d_name, "event-log@", 10) != 0)
+			continue;
+		snprintf(path, size, "%s/%s", RESERVED_MEMORY, entry->d_name);
+		closedir(dir);
+		return;
 	}
-	snprintf(path, size, "%s/%s", RESERVED_MEMORY, entry->d_name);
-	closedir(dir);
+	errno = ENOENT;
+	fail("find event-log in", RESERVED_MEMORY);
 }
 
 static uint64_t read_cells(const char *node, const char *name)
