@@ -34,7 +34,7 @@ test_stack_token_and_log_sha256() {
 }
 
 test_stack_token_and_log_sha512() {
-	logged kvm -m 130M --measurement-algo sha512
+	logged kvm -m 258M --measurement-algo sha512
 }
 
 test_stack_token_and_log_find_the_page() {

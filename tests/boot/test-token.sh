@@ -87,7 +87,7 @@ test_token_and_log_sha256() {
 }
 
 test_token_and_log_sha512() {
-	logged emulated -m 130M --measurement-algo sha512
+	logged emulated -m 258M --measurement-algo sha512
 }
 
 test_token_and_log_find_the_page() {

@@ -88,7 +88,8 @@ logged() {
 	rim=$("$ccr_run" measure --measurement-log "$dir/measured" "$@" 2>"$dir/measure") ||
 		fail "measure: $(cat "$dir/measure")"
 	cmp "$dir/log" "$dir/measured" || fail "run and measure write different logs"
-	[ "$("$ccr_run" measure --from-log "$dir/log")" = "$rim" ] || fail "the log gives another RIM"
+	[ "$("$ccr_run" measure --from-log "$dir/log")" = "$rim" ] ||
+		fail "replayed, the log gives another RIM"
 	has_log "$dir/log"
 	take_token
 	accepts "$kind" --challenge "$challenge" --rpv hex:00 --log "$dir/log" "$@"
@@ -96,8 +97,8 @@ logged() {
 	[ "$(claim rim)" = "$rim" ] || fail "the token's RIM is $(claim rim)"
 }
 
-# traced KIND - what Documentation/attestation.md tells: who has the same files accepts the token and
-# the log; one byte of the initrd changed, and the sentence names its page
+# traced KIND - what Documentation/attestation.md tells: who has the same files accepts the token
+# and the log; one byte of the initrd changed, and the sentence names its page
 traced() {
 	cp "$guest/initrd.gz" "$dir/initrd"
 	set -- --realm="$1" -k "$guest/Image" -i "$dir/initrd" -m 256M -p "$token_params"
