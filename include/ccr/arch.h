@@ -46,6 +46,14 @@ int arch_host_open(struct arch_host *host, enum machine_kind kind, const struct 
 void arch_host_close(struct arch_host *host);
 
 /**
+ * arch_host_check_filter() - can this KVM forward SMC calls to user space?
+ * @ipa_bits: a width that VMs can have
+ *
+ * Return: 0; -EOPNOTSUPP with @err set, or what the creation of a VM said.
+ */
+int arch_host_check_filter(int kvm_fd, unsigned ipa_bits, struct ccr_err *err);
+
+/**
  * struct arch_vm - a KVM VM; all-zero but for descriptors of -1 when not yet created
  * @kind: as created
  * @gmem_fd: guest_memfd of a MACHINE_REALM

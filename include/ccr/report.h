@@ -1,31 +1,66 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What this host can do, for `ccr-run check`; and for each "no" the cause and the way out. */
+/* What this host's KVM can do, for `ccr-run check`; and for each "no" the cause and the way out. */
 #ifndef CCR_REPORT_H
 #define CCR_REPORT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "ccr/err.h"
 #include "ccr/realm_kvm.h"
 
+/** enum report_item - what there is a yes or no to */
+enum report_item {
+	REPORT_KVM, /* /dev/kvm can be used; the others are meaningful only then */
+	REPORT_GICV3,
+	REPORT_ITS,          /* message interrupts, which PCI devices need */
+	REPORT_IRQFD,        /* the kernel raises interrupts for a descriptor */
+	REPORT_IOEVENTFD,    /* and signals one for a guest's write */
+	REPORT_SMCCC_FILTER, /* what emulated realms live on */
+	REPORT_EMULATED,
+	REPORT_GUEST_MEMFD,
+	REPORT_ATTRIBUTES, /* a VM's memory attributes, up to series v14 */
+	REPORT_REALM,
+	REPORT_NR
+};
+
 /**
- * struct report - findings; an error record with code 0 means yes
- * @kvm: /dev/kvm can be used; everything below is meaningful only then
+ * struct realm_offer - what the host would let a realm have
+ * @hashes: bit n: measurements by enum hash_algo n
+ * @sve_vls: bit n: vectors of (n + 1) * 128 bits; 0 without SVE
+ * @has_pmu: a PMU, with @nr_counters counters beside that of cycles
+ */
+struct realm_offer {
+	unsigned hashes;
+	unsigned sve_vls;
+	bool has_pmu;
+	unsigned nr_counters;
+};
+
+/**
+ * realm_offer_probe() - ask on throw-away VMs
+ * @ipa_bits: a width that realms can have
+ *
+ * What a kernel refuses is not offered; why does not matter here.
+ */
+void realm_offer_probe(int kvm_fd, const struct realm_abi *abi, unsigned ipa_bits,
+		       struct realm_offer *ret_offer);
+
+/**
+ * struct report - findings
+ * @found: an error record with code 0 means yes
  * @ipa_bits, @max_vcpus: limits of plain VMs
- * @gic, @emulated, @realm: a GICv3; emulated realms; real realms
- * @abi, @realm_host: the realm interface and what it adds to a RIM; valid if @realm is yes.
- *	@realm_host.rmm is the variant to expect of the interface's time.
+ * @abi, @realm_host, @offer: the realm interface, what it adds to a RIM, what else a realm could
+ *	have; valid if REPORT_REALM is yes. @realm_host.rmm is the variant to expect of the
+ *	interface's time.
  */
 struct report {
-	struct ccr_err kvm;
+	struct ccr_err found[REPORT_NR];
 	unsigned ipa_bits;
 	unsigned max_vcpus;
-	struct ccr_err gic;
-	struct ccr_err emulated;
-	struct ccr_err realm;
-	bool has_guest_memfd;
 	struct realm_abi abi;
 	struct realm_host realm_host;
+	struct realm_offer offer;
 };
 
 /** report_make() - look at the host; harmless, and everything opened is closed again */

@@ -1,74 +1,318 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <json-c/json.h>
 
 #include "ccr/cli.h"
+#include "ccr/facts.h"
 #include "ccr/realm_host.h"
 #include "ccr/report.h"
 #include "internal.h"
 
-static void print_line(const char *what, const struct ccr_err *err, const char *yes)
+/* Everything that there is a yes or no to, as programs and as people know it. */
+static const struct {
+	const char *json;
+	const char *text;
+	const char *yes;
+} items[REPORT_NR] = {
+	[REPORT_KVM] = {"kvm", "KVM", "yes"},
+	[REPORT_GICV3] = {"gicv3", "GICv3", "yes"},
+	[REPORT_ITS] = {"its", "ITS", "yes"},
+	[REPORT_IRQFD] = {"irqfd", "irqfd", "yes"},
+	[REPORT_IOEVENTFD] = {"ioeventfd", "ioeventfd", "yes"},
+	[REPORT_SMCCC_FILTER] = {"smccc_filter", "SMCCC filter", "yes"},
+	[REPORT_EMULATED] = {"emulated", "emulated realms", "yes (nothing is confidential)"},
+	[REPORT_GUEST_MEMFD] = {"guest_memfd", "guest_memfd", "yes"},
+	[REPORT_ATTRIBUTES] = {"memory_attributes", "memory attributes", "yes"},
+	[REPORT_REALM] = {"realm", "realms", "yes"},
+};
+
+/* Vectors that SVE can have, in bits. */
+#define NR_SVE_VLS  16
+#define SVE_VL_UNIT 128
+
+#define NR_HASHES 2
+
+/* For people. */
+
+static void print_label(const char *label)
 {
-	printf("%-18s %s\n", what, err->code ? err->msg : yes);
+	printf("%s%-*s", label, (int)(20 - strlen(label)), label[0] ? ":" : "");
 }
 
-static void print_text(const struct report *report)
+static void print_finding(const char *label, const struct ccr_err *err, const char *yes)
+{
+	print_label(label);
+	if (err->code)
+		printf("no: %s\n", err->msg);
+	else
+		printf("%s\n", yes);
+}
+
+/* Most machines have all lengths up to the longest. */
+static void print_sve(unsigned vls)
+{
+	const bool all = (vls & (vls + 1)) == 0;
+	unsigned nr = 0;
+
+	if (vls == 0) {
+		printf("no SVE");
+		return;
+	}
+	printf("SVE with vectors of ");
+	for (unsigned i = 0; i < NR_SVE_VLS; i++) {
+		const bool last = vls >> i == 1;
+
+		if (!(vls & 1u << i) || (all && nr > 0 && !last))
+			continue;
+		printf("%s%u", nr == 0 ? "" : all ? " to " : ", ", (i + 1) * SVE_VL_UNIT);
+		nr++;
+	}
+	printf(" bits");
+}
+
+static void print_offer(const struct realm_offer *offer)
+{
+	print_label("a realm could have");
+	print_sve(offer->sve_vls);
+	printf("; ");
+	if (offer->has_pmu)
+		printf("a PMU with %u counters\n", offer->nr_counters);
+	else
+		printf("no PMU\n");
+	print_label("its measurements");
+	for (unsigned algo = 0, nr = 0; algo < NR_HASHES; algo++) {
+		if (offer->hashes & 1u << algo)
+			printf("%s%s", nr++ ? ", " : "", hash_name((enum hash_algo)algo));
+	}
+	printf("\n");
+}
+
+static void print_realm(const struct report *report)
+{
+	const struct realm_host *host = &report->realm_host;
+
+	print_label("a realm gets");
+	printf("up to %u bits of guest address, %u breakpoints, %u watchpoints, no PMU, no SVE\n",
+	       host->max_ipa_bits, host->num_bps + 1, host->num_wps + 1);
+	print_offer(&report->offer);
+}
+
+static void print_kvm(const struct report *report)
 {
 	char text[160], abi[128];
 
-	print_line("KVM:", &report->kvm, "yes");
-	if (report->kvm.code)
-		return;
-	printf("%-18s up to %u vCPUs, %u bits of guest address\n", "plain VMs:", report->max_vcpus,
-	       report->ipa_bits);
-	print_line("GICv3:", &report->gic, "yes");
-	print_line("emulated realms:", &report->emulated, "yes (nothing is confidential)");
-	snprintf(text, sizeof(text), "yes: %s", realm_abi_describe(&report->abi, abi));
-	print_line("realms:", &report->realm, text);
-	printf("%-18s %s\n", "guest_memfd:", report->has_guest_memfd ? "yes" : "no");
-	if (report->realm.code == 0)
-		printf("%-18s up to %u bits of guest address, %u breakpoints, %u watchpoints, "
-		       "no PMU, no SVE\n",
-		       "a realm gets:", report->realm_host.max_ipa_bits,
-		       report->realm_host.num_bps + 1, report->realm_host.num_wps + 1);
+	for (enum report_item i = 0; i < REPORT_NR; i++) {
+		const char *yes = items[i].yes;
+
+		if (i == REPORT_REALM) {
+			snprintf(text, sizeof(text), "yes: %s",
+				 realm_abi_describe(&report->abi, abi));
+			yes = text;
+		}
+		print_finding(items[i].text, &report->found[i], yes);
+		if (i == REPORT_KVM && report->found[i].code)
+			return;
+		if (i == REPORT_KVM) {
+			print_label("plain VMs");
+			printf("up to %u vCPUs, %u bits of guest address\n", report->max_vcpus,
+			       report->ipa_bits);
+		}
+	}
+	if (report->found[REPORT_REALM].code == 0)
+		print_realm(report);
 }
 
-static void add_finding(struct json_object *object, const char *name, const struct ccr_err *err)
+/* A size of pages, which are powers of 1024 bytes times a small number. */
+static void print_size(uint64_t kib)
+{
+	static const char *const units[] = {"KiB", "MiB", "GiB"};
+	unsigned unit = 0;
+
+	while (kib >= 1024 && kib % 1024 == 0 && unit < 2) {
+		kib /= 1024;
+		unit++;
+	}
+	printf("%llu %s", (unsigned long long)kib, units[unit]);
+}
+
+static void print_thp(const struct facts *facts)
+{
+	print_label("huge pages");
+	if (!facts->thp[0]) {
+		printf("no: build the kernel with CONFIG_TRANSPARENT_HUGEPAGE\n");
+		return;
+	}
+	printf("%s; for guest memory: %s\n", facts->thp,
+	       facts->shmem_thp[0] ? facts->shmem_thp : "no, which a newer kernel can");
+	if (!strcmp(facts->shmem_thp, "never")) {
+		print_label("");
+		printf("`echo within_size > /sys/kernel/mm/transparent_hugepage/shmem_enabled` "
+		       "allows them there\n");
+	}
+}
+
+static void print_pools(const struct facts *facts)
+{
+	unsigned nr = 0;
+
+	print_label("huge page pools");
+	for (unsigned i = 0; i < facts->nr_pools; i++) {
+		const struct facts_pool *pool = &facts->pools[i];
+
+		if (pool->nr == 0)
+			continue;
+		printf("%s%llu free of %llu of ", nr++ ? ", " : "",
+		       (unsigned long long)pool->nr_free, (unsigned long long)pool->nr);
+		print_size(pool->page_kib);
+	}
+	printf("%s\n", nr ? "" : "empty; nothing here needs them");
+}
+
+static void print_limit(const char *name, uint64_t limit)
+{
+	if (limit == FACTS_NO_LIMIT)
+		printf("; %s without limit", name);
+	else
+		printf("; %s up to %llu", name, (unsigned long long)limit);
+}
+
+static void print_facts(const struct facts *facts)
+{
+	char text[64];
+
+	print_thp(facts);
+	print_pools(facts);
+	print_finding("user namespaces", &facts->user_ns, "yes");
+	print_finding("seccomp filters", &facts->seccomp, "yes");
+	snprintf(text, sizeof(text), "yes, version %u of its interface", facts->landlock_abi);
+	print_finding("Landlock", &facts->landlock, text);
+	print_label("no_new_privs");
+	printf("%s\n", facts->no_new_privs ? "yes, already set" : "yes, not set yet");
+	if (facts->cgroup.code) {
+		print_finding("control groups", &facts->cgroup, "");
+		return;
+	}
+	print_label("control groups");
+	printf("yes");
+	print_limit("bytes", facts->memory_max);
+	print_limit("tasks", facts->pids_max);
+	printf("\n");
+}
+
+/* For programs. */
+
+static void add_number(struct json_object *object, const char *name, uint64_t number)
+{
+	json_object_object_add(object, name, json_object_new_uint64(number));
+}
+
+static void add_text(struct json_object *object, const char *name, const char *text)
+{
+	json_object_object_add(object, name, json_object_new_string(text));
+}
+
+/* Return: the finding's object, for more. */
+static struct json_object *add_finding(struct json_object *object, const char *name,
+				       const struct ccr_err *err)
 {
 	struct json_object *finding = json_object_new_object();
 
 	json_object_object_add(finding, "ok", json_object_new_boolean(err->code == 0));
 	if (err->code) {
-		json_object_object_add(finding, "error",
-				       json_object_new_string(err_name(err->code)));
-		json_object_object_add(finding, "why", json_object_new_string(err->msg));
+		add_text(finding, "error", err_name(err->code));
+		add_text(finding, "why", err->msg);
 	}
 	json_object_object_add(object, name, finding);
+	return finding;
 }
 
-static void add_limits(struct json_object *object, const struct report *report)
+static struct json_object *offer_json(const struct realm_offer *offer)
 {
-	json_object_object_add(object, "max_vcpus", json_object_new_int((int)report->max_vcpus));
-	json_object_object_add(object, "ipa_bits", json_object_new_int((int)report->ipa_bits));
-	json_object_object_add(object, "guest_memfd",
-			       json_object_new_boolean(report->has_guest_memfd));
+	struct json_object *object = json_object_new_object();
+	struct json_object *bits = json_object_new_array();
+	struct json_object *hashes = json_object_new_array();
+
+	for (unsigned i = 0; i < NR_SVE_VLS; i++) {
+		if (offer->sve_vls & 1u << i)
+			json_object_array_add(bits,
+					      json_object_new_int((int)((i + 1) * SVE_VL_UNIT)));
+	}
+	for (unsigned algo = 0; algo < NR_HASHES; algo++) {
+		if (offer->hashes & 1u << algo)
+			json_object_array_add(
+				hashes, json_object_new_string(hash_name((enum hash_algo)algo)));
+	}
+	json_object_object_add(object, "sve_bits", bits);
+	json_object_object_add(object, "pmu", json_object_new_boolean(offer->has_pmu));
+	add_number(object, "pmu_counters", offer->nr_counters);
+	json_object_object_add(object, "hashes", hashes);
+	return object;
 }
 
-static void print_json(const struct report *report)
+static void add_kvm(struct json_object *object, const struct report *report)
+{
+	for (enum report_item i = 0; i < REPORT_NR; i++) {
+		add_finding(object, items[i].json, &report->found[i]);
+		if (report->found[REPORT_KVM].code)
+			return;
+	}
+	add_number(object, "max_vcpus", report->max_vcpus);
+	add_number(object, "ipa_bits", report->ipa_bits);
+	if (report->found[REPORT_REALM].code)
+		return;
+	json_object_object_add(object, REALM_HOST_MEMBER, realm_host_to_json(&report->realm_host));
+	json_object_object_add(object, "realm_offer", offer_json(&report->offer));
+}
+
+static struct json_object *pools_json(const struct facts *facts)
+{
+	struct json_object *pools = json_object_new_array();
+
+	for (unsigned i = 0; i < facts->nr_pools; i++) {
+		struct json_object *pool = json_object_new_object();
+
+		add_number(pool, "page_kib", facts->pools[i].page_kib);
+		add_number(pool, "total", facts->pools[i].nr);
+		add_number(pool, "free", facts->pools[i].nr_free);
+		json_object_array_add(pools, pool);
+	}
+	return pools;
+}
+
+static void add_facts(struct json_object *object, const struct facts *facts)
+{
+	struct json_object *huge = json_object_new_object();
+	struct json_object *confinement = json_object_new_object();
+	struct json_object *finding;
+
+	add_text(huge, "transparent", facts->thp);
+	add_text(huge, "transparent_shmem", facts->shmem_thp);
+	json_object_object_add(huge, "pools", pools_json(facts));
+	json_object_object_add(object, "huge_pages", huge);
+
+	add_finding(confinement, "user_namespaces", &facts->user_ns);
+	add_finding(confinement, "seccomp", &facts->seccomp);
+	finding = add_finding(confinement, "landlock", &facts->landlock);
+	if (facts->landlock.code == 0)
+		add_number(finding, "version", facts->landlock_abi);
+	json_object_object_add(confinement, "no_new_privs",
+			       json_object_new_boolean(facts->no_new_privs));
+	finding = add_finding(confinement, "cgroup", &facts->cgroup);
+	if (facts->memory_max != FACTS_NO_LIMIT)
+		add_number(finding, "memory_max", facts->memory_max);
+	if (facts->pids_max != FACTS_NO_LIMIT)
+		add_number(finding, "pids_max", facts->pids_max);
+	json_object_object_add(object, "confinement", confinement);
+}
+
+static void print_json(const struct report *report, const struct facts *facts)
 {
 	struct json_object *object = json_object_new_object();
 
-	add_finding(object, "kvm", &report->kvm);
-	if (report->kvm.code == 0) {
-		add_finding(object, "gicv3", &report->gic);
-		add_finding(object, "emulated", &report->emulated);
-		add_finding(object, "realm", &report->realm);
-		add_limits(object, report);
-		if (report->realm.code == 0)
-			json_object_object_add(object, REALM_HOST_MEMBER,
-					       realm_host_to_json(&report->realm_host));
-	}
+	add_kvm(object, report);
+	add_facts(object, facts);
 	printf("%s\n", json_object_to_json_string_ext(
 			       object, JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(object);
@@ -77,16 +321,22 @@ static void print_json(const struct report *report)
 enum cli_status cli_check(const struct cli_options *options, struct ccr_err *err)
 {
 	struct report report = {0};
+	struct facts_answers answers;
+	struct facts facts;
 
 #ifdef __aarch64__
 	report_make(&report);
 #else
-	err_set(&report.kvm, -EOPNOTSUPP,
+	err_set(&report.found[REPORT_KVM], -EOPNOTSUPP,
 		"this machine is not arm64: `make run` boots an arm64 host in QEMU");
 #endif
-	if (options->json)
-		print_json(&report);
-	else
-		print_text(&report);
+	facts_ask(&answers);
+	facts_read("", &answers, &facts);
+	if (options->json) {
+		print_json(&report, &facts);
+	} else {
+		print_kvm(&report);
+		print_facts(&facts);
+	}
 	return cli_flush(err);
 }

@@ -22,6 +22,22 @@ is_measured() {
 test_stack_check_says_yes() {
 	"$ccr_run" check >"$out" 2>"$err" || fail "ccr-run check: $(cat "$err")"
 	want "$out" '^realms: *yes'
+	for what in guest_memfd 'memory attributes'; do
+		want "$out" "^$what: *yes"
+	done
+	want "$out" '^a realm could have: .*\(vectors of 128\|no SVE\)'
+	want "$out" '^its measurements: *sha-256'
+}
+
+# What is offered is what a launch may ask for: SHA-512 works if and only if `check` has it.
+test_stack_check_knows_the_hashes() {
+	"$ccr_run" check --json >"$out" 2>"$err"
+	offered=$(sed -n 's/.*"hashes": \[ \([^]]*\) \].*/\1/p' "$out")
+	launch --realm=kvm --measurement-algo sha512 --no-pci -k "$guest/rsi.img" -m 64M
+	case $offered in
+	*sha-512*) want_status 0 ;;
+	*) want_status 1 ;;
+	esac
 }
 
 # A choice that is not this host's is refused, with what the host has; the right one works.

@@ -16,8 +16,66 @@ test_host_kernel_is_new_enough() {
 	[ "$major" -gt 6 ] || { [ "$major" = 6 ] && [ "$minor" -ge 4 ]; } || fail "$(uname -r)"
 }
 
+# What it says of this host, against what the kernel's files and the other tests say.
 test_check_says_yes() {
 	"$ccr_run" check >"$out" 2>"$err" || fail "ccr-run check: $(cat "$out" "$err")"
+	for what in KVM GICv3 ITS ioeventfd irqfd 'SMCCC filter' 'emulated realms'; do
+		want "$out" "^$what: *yes"
+	done
+	want "$out" '^realms: *\(yes: \|no: .*--realm=emulated\)'
+	refuse "$out" ': *no: *$'
+	thp=$(sed -n 's/.*\[\(.*\)\].*/\1/p' /sys/kernel/mm/transparent_hugepage/enabled)
+	want "$out" "^huge pages: *${thp:-no: build}"
+	pool=/sys/kernel/mm/hugepages/hugepages-2048kB
+	[ -z "$top" ] && [ -d "$pool" ] || return 0
+	echo 3 >"$pool/nr_hugepages"
+	nr=$(cat "$pool/nr_hugepages")
+	"$ccr_run" check --json >"$out" 2>"$err"
+	echo 0 >"$pool/nr_hugepages"
+	want "$out" "\"page_kib\": 2048, \"total\": $nr, \"free\": $nr "
+}
+
+# Confinement: each setting of the kernel turned off and on again.
+test_check_sees_confinement() {
+	[ -z "$top" ] || skip "not on a machine that is more than a test host"
+	"$ccr_run" check >"$out" 2>"$err"
+	limit=/proc/sys/user/max_user_namespaces
+	if [ -f "$limit" ]; then
+		want "$out" '^user namespaces: *yes'
+		before=$(cat "$limit")
+		echo 0 >"$limit"
+		"$ccr_run" check >"$out" 2>"$err"
+		echo "$before" >"$limit"
+		want "$out" '^user namespaces: *no: .*user.max_user_namespaces='
+	else
+		want "$out" '^user namespaces: *no: .*CONFIG_USER_NS'
+	fi
+	if grep -q '^Seccomp_filters:' /proc/self/status; then
+		want "$out" '^seccomp filters: *yes'
+	else
+		want "$out" '^seccomp filters: *no: .*CONFIG_SECCOMP_FILTER'
+	fi
+	if grep -q landlock /sys/kernel/security/lsm 2>/dev/null; then
+		want "$out" '^Landlock: *yes, version [1-9]'
+	fi
+	want "$out" '^no_new_privs: *yes, not set yet'
+}
+
+# Somebody who may not use /dev/kvm is told which group may, and the rest all the same.
+test_check_without_permission() {
+	[ -z "$top" ] || skip "not on a machine that is more than a test host"
+	chown 0:104 /dev/kvm
+	chmod 660 /dev/kvm
+	echo 'kvm:x:104:' >"$dir/group"
+	cat /etc/group >>"$dir/group" 2>/dev/null || true
+	cp "$dir/group" /etc/group
+	chmod 755 "$dir/.." "$dir" 2>/dev/null
+	echo 'nobody:x:65534:65534::/:/bin/sh' >>/etc/passwd
+	su nobody -s /bin/sh -c "$ccr_run check; echo status=\$?" >"$out" 2>"$err"
+	chmod 666 /dev/kvm
+	want "$out" '^KVM: *no: .*it is for group kvm; join it (`sudo usermod -aG kvm'
+	want "$out" '^huge pages:'
+	want "$out" '^status=0'
 }
 
 test_check_misses_kvm() {

@@ -41,6 +41,7 @@ const struct fake_host fake_host_default = {
 	.has_nisv = true,
 	.has_immediate_exit = true,
 	.has_inject_abort = true,
+	.has_eventfds = true,
 };
 
 enum fd_kind { FD_NONE, FD_SYSTEM, FD_VM, FD_VCPU, FD_GIC, FD_ITS, FD_GMEM };
@@ -463,6 +464,9 @@ static int check_extension(unsigned long number)
 		return model.host.has_immediate_exit;
 	case KVM_CAP_ARM_NISV_TO_USER:
 		return model.host.has_nisv;
+	case KVM_CAP_IRQFD:
+	case KVM_CAP_IOEVENTFD:
+		return model.host.has_eventfds;
 	default:
 		return 0;
 	}

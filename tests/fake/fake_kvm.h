@@ -41,6 +41,7 @@ struct fake_host {
 	bool has_nisv;
 	bool has_immediate_exit;
 	bool has_inject_abort;
+	bool has_eventfds; /* irqfd and ioeventfd, as it says of itself */
 };
 
 /** fake_host_default - a current kernel on a large machine */

@@ -30,10 +30,12 @@
 #define CAP_SEA_TO_USER    245 /* 6.19; v11's */
 #define CAP_GMEM_ATTRIBUTE 250 /* guest_memfd's own attributes, as v15 needs them */
 
-#define ID_X0   0x6030000000100000ull
-#define ID_PC   0x6030000000100040ull
-#define ID_DFR0 0x603000000013c028ull
-#define DFR0    (5ull << 12 | 3ull << 20) /* 6 breakpoints, 4 watchpoints */
+#define ID_X0      0x6030000000100000ull
+#define ID_PC      0x6030000000100040ull
+#define ID_DFR0    0x603000000013c028ull
+#define ID_PMCR    0x603000000013dce0ull
+#define ID_SVE_VLS 0x606000000015ffffull
+#define DFR0       (5ull << 12 | 3ull << 20) /* 6 breakpoints, 4 watchpoints */
 
 /* sysfs says of every file that it is a page long. */
 #define SYSFS_SIZE 4096
@@ -778,6 +780,18 @@ static int vm_ioctl(struct fake_vm *vm, unsigned long request, void *arg)
 
 /* vCPUs. */
 
+/* Features of the machine that KVM hands on: known to every kernel, and on some hosts not there. */
+static int take_features(uint32_t *features)
+{
+	const uint32_t sve = 1u << KVM_ARM_VCPU_SVE, pmu = 1u << KVM_ARM_VCPU_PMU_V3;
+
+	if ((*features & sve && !realms.host.sve_vls) ||
+	    (*features & pmu && !realms.host.pmu_counters))
+		return -EINVAL;
+	*features &= ~(sve | pmu);
+	return 0;
+}
+
 static int init_vcpu(struct fake_vcpu *vcpu, const struct kvm_vcpu_init *wanted)
 {
 	const struct fake_realm *realm = vcpu->vm->realm;
@@ -797,7 +811,11 @@ static int init_vcpu(struct fake_vcpu *vcpu, const struct kvm_vcpu_init *wanted)
 	if (vcpu->is_initialised &&
 	    realm->has_rec_bit[vcpu->index] != (bool)(wanted->features[0] & bit))
 		return -EINVAL;
-	ret = fake_vcpu_ioctl(vcpu, KVM_ARM_VCPU_INIT, &init);
+	ret = take_features(&init.features[0]);
+	if (!ret)
+		ret = fake_vcpu_ioctl(vcpu, KVM_ARM_VCPU_INIT, &init);
+	if (!ret)
+		vcpu->features = wanted->features[0] & ~bit;
 	if (!ret)
 		vcpu->vm->realm->has_rec_bit[vcpu->index] = wanted->features[0] & bit;
 	return ret;
@@ -863,15 +881,21 @@ static bool can_set(const struct fake_rules *rules, uint64_t id)
 
 static int one_reg(struct fake_vcpu *vcpu, unsigned long request, const struct kvm_one_reg *reg)
 {
-	const uint64_t dfr0 = DFR0;
+	const uint64_t dfr0 = DFR0, pmcr = (uint64_t)realms.host.pmu_counters << 11;
+	const uint64_t vls[8] = {realms.host.sve_vls};
 
 	if (!vcpu->is_initialised || !reg)
 		return FAKE_PASS;
 	if (request == KVM_SET_ONE_REG)
 		return can_set(vcpu->vm->realm->rules, reg->id) ? FAKE_PASS : -EINVAL;
-	if (reg->id != ID_DFR0)
+	if (reg->id == ID_DFR0)
+		memcpy((void *)(uintptr_t)reg->addr, &dfr0, sizeof(dfr0));
+	else if (reg->id == ID_PMCR && vcpu->features & 1u << KVM_ARM_VCPU_PMU_V3)
+		memcpy((void *)(uintptr_t)reg->addr, &pmcr, sizeof(pmcr));
+	else if (reg->id == ID_SVE_VLS && vcpu->features & 1u << KVM_ARM_VCPU_SVE)
+		memcpy((void *)(uintptr_t)reg->addr, vls, sizeof(vls));
+	else
 		return FAKE_PASS;
-	memcpy((void *)(uintptr_t)reg->addr, &dfr0, sizeof(dfr0));
 	return 0;
 }
 

@@ -52,6 +52,8 @@ enum fake_generation {
  * @nr_busy: so many changes of a guest_memfd's attributes find the page in use
  * @nr_interrupted: implicit families: so many populates are interrupted before they have begun
  * @has_no_attributes2: a guest_memfd has no such request
+ * @sve_vls: a realm's vCPUs can have SVE, with vectors of (n + 1) * 128 bits for each bit n
+ * @pmu_counters: they can have a PMU with so many counters
  * @cap_file, @in_place_file: contents of the files in /sys/module/kvm/parameters; NULL: no file
  */
 struct fake_realm_host {
@@ -68,6 +70,8 @@ struct fake_realm_host {
 	uint64_t ripas_size;
 	unsigned nr_busy;
 	unsigned nr_interrupted;
+	uint64_t sve_vls;
+	unsigned pmu_counters;
 	const char *cap_file;
 	const char *in_place_file;
 };

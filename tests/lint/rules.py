@@ -57,7 +57,7 @@ HEADERS = {
     "dev": ("bus", "rtc", "uart"),
     "pci": ("msix", "pci"),
     "virtio core": ("virtio", "virtio_mem", "virtio_pci", "virtq"),
-    "host": ("disk", "runtime"),
+    "host": ("disk", "facts", "runtime"),
     "boot": ("elf", "kernel"),
     "arm64": ("dtree", "image", "layout", "memmap"),
     "realm": (
@@ -105,11 +105,13 @@ HOST_RESOURCE_USERS = {
     "src/kvm/sys.c": "open mmap",
     "src/kvm/record.c": "open",
     "arch/arm64/kvm/host.c": "kvm_sys_open kvm_vm_create",
+    "arch/arm64/kvm/offer.c": "kvm_vm_create kvm_vm_create_vcpu",
     "arch/arm64/kvm/probe.c": "file_load kvm_vm_create kvm_vm_create_vcpu",
     "arch/arm64/kvm/report.c": "kvm_vm_create kvm_vm_create_device",
     "arch/arm64/kvm/vm.c": "kvm_vm_create kvm_vm_create_device",
     "arch/arm64/kvm/vcpu.c": "kvm_vm_create_vcpu kvm_sys_map_run",
     "src/host/disk.c": "open",
+    "src/host/facts.c": "file_load syscall",
     "src/host/runtime.c": "open openat socket bind listen connect",
     "src/vm/console.c": "open",
     "src/vm/control.c": "accept4",
@@ -179,6 +181,7 @@ ENDING_USERS = ("src/main.c", "src/util/log.c")
 SYMBOL_PREFIXES = {
     "src/main.c": ("main",),
     "src/util/file.c": ("blob_",),
+    "arch/arm64/kvm/offer.c": ("realm_",),
     "arch/arm64/kvm/probe.c": ("realm_",),  # which realm interface there is
     "arch/arm64/kvm/": ("arch_",),
 }

@@ -21,6 +21,7 @@
  *	src/util/parse.c tests/fake/fake_kvm.c tests/fake/fake_gic.c tests/fake/fake_vcpu.c
  *	tests/fake/fake_run.c src/kvm/describe.c tests/fake/fake_machine.c
  *	src/host/runtime.c src/cli/client.c
+ *	src/host/facts.c
  */
 #include <stdarg.h>
 #include <stddef.h>

@@ -11,6 +11,7 @@
  *	tests/fake/fake_kvm.c tests/fake/fake_gic.c tests/fake/fake_vcpu.c tests/fake/fake_run.c
  *	src/kvm/describe.c tests/fake/fake_realm.c tests/fake/fake_realm_run.c
  *	tests/fake/fake_realm_trace.c
+ *	src/host/facts.c arch/arm64/kvm/offer.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -531,13 +532,13 @@ static void test_report(void **state)
 		struct report found;
 
 		report(&host, &found);
-		assert_int_equal(found.kvm.code, 0);
-		assert_int_equal(found.gic.code, 0);
-		assert_int_equal(found.emulated.code, 0);
-		if (found.realm.code)
-			fail_msg("%s: %s", fake_generation_name(i), found.realm.msg);
+		assert_int_equal(found.found[REPORT_KVM].code, 0);
+		assert_int_equal(found.found[REPORT_GICV3].code, 0);
+		assert_int_equal(found.found[REPORT_EMULATED].code, 0);
+		if (found.found[REPORT_REALM].code)
+			fail_msg("%s: %s", fake_generation_name(i), found.found[REPORT_REALM].msg);
 		assert_int_equal(found.ipa_bits, 48);
-		assert_true(found.has_guest_memfd);
+		assert_int_equal(found.found[REPORT_GUEST_MEMFD].code, 0);
 		assert_true(is_same(&found.abi, &expected[i].abi));
 		assert_int_equal(found.realm_host.family, expected[i].abi.family);
 		assert_int_equal(found.realm_host.rmm, i <= FAKE_V12 ? RMM_1_0 : RMM_2_0_TFRMM);
@@ -545,6 +546,97 @@ static void test_report(void **state)
 		assert_int_equal(found.realm_host.num_bps, 5);
 		assert_int_equal(found.realm_host.num_wps, 3);
 		assert_false(found.realm_host.pmu || found.realm_host.sve || found.realm_host.lpa2);
+	}
+}
+
+/* Whatever the family: what the kernel takes at a vCPU's initialisation is there. */
+static void test_report_of_offers(void **state)
+{
+	(void)state;
+	for (enum fake_generation i = 0; i < FAKE_NR_REALM_GENERATIONS; i++) {
+		const struct fake_realm_host rich = {
+			.generation = i, .sve_vls = 0xb, .pmu_counters = 6};
+		const struct fake_realm_host poor = {.generation = i, .has_no_sha512 = true};
+		const bool has_choice = expected[i].abi.family == REALM_FAMILY_EXPLICIT;
+		struct report found;
+
+		report(&rich, &found);
+		assert_int_equal(found.offer.sve_vls, 0xb);
+		assert_true(found.offer.has_pmu);
+		assert_int_equal(found.offer.nr_counters, 6);
+		assert_int_equal(found.offer.hashes, has_choice ? 3 : 1);
+		/* An offer that is not taken is not in the RIM. */
+		assert_false(found.realm_host.pmu || found.realm_host.sve);
+
+		report(&poor, &found);
+		assert_int_equal(found.offer.sve_vls, 0);
+		assert_false(found.offer.has_pmu);
+		assert_int_equal(found.offer.nr_counters, 0);
+		assert_int_equal(found.offer.hashes, 1);
+	}
+}
+
+static void test_report_of_plain_hosts(void **state)
+{
+	static const struct {
+		enum report_item item;
+		int code;
+		const char *way_out;
+	} cases[] = {
+		{REPORT_GICV3, -ENODEV, "GICv3"},
+		{REPORT_ITS, -ENODEV, "--no-pci"},
+		{REPORT_IRQFD, -EOPNOTSUPP, "CONFIG_EVENTFD"},
+		{REPORT_IOEVENTFD, -EOPNOTSUPP, "CONFIG_EVENTFD"},
+		{REPORT_SMCCC_FILTER, -EOPNOTSUPP, "Linux 6.4"},
+		{REPORT_EMULATED, -EOPNOTSUPP, "Linux 6.4"},
+		{REPORT_GUEST_MEMFD, -EOPNOTSUPP, "CONFIG_KVM_GUEST_MEMFD"},
+		{REPORT_ATTRIBUTES, -EOPNOTSUPP, "realm series"},
+		{REPORT_REALM, -EINVAL, "--realm=emulated"},
+	};
+	struct fake_host host = fake_host_default;
+	struct report found;
+
+	(void)state;
+	host.has_filter = host.has_gicv3 = host.has_eventfds = false;
+	fake_kvm_begin(&host);
+	report_make(&found);
+	fake_kvm_end();
+	assert_int_equal(found.found[REPORT_KVM].code, 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct ccr_err *err = &found.found[cases[i].item];
+
+		assert_int_equal(err->code, cases[i].code);
+		assert_non_null(strstr(err->msg, cases[i].way_out));
+		assert_sentence(err);
+	}
+
+	fake_kvm_begin(&fake_host_default);
+	report_make(&found);
+	fake_kvm_end();
+	for (enum report_item i = REPORT_KVM; i <= REPORT_EMULATED; i++)
+		assert_int_equal(found.found[i].code, 0);
+}
+
+/* Nothing below KVM is claimed; who may use it is said. */
+static void test_report_without_kvm(void **state)
+{
+	static const struct {
+		int error;
+		const char *way_out;
+	} cases[] = {{-ENOENT, "EL2"}, {-EACCES, "run as root"}, {-EPERM, "run as root"}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct fake_host host = fake_host_default;
+		struct report found;
+
+		host.open_error = cases[i].error;
+		fake_kvm_begin(&host);
+		report_make(&found);
+		fake_kvm_end();
+		assert_true(found.found[REPORT_KVM].code < 0);
+		assert_non_null(strstr(found.found[REPORT_KVM].msg, "/dev/kvm"));
+		assert_non_null(strstr(found.found[REPORT_KVM].msg, cases[i].way_out));
 	}
 }
 
@@ -574,14 +666,14 @@ static void test_report_without_realms(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
 		report(&hosts[i], &found);
-		assert_int_equal(found.kvm.code, 0);
-		assert_int_equal(found.emulated.code, 0);
-		assert_int_equal(found.realm.code, -EINVAL);
-		assert_string_equal(found.realm.msg, no_cca);
+		assert_int_equal(found.found[REPORT_KVM].code, 0);
+		assert_int_equal(found.found[REPORT_EMULATED].code, 0);
+		assert_int_equal(found.found[REPORT_REALM].code, -EINVAL);
+		assert_string_equal(found.found[REPORT_REALM].msg, no_cca);
 	}
 	report(&v7, &found);
-	assert_int_equal(found.realm.code, -EPERM);
-	assert_string_equal(found.realm.msg, no_rmm);
+	assert_int_equal(found.found[REPORT_REALM].code, -EPERM);
+	assert_string_equal(found.found[REPORT_REALM].msg, no_rmm);
 }
 
 static void test_report_each_call_fails(void **state)
@@ -600,8 +692,10 @@ static void test_report_each_call_fails(void **state)
 			fake_kvm_fail_call(call, -EIO);
 			report_make(&found);
 			has_failed = fake_kvm_failed_call()[0];
-			if (found.realm.code)
-				assert_sentence(&found.realm);
+			for (enum report_item item = 0; item < REPORT_NR; item++) {
+				if (found.found[item].code)
+					assert_sentence(&found.found[item]);
+			}
 			fake_kvm_end();
 		}
 	}
@@ -628,6 +722,9 @@ int main(void)
 		cmocka_unit_test(test_choices_in_words),
 		cmocka_unit_test(test_choice_each_call_fails),
 		cmocka_unit_test(test_report),
+		cmocka_unit_test(test_report_of_offers),
+		cmocka_unit_test(test_report_of_plain_hosts),
+		cmocka_unit_test(test_report_without_kvm),
 		cmocka_unit_test(test_report_of_narrow_realms),
 		cmocka_unit_test(test_report_without_realms),
 		cmocka_unit_test(test_report_each_call_fails),

@@ -20,6 +20,7 @@
  *	src/realm/launch.c src/util/err.c src/util/log.c src/util/hash.c src/util/file.c
  *	src/util/parse.c tests/fake/fake_kvm.c tests/fake/fake_gic.c tests/fake/fake_vcpu.c
  *	tests/fake/fake_run.c src/kvm/describe.c tests/fake/fake_machine.c
+ *	src/host/facts.c
  */
 #include <stdarg.h>
 #include <stddef.h>

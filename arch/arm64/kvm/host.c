@@ -2,11 +2,32 @@
 #include <errno.h>
 #include <linux/kvm.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "ccr/arch.h"
+#include "ccr/facts.h"
 #include "uapi/kvm_realm.h"
 
 #define KVM_PATH "/dev/kvm"
+
+/* Who may use it, and how to become one of them. */
+static int denied(struct ccr_err *err)
+{
+	struct stat st = {0};
+	char group[33];
+
+	if (stat(KVM_PATH, &st) < 0 || (st.st_mode & 0060) != 0060)
+		return err_set(err, -EACCES,
+			       KVM_PATH
+			       ": permission denied, and no group may use it: run as root, "
+			       "or let group kvm use it (`chgrp kvm " KVM_PATH
+			       " && chmod 660 " KVM_PATH "`)");
+	facts_group_name("", st.st_gid, group);
+	return err_set(err, -EACCES,
+		       KVM_PATH ": permission denied: it is for group %s; join it (`sudo usermod "
+				"-aG %s $USER`, then log in anew), or run as root",
+		       group, group);
+}
 
 static int open_kvm(struct ccr_err *err)
 {
@@ -18,16 +39,14 @@ static int open_kvm(struct ccr_err *err)
 			       ": this kernel has no KVM, or runs at EL1 without it; "
 			       "a machine (or an emulated one) with EL2 is needed");
 	if (fd == -EACCES || fd == -EPERM)
-		return err_set(err, -EACCES,
-			       KVM_PATH ": permission denied: run as root or join the group that "
-					"owns it (usually kvm)");
+		return denied(err);
 	if (fd < 0)
 		return err_set(err, fd, KVM_PATH ": cannot open: %s", strerror(-fd));
 	return fd;
 }
 
 /* The filter is an attribute of a VM, so a throw-away one has to be asked. */
-static int check_smccc_filter(int kvm_fd, unsigned ipa_bits, struct ccr_err *err)
+int arch_host_check_filter(int kvm_fd, unsigned ipa_bits, struct ccr_err *err)
 {
 	const int vm_fd = kvm_vm_create(kvm_fd, ipa_bits);
 	int ret;
@@ -87,7 +106,7 @@ static int check_kind(struct arch_host *host, enum machine_kind kind, const stru
 {
 	switch (kind) {
 	case MACHINE_EMULATED:
-		return check_smccc_filter(host->kvm_fd, map->ipa_bits, err);
+		return arch_host_check_filter(host->kvm_fd, map->ipa_bits, err);
 	case MACHINE_REALM:
 		return find_abi(host, map->ipa_bits, chosen, err);
 	case MACHINE_PLAIN:
