@@ -66,6 +66,7 @@ struct cli_host_options {
  * @launch: what the guest is made of; strings are borrowed from argv or @config
  * @kind_given: --realm was used
  * @realm_abi: --realm-abi; without a series for auto
+ * @console: --console; its path is borrowed from argv
  * @quiet_s: --silence
  * @launch_given: an option was used that says what a guest is made of, or on which host
  * @rpv_given: --realm-pv was used
@@ -94,6 +95,7 @@ struct cli_options {
 	char *disk_texts[VM_MAX_DISKS];
 	uint64_t bounce_size;
 	char *cmdline;
+	struct chardev_config console;
 	unsigned quiet_s;
 	bool launch_given;
 	bool rpv_given;

@@ -33,7 +33,6 @@ struct control_client {
  * @machine: for the commands; its ctx is NULL between two lives of a machine
  * @listen_fd: borrowed; -1 if there is no control socket
  * @rest_end_ms: no connections are taken until then
- * @console_fd: socket of an attached terminal; -1 for none
  * @paused: a client has stopped the machine; a reset does not change that
  * @grace_ends: the machine ends at @grace_end_ms, on the monotonic clock
  * @start_ms: of the machine's first life; @nr_resets: lives since
@@ -44,7 +43,6 @@ struct control {
 	struct qmp_machine machine;
 	int listen_fd;
 	uint64_t rest_end_ms;
-	int console_fd;
 	struct control_client clients[CONTROL_MAX_CLIENTS];
 	bool paused;
 	bool grace_ends;
@@ -82,19 +80,5 @@ uint64_t control_uptime_ms(const struct control *control);
  * Then qmp_ops.quit is called.
  */
 void control_end_after(struct control *control, unsigned grace_s);
-
-/**
- * control_attach() - a terminal: it sees what the guest prints from now on, and its keys count too
- * @fd: a stream socket; taken over, also if it is refused
- *
- * Return: 0; -EBUSY if there is one already, -EINVAL for no socket, with @err set.
- */
-int control_attach(struct control *control, int fd, struct ccr_err *err);
-
-/** control_detach() - the attached terminal is gone */
-void control_detach(struct control *control);
-
-/** control_show() - to the attached terminal; what it does not take now is not shown there */
-void control_show(struct control *control, const void *bytes, size_t size);
 
 #endif

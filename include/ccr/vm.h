@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ccr/chardev.h"
 #include "ccr/err.h"
 #include "ccr/launch.h"
 #include "ccr/realm_abi.h"
@@ -43,6 +44,7 @@ struct vm_disk {
  * @disks: @nr_disks of them, on the PCI bus in this order
  * @bounce_size: bytes of the guest's bounce-buffer pool, 0 for what Linux makes by itself
  * @runtime: the machine's name and control socket, borrowed; NULL for none
+ * @console: where the guest's console goes
  * @quiet_s: seconds without output, or without RSI_VERSION in a realm, after which a diagnosis is
  *	printed; 0 for never
  */
@@ -55,6 +57,7 @@ struct vm_config {
 	struct vm_disk disks[VM_MAX_DISKS];
 	uint64_t bounce_size;
 	const struct runtime *runtime;
+	struct chardev_config console;
 	unsigned quiet_s;
 };
 
@@ -62,7 +65,8 @@ struct vm_config {
  * vm_run() - start the machine and stay with it until it ends
  * @ret_outcome: valid after 0; for VM_CRASH and VM_FAILED @err then holds the sentence
  *
- * The terminal, if stdin is one, is in raw mode meanwhile and restored on every return.
+ * The terminal, if stdin is one and the console, is in raw mode meanwhile, and restored on every
+ * return.
  *
  * Return: 0 if the machine has run, whatever came of it; -errno with @err set if it could not
  * start.

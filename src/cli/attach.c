@@ -22,7 +22,7 @@
 #define KEYS_SIZE   64
 #define SCREEN_SIZE 4096
 
-enum { SOURCE_KEYS, SOURCE_SCREEN, SOURCE_SIGNAL, NR_SOURCES };
+enum { SOURCE_SCREEN, SOURCE_SIGNAL, SOURCE_CONSOLE, NR_SOURCES = SOURCE_CONSOLE + CONSOLE_NR_FDS };
 
 /* @fd: our end of the pair; @ret: what came of it, once @done */
 struct attachment {
@@ -57,18 +57,11 @@ static void give_keys(struct attachment *attachment, const uint8_t *keys, size_t
 static void on_keys(struct attachment *attachment, struct ccr_err *err)
 {
 	uint8_t keys[KEYS_SIZE];
-	const ssize_t got = read(attachment->console.in_fd, keys, sizeof(keys));
-	enum console_request request;
-	size_t left = 0;
+	size_t size;
+	const enum console_request request =
+		console_read(&attachment->console, keys, sizeof(keys), &size);
 
-	if (got < 0 && (errno == EINTR || errno == EAGAIN))
-		return;
-	if (got <= 0) {
-		attachment->console.in_fd = -1;
-		return;
-	}
-	request = console_filter(&attachment->console, keys, (size_t)got, &left);
-	give_keys(attachment, keys, left);
+	give_keys(attachment, keys, size);
 	switch (request) {
 	case CONSOLE_QUIT:
 		finish(attachment, client_execute(attachment->client, "quit", NULL, -1, NULL, err));
@@ -85,67 +78,61 @@ static void on_keys(struct attachment *attachment, struct ccr_err *err)
 	}
 }
 
-static void show(struct attachment *attachment, const uint8_t *bytes, size_t size)
-{
-	struct pollfd screen = {.fd = attachment->console.out_fd, .events = POLLOUT};
-
-	while (size > 0 && !attachment->done) {
-		const int done = console_write(&attachment->console, bytes, size);
-
-		if (done < 0) {
-			finish(attachment, done);
-			return;
-		}
-		bytes += done;
-		size -= (size_t)done;
-		if (size > 0 && poll(&screen, 1, -1) < 0 && errno != EINTR)
-			finish(attachment, -errno);
-	}
-}
-
 static void on_screen(struct attachment *attachment)
 {
 	uint8_t bytes[SCREEN_SIZE];
-	const ssize_t got = recv(attachment->fd, bytes, sizeof(bytes), 0);
+	const size_t room = console_room(&attachment->console);
+	ssize_t got;
 
+	if (room == 0)
+		return;
+	got = recv(attachment->fd, bytes, room < sizeof(bytes) ? room : sizeof(bytes), 0);
 	if (got > 0)
-		show(attachment, bytes, (size_t)got);
+		console_write(&attachment->console, bytes, (size_t)got);
 	else if (got == 0 || errno != EINTR)
 		finish(attachment, 0);
 }
 
+static void set_sources(struct attachment *attachment, struct pollfd sources[NR_SOURCES])
+{
+	const bool takes = !attachment->done && console_room(&attachment->console) > 0;
+
+	sources[SOURCE_SCREEN] = (struct pollfd){takes ? attachment->fd : -1, POLLIN, 0};
+	sources[SOURCE_SIGNAL] = (struct pollfd){attachment->signal_fd, POLLIN, 0};
+	console_set_fds(&attachment->console, !attachment->done, sources + SOURCE_CONSOLE);
+}
+
+/* What the machine has said last is still to be shown when it has gone. */
 static int serve(struct attachment *attachment, struct ccr_err *err)
 {
-	while (!attachment->done) {
-		struct pollfd sources[NR_SOURCES] = {
-			[SOURCE_KEYS] = {attachment->console.in_fd, POLLIN, 0},
-			[SOURCE_SCREEN] = {attachment->fd, POLLIN, 0},
-			[SOURCE_SIGNAL] = {attachment->signal_fd, POLLIN, 0},
-		};
+	struct pollfd sources[NR_SOURCES];
 
+	while (!attachment->done || console_has_output(&attachment->console)) {
+		set_sources(attachment, sources);
 		if (poll(sources, NR_SOURCES, -1) < 0)
 			continue;
+		console_serve(&attachment->console, sources + SOURCE_CONSOLE);
+		if (sources[SOURCE_SIGNAL].revents)
+			return attachment->ret;
 		if (sources[SOURCE_SCREEN].revents)
 			on_screen(attachment);
-		if (sources[SOURCE_KEYS].revents && !attachment->done)
+		if (!attachment->done)
 			on_keys(attachment, err);
-		if (sources[SOURCE_SIGNAL].revents)
-			finish(attachment, 0);
+		if (console_is_lost(&attachment->console))
+			return err_set(err, -EPIPE, "console: nobody reads its output any more");
 	}
-	if (attachment->ret)
-		err_set(err, attachment->ret, "console: stdout is gone: %s",
-			strerror(-attachment->ret));
 	return attachment->ret;
 }
 
 /* The terminal must not stay raw: signals end this in order. */
 static int with_terminal(struct attachment *attachment, struct ccr_err *err)
 {
-	int ret = console_open(&attachment->console, err);
+	const struct chardev_config ours = {.kind = CHARDEV_STDIO};
+	int ret = console_open(&attachment->console, &ours, err);
 
 	if (ret)
 		return ret;
-	if (attachment->console.is_terminal)
+	if (attachment->console.base.is_terminal)
 		log_info("attached to %s; Ctrl-a d detaches", attachment->client->name);
 	ret = serve(attachment, err);
 	console_close(&attachment->console);

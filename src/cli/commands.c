@@ -83,6 +83,7 @@ static enum cli_status run_loaded(const struct cli_options *options, struct laun
 		.nr_disks = options->nr_disks,
 		.bounce_size = options->bounce_size,
 		.runtime = runtime,
+		.console = options->console,
 	};
 	enum vm_outcome outcome = VM_FAILED;
 	int ret;

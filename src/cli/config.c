@@ -67,6 +67,8 @@ static int set_text(const struct config *c, const struct cli_option *option,
 		ret = make_absolute(c, value, 0);
 	else if (option->commands & CLI_OPTION_AT_PATH && *text == '@')
 		ret = make_absolute(c, value, 1);
+	else if (option->commands & CLI_OPTION_COLON_PATH && strchr(text, ':'))
+		ret = make_absolute(c, value, (int)(strchr(text, ':') + 1 - text));
 	return ret ? ret : set(c, option, json_object_get_string(value));
 }
 

@@ -33,10 +33,11 @@
 #define NAMED   (STAT | STOP | PAUSE | RESUME | CONSOLE)
 #define ALL     (RUN | MEASURE | CHECK | VERIFY | LIST | NAMED)
 
-#define REPEATS CLI_OPTION_REPEATS
-#define PATH    CLI_OPTION_PATH
-#define AT_PATH CLI_OPTION_AT_PATH
-#define TYPED   CLI_OPTION_TYPED
+#define REPEATS    CLI_OPTION_REPEATS
+#define PATH       CLI_OPTION_PATH
+#define AT_PATH    CLI_OPTION_AT_PATH
+#define COLON_PATH CLI_OPTION_COLON_PATH
+#define TYPED      CLI_OPTION_TYPED
 
 static int bad_value(const char *option, const char *value, const char *wanted, struct ccr_err *err)
 {
@@ -158,6 +159,15 @@ static int set_record(struct cli_options *options, const char *value, struct ccr
 {
 	(void)err;
 	options->record = value;
+	return 0;
+}
+
+static int set_console(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	struct ccr_err cause = {0};
+
+	if (chardev_parse(value, &options->console, &cause))
+		return err_set(err, cause.code, "--console %s", cause.msg);
 	return 0;
 }
 
@@ -447,6 +457,10 @@ static const struct cli_option table[] = {
 	 set_no_pci},
 	{0, "no-reboot", RUN, no_argument, NULL,
 	 "end with status 5 when the guest resets (realms always do)", set_no_reboot},
+	{0, "console", RUN | COLON_PATH, required_argument, "WHERE",
+	 "where the guest's console goes: stdio (default), pty,\n"
+	 "file:FILE, socket:PATH or none",
+	 set_console},
 	{0, "silence", RUN, required_argument, "SECONDS",
 	 "diagnose a guest that is silent for so long after its\n"
 	 "start (default 10; 0 for never)",

@@ -1,92 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <fcntl.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "ccr/console.h"
-#include "ccr/log.h"
 
 #define KEY_ESCAPE 0x01 /* Ctrl-a */
 
-/*
- * A non-blocking descriptor for stdout that leaves the flags of the one we were given alone: other
- * programs share its open file. Regular files never block, and a second opening of one would have
- * its own position, so they are only duplicated. What cannot be reopened is duplicated too.
- */
-static int open_output(void)
+int console_open(struct console *console, const struct chardev_config *config, struct ccr_err *err)
 {
-	struct stat st;
-	int fd = -1;
-
-	if (fstat(STDOUT_FILENO, &st) < 0)
-		return -errno;
-	if (S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode))
-		fd = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (fd < 0)
-		fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-	return fd < 0 ? -errno : fd;
-}
-
-/* In the background, touching the terminal would stop us. */
-static bool owns_terminal(void)
-{
-	return isatty(STDIN_FILENO) && tcgetpgrp(STDIN_FILENO) == getpgrp();
-}
-
-static int make_raw(struct console *console)
-{
-	struct termios raw;
-
-	if (tcgetattr(STDIN_FILENO, &console->saved) < 0)
-		return -errno;
-	raw = console->saved;
-	cfmakeraw(&raw);
-	if (tcsetattr(STDIN_FILENO, TCSANOW, &raw) < 0)
-		return -errno;
-	console->is_raw = true;
-	log_raw_terminal(true);
-	return 0;
-}
-
-int console_open(struct console *console, struct ccr_err *err)
-{
-	int ret;
-
-	*console = (struct console){.in_fd = -1, .out_fd = -1};
-	console->out_fd = open_output();
-	if (console->out_fd < 0)
-		return err_set(err, console->out_fd, "console: stdout cannot be used: %s",
-			       strerror(-console->out_fd));
-	if (!isatty(STDIN_FILENO)) {
-		if (fcntl(STDIN_FILENO, F_GETFD) >= 0)
-			console->in_fd = STDIN_FILENO;
-		return 0;
-	}
-	if (!owns_terminal())
-		return 0;
-	ret = make_raw(console);
-	if (ret) {
-		console_close(console);
-		return err_set(err, ret, "console: cannot set up the terminal: %s", strerror(-ret));
-	}
-	console->is_terminal = true;
-	console->in_fd = STDIN_FILENO;
-	return 0;
+	*console = (struct console){0};
+	return chardev_open(&console->base, config, err);
 }
 
 void console_close(struct console *console)
 {
-	if (console->is_raw) {
-		tcsetattr(STDIN_FILENO, TCSANOW, &console->saved);
-		log_raw_terminal(false);
-		console->is_raw = false;
-	}
-	if (console->out_fd > STDERR_FILENO)
-		close(console->out_fd);
-	console->out_fd = -1;
-	console->in_fd = -1;
+	chardev_close(&console->client);
+	chardev_close(&console->base);
+}
+
+int console_attach(struct console *console, int fd)
+{
+	/* Of one that has hung up, unread input may be left. */
+	if (chardev_is_open(&console->client) && console->client.out_fd >= 0)
+		return -EBUSY;
+	chardev_close(&console->client);
+	return chardev_adopt(&console->client, fd);
+}
+
+void console_detach(struct console *console)
+{
+	chardev_close(&console->client);
 }
 
 static bool ends_input(enum console_request request)
@@ -103,7 +45,7 @@ enum console_request console_filter(struct console *console, uint8_t *bytes, siz
 	for (size_t i = 0; i < size && !ends_input(request); i++) {
 		const uint8_t key = bytes[i];
 
-		if (!console->is_terminal || (!console->escaped && key != KEY_ESCAPE)) {
+		if (!console->base.is_terminal || (!console->escaped && key != KEY_ESCAPE)) {
 			bytes[kept++] = key;
 			continue;
 		}
@@ -125,11 +67,72 @@ enum console_request console_filter(struct console *console, uint8_t *bytes, siz
 	return request;
 }
 
-int console_write(struct console *console, const uint8_t *bytes, size_t size)
+enum console_request console_read(struct console *console, uint8_t *bytes, size_t size,
+				  size_t *ret_size)
 {
-	const ssize_t ret = write(console->out_fd, bytes, size);
+	const size_t typed = chardev_read(&console->base, bytes, size);
 
-	if (ret >= 0)
-		return (int)ret;
-	return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	if (typed > 0)
+		return console_filter(console, bytes, typed, ret_size);
+	*ret_size = chardev_read(&console->client, bytes, size);
+	return CONSOLE_NONE;
+}
+
+/* With a client attached, a terminal that is held up does not hold up the client too. */
+static bool is_left_behind(const struct console *console)
+{
+	return console->base.is_stalled && chardev_is_open(&console->client);
+}
+
+size_t console_room(const struct console *console)
+{
+	const size_t base = is_left_behind(console) ? CHARDEV_QUEUE_SIZE
+						    : chardev_room(&console->base);
+	const size_t client = chardev_room(&console->client);
+
+	return base < client ? base : client;
+}
+
+void console_write(struct console *console, const uint8_t *bytes, size_t size)
+{
+	chardev_write(&console->base, bytes, size);
+	chardev_write(&console->client, bytes, size);
+}
+
+bool console_has_output(const struct console *console)
+{
+	return chardev_has_output(&console->base) || chardev_has_output(&console->client);
+}
+
+bool console_is_lost(const struct console *console)
+{
+	return console->base.drops && !chardev_is_open(&console->client);
+}
+
+bool console_is_stalled(const struct console *console)
+{
+	return console->base.is_stalled && console_room(console) == 0;
+}
+
+void console_set_fds(const struct console *console, bool wants_input,
+		     struct pollfd fds[CONSOLE_NR_FDS])
+{
+	chardev_set_fds(&console->base, wants_input, fds);
+	chardev_set_fds(&console->client, wants_input, fds + CHARDEV_NR_FDS);
+}
+
+int console_timeout_ms(const struct console *console)
+{
+	const int base = chardev_timeout_ms(&console->base);
+	const int client = chardev_timeout_ms(&console->client);
+
+	if (base < 0 || client < 0)
+		return base < 0 ? client : base;
+	return base < client ? base : client;
+}
+
+void console_serve(struct console *console, const struct pollfd fds[CONSOLE_NR_FDS])
+{
+	chardev_serve(&console->base, fds);
+	chardev_serve(&console->client, fds + CHARDEV_NR_FDS);
 }

@@ -35,7 +35,6 @@ void control_init(struct control *control, const char *name, int listen_fd,
 	memset(control, 0, sizeof(*control));
 	control->machine = (struct qmp_machine){.name = name, .ops = ops};
 	control->listen_fd = listen_fd;
-	control->console_fd = -1;
 	control->start_ms = now_ms();
 	for (int i = 0; i < CONTROL_MAX_CLIENTS; i++) {
 		control->clients[i].fd = -1;
@@ -275,43 +274,10 @@ static void flush_client(struct control_client *client, uint64_t end_ms)
 	}
 }
 
-int control_attach(struct control *control, int fd, struct ccr_err *err)
-{
-	int type = 0, ret = 0;
-	socklen_t size = sizeof(type);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_STREAM)
-		ret = err_set(err, -EINVAL, "a terminal is attached by a stream socket");
-	else if (control->console_fd >= 0)
-		ret = err_set(err, -EBUSY, "another terminal is attached to its console");
-	if (ret)
-		close(fd);
-	else
-		control->console_fd = fd;
-	return ret;
-}
-
-void control_detach(struct control *control)
-{
-	if (control->console_fd >= 0)
-		close(control->console_fd);
-	control->console_fd = -1;
-}
-
-void control_show(struct control *control, const void *bytes, size_t size)
-{
-	if (control->console_fd < 0 || size == 0)
-		return;
-	if (send(control->console_fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 &&
-	    errno != EAGAIN && errno != EINTR)
-		control_detach(control);
-}
-
 void control_close(struct control *control)
 {
 	const uint64_t end_ms = now_ms() + FLUSH_MS;
 
-	control_detach(control);
 	for (int i = 0; i < CONTROL_MAX_CLIENTS; i++) {
 		struct control_client *client = &control->clients[i];
 

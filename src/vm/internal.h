@@ -101,18 +101,14 @@ void pcibus_done(struct machine *machine);
  * struct loop - the event loop
  * @wake_fd: eventfd; UART output has come, or @ended was set
  * @signal_fd, @timer_fd: as their names say
- * @output_lost: stdout is gone
  * @hvc_spoke_last: the guest's last output came from the virtio console
- * @hvc_moved_ms: when the virtio console last had nothing to say, or stdout took some of it
  * @ended, @outcome, @err: why the machine ended; @outcome and @err are valid once @ended is set
  */
 struct loop {
 	int wake_fd;
 	int signal_fd;
 	int timer_fd;
-	bool output_lost;
 	bool hvc_spoke_last;
-	uint64_t hvc_moved_ms;
 	atomic_bool ended;
 	enum vm_outcome outcome;
 	struct ccr_err err;

@@ -4,29 +4,26 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "internal.h"
 
 /* How long the last output may take to leave once the machine has ended. */
-#define DRAIN_MS 2000
+#define DRAIN_MS      2000
+#define DRAIN_STEP_MS 100
 
-/* How long the terminal may take nothing before the virtio console stops waiting for it. */
-#define STALL_MS 1000
+/* Output that is moved on at a time, between looks at everything else. */
+#define MOVE_SIZE 4096
 
 enum {
 	SOURCE_WAKE,
 	SOURCE_SIGNAL,
 	SOURCE_TIMER,
-	SOURCE_INPUT,
-	SOURCE_OUTPUT,
-	SOURCE_CONSOLE,
+	SOURCE_VCONSOLE,
 	SOURCE_RNG,
-	SOURCE_VIEWER,
-	SOURCE_CONTROL,
+	SOURCE_CONSOLE,
+	SOURCE_CONTROL = SOURCE_CONSOLE + CONSOLE_NR_FDS,
 	NR_SOURCES = SOURCE_CONTROL + CONTROL_NR_SOURCES
 };
 
@@ -139,20 +136,13 @@ static void on_input(struct vm *vm)
 {
 	uint8_t bytes[UART_FIFO_SIZE];
 	const size_t room = input_room(vm);
-	ssize_t got;
-	size_t left = 0;
+	size_t size;
 
-	/* The guest may have closed its receiver since; to read nothing would look like the end. */
+	/* The guest may have closed its receiver since it was asked for room. */
 	if (room == 0)
 		return;
-	got = read(vm->console->in_fd, bytes, room < sizeof(bytes) ? room : sizeof(bytes));
-	if (got < 0 && (errno == EINTR || errno == EAGAIN))
-		return;
-	if (got <= 0) {
-		vm->console->in_fd = -1;
-		return;
-	}
-	switch (console_filter(vm->console, bytes, (size_t)got, &left)) {
+	switch (console_read(vm->console, bytes, room < sizeof(bytes) ? room : sizeof(bytes),
+			     &size)) {
 	case CONSOLE_QUIT:
 		loop_stop(vm, "Ctrl-a x", "host-ui");
 		break;
@@ -165,78 +155,33 @@ static void on_input(struct vm *vm)
 	case CONSOLE_NONE:
 		break;
 	}
-	give_input(vm, bytes, left);
+	give_input(vm, bytes, size);
 }
 
-/* Keys of an attached terminal; its escapes are its own business. */
-static void on_viewer(struct vm *vm, short events)
-{
-	uint8_t bytes[UART_FIFO_SIZE];
-	const size_t room = input_room(vm);
-	ssize_t got;
-
-	if (room == 0) {
-		if (events & (POLLHUP | POLLERR))
-			control_detach(vm->control);
-		return;
-	}
-	got = recv(vm->control->console_fd, bytes, room < sizeof(bytes) ? room : sizeof(bytes),
-		   MSG_DONTWAIT);
-	if (got > 0)
-		give_input(vm, bytes, (size_t)got);
-	else if (got == 0 || (errno != EAGAIN && errno != EINTR))
-		control_detach(vm->control);
-}
-
-static uint64_t monotonic_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-/* Return: bytes that stdout has taken; all of them once it is gone. */
-static size_t put_output(struct vm *vm, const uint8_t *bytes, size_t size)
-{
-	int done;
-
-	if (vm->loop.output_lost)
-		return size;
-	done = console_write(vm->console, bytes, size);
-	if (done >= 0)
-		return (size_t)done;
-	log_warn("console: stdout is gone (%s); what the guest prints is lost from now on",
-		 strerror(-done));
-	vm->loop.output_lost = true;
-	return size;
-}
-
-/* Move output on. Return: bytes moved, 0 if nothing could be. */
+/* Move output on. Return: bytes moved, 0 if there are none or the console takes none. */
 static size_t on_output(struct vm *vm)
 {
-	uint8_t bytes[4096];
-	size_t size = uart_peek(&vm->machine.uart, bytes, sizeof(bytes)), done;
+	uint8_t bytes[MOVE_SIZE];
+	size_t room = console_room(vm->console), size;
 
+	if (room > sizeof(bytes))
+		room = sizeof(bytes);
+	size = uart_peek(&vm->machine.uart, bytes, room);
 	if (size > 0) {
-		done = put_output(vm, bytes, size);
-		control_show(vm->control, bytes, done);
-		uart_consume(&vm->machine.uart, done);
+		console_write(vm->console, bytes, size);
+		uart_consume(&vm->machine.uart, size);
 		vm->loop.hvc_spoke_last = false;
-		return done;
+		return size;
 	}
 	if (!vm->machine.has_pci)
 		return 0;
-	size = vconsole_peek(&vm->machine.console, bytes, sizeof(bytes));
-	if (size == 0)
-		return 0;
-	done = put_output(vm, bytes, size);
-	control_show(vm->control, bytes, done);
-	vconsole_consume(&vm->machine.console, done);
-	vm->loop.hvc_spoke_last = true;
-	if (done > 0)
-		vm->loop.hvc_moved_ms = monotonic_ms();
-	return done;
+	size = vconsole_peek(&vm->machine.console, bytes, room);
+	if (size > 0) {
+		console_write(vm->console, bytes, size);
+		vconsole_consume(&vm->machine.console, size);
+		vm->loop.hvc_spoke_last = true;
+	}
+	return size;
 }
 
 static void on_wake(struct loop *loop)
@@ -268,62 +213,88 @@ static struct pollfd wait_for(int fd, short events)
 
 static void set_sources(struct vm *vm, struct pollfd sources[NR_SOURCES])
 {
-	const bool room = input_room(vm) > 0, output = has_output(vm), pci = vm->machine.has_pci;
+	const bool pci = vm->machine.has_pci;
 	const struct virtio_slot *slots = vm->machine.slots;
 
 	sources[SOURCE_WAKE] = wait_for(vm->loop.wake_fd, POLLIN);
 	sources[SOURCE_SIGNAL] = wait_for(vm->loop.signal_fd, POLLIN);
 	sources[SOURCE_TIMER] = wait_for(vm->loop.timer_fd, POLLIN);
-	sources[SOURCE_INPUT] = wait_for(room ? vm->console->in_fd : -1, POLLIN);
-	sources[SOURCE_OUTPUT] = wait_for(output ? vm->console->out_fd : -1, POLLOUT);
-	sources[SOURCE_CONSOLE] = wait_for(pci ? slots[SLOT_CONSOLE].kick_fd : -1, POLLIN);
+	sources[SOURCE_VCONSOLE] = wait_for(pci ? slots[SLOT_CONSOLE].kick_fd : -1, POLLIN);
 	sources[SOURCE_RNG] = wait_for(pci ? slots[SLOT_RNG].kick_fd : -1, POLLIN);
-	sources[SOURCE_VIEWER] = wait_for(vm->control->console_fd, room ? POLLIN : 0);
-	control_set_sources(vm->control, &sources[SOURCE_CONTROL]);
+	console_set_fds(vm->console, input_room(vm) > 0, sources + SOURCE_CONSOLE);
+	control_set_sources(vm->control, sources + SOURCE_CONTROL);
+}
+
+/* Of two numbers of milliseconds, of which -1 is for ever. */
+static int earlier(int a, int b)
+{
+	if (a < 0 || b < 0)
+		return a < 0 ? b : a;
+	return a < b ? a : b;
 }
 
 /* Milliseconds until something is due that no descriptor announces; -1 for nothing. */
 static int set_timeout(struct vm *vm)
 {
+	const int timeout = earlier(console_timeout_ms(vm->console), control_timeout(vm->control));
 	uint64_t rng_ns;
-	int timeout = control_timeout(vm->control);
 
+	if (has_output(vm) && console_room(vm->console) > 0)
+		return 0;
 	if (!vm->machine.has_pci)
 		return timeout;
-	if (hvc_has_output(vm) && (timeout < 0 || timeout > STALL_MS))
-		timeout = STALL_MS;
 	rng_ns = vrng_wait_ns(&vm->machine.rng);
-	if (rng_ns != VRNG_NO_WAIT && (timeout < 0 || rng_ns / 1000000 < (uint64_t)timeout))
-		timeout = (int)(rng_ns / 1000000) + 1;
-	return timeout;
+	if (rng_ns == VRNG_NO_WAIT)
+		return timeout;
+	return earlier(timeout, (int)(rng_ns / 1000000) + 1);
 }
 
 static void serve_devices(struct vm *vm, const struct pollfd sources[NR_SOURCES])
 {
 	if (!vm->machine.has_pci)
 		return;
-	if (sources[SOURCE_CONSOLE].revents)
+	if (sources[SOURCE_VCONSOLE].revents)
 		pcibus_serve(&vm->machine, SLOT_CONSOLE);
 	if (sources[SOURCE_RNG].revents || vrng_wait_ns(&vm->machine.rng) == 0)
 		pcibus_serve(&vm->machine, SLOT_RNG);
-	if (!hvc_has_output(vm))
-		vm->loop.hvc_moved_ms = monotonic_ms();
-	else if (monotonic_ms() - vm->loop.hvc_moved_ms >= STALL_MS)
+	if (hvc_has_output(vm) && console_is_stalled(vm->console))
 		vconsole_set_stalled(&vm->machine.console);
 }
 
+static void serve_console(struct vm *vm, const struct pollfd *sources)
+{
+	console_serve(vm->console, sources + SOURCE_CONSOLE);
+	on_input(vm);
+	on_output(vm);
+}
+
+/* Let it take some of what it has queued. Return: about how long that took, at least 1. */
+static int wait_for_console(struct vm *vm)
+{
+	struct pollfd sources[CONSOLE_NR_FDS];
+
+	console_set_fds(vm->console, false, sources);
+	if (poll(sources, CONSOLE_NR_FDS, DRAIN_STEP_MS) <= 0)
+		return DRAIN_STEP_MS;
+	console_serve(vm->console, sources);
+	return 1;
+}
+
+/* Only what has been said by now: the vCPUs may still be talking. */
 static void drain_output(struct vm *vm)
 {
-	struct pollfd out = {.fd = vm->console->out_fd, .events = POLLOUT};
 	size_t left = UART_RING_SIZE;
 	int budget_ms = DRAIN_MS;
 
-	while (left > 0 && has_output(vm) && budget_ms > 0) {
-		const size_t done = poll(&out, 1, 100) > 0 ? on_output(vm) : 0;
+	while (budget_ms > 0) {
+		const size_t done = left > 0 ? on_output(vm) : 0;
 
-		if (done == 0)
-			budget_ms -= 100;
 		left -= done < left ? done : left;
+		if (done > 0)
+			continue;
+		if (!console_has_output(vm->console))
+			break;
+		budget_ms -= wait_for_console(vm);
 	}
 }
 
@@ -351,14 +322,9 @@ void loop_run(struct vm *vm)
 			arm_timer(&vm->loop, 0);
 			watch_report(vm);
 		}
-		if (sources[SOURCE_INPUT].revents)
-			on_input(vm);
-		if (sources[SOURCE_OUTPUT].revents)
-			on_output(vm);
-		if (sources[SOURCE_VIEWER].revents)
-			on_viewer(vm, sources[SOURCE_VIEWER].revents);
 		serve_devices(vm, sources);
-		control_serve(vm->control, &sources[SOURCE_CONTROL]);
+		serve_console(vm, sources);
+		control_serve(vm->control, sources + SOURCE_CONTROL);
 	}
 	drain_output(vm);
 }

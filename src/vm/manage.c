@@ -96,8 +96,13 @@ static void powerdown(void *ctx, unsigned grace_s)
 static int console(void *ctx, int fd, struct ccr_err *err)
 {
 	struct vm *vm = ctx;
+	const int ret = console_attach(vm->console, fd);
 
-	return control_attach(vm->control, fd, err);
+	if (ret)
+		close(fd);
+	if (ret == -EBUSY)
+		return err_set(err, ret, "another terminal is attached to its console");
+	return ret ? err_set(err, ret, "a terminal is attached by a stream socket") : 0;
 }
 
 static void add_int(struct json_object *object, const char *name, uint64_t value)

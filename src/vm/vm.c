@@ -412,7 +412,7 @@ int vm_run(const struct vm_config *config, enum vm_outcome *ret_outcome, struct 
 	loop_block_signals(&old_mask);
 	ret = open_disks(config, disks, &nr_open, err);
 	if (!ret)
-		ret = console_open(&console, err);
+		ret = console_open(&console, &config->console, err);
 	if (!ret) {
 		ret = live(config, &host, &console, disks, ret_outcome, err);
 		console_close(&console);

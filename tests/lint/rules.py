@@ -57,7 +57,7 @@ HEADERS = {
     "dev": ("bus", "rtc", "uart"),
     "pci": ("msix", "pci"),
     "virtio core": ("virtio", "virtio_mem", "virtio_pci", "virtq"),
-    "host": ("disk", "facts", "runtime"),
+    "host": ("chardev", "disk", "facts", "runtime"),
     "boot": ("elf", "kernel"),
     "arm64": ("dtree", "image", "layout", "memmap"),
     "realm": (
@@ -95,7 +95,7 @@ HOST_RESOURCES = (
     "open open64 openat openat2 creat fopen fopen64 freopen opendir file_open_ro file_load "
     "file_save kvm_sys_open kvm_vm_create kvm_vm_create_vcpu kvm_vm_create_device kvm_sys_map_run "
     "mmap memfd_create shm_open mkstemp mkostemp tmpfile tmpnam "
-    "eventfd signalfd timerfd_create epoll_create1 inotify_init1 pidfd_open pipe pipe2 userfaultfd "
+    "posix_openpt openpty eventfd signalfd timerfd_create epoll_create1 inotify_init1 pidfd_open pipe pipe2 userfaultfd "
     "socket socketpair connect bind listen accept accept4 "
     "fork vfork clone execve execv execvp fexecve posix_spawn popen system mount syscall"
 ).split()
@@ -111,9 +111,12 @@ HOST_RESOURCE_USERS = {
     "arch/arm64/kvm/vm.c": "kvm_vm_create kvm_vm_create_device",
     "arch/arm64/kvm/vcpu.c": "kvm_vm_create_vcpu kvm_sys_map_run",
     "src/host/disk.c": "open",
+    "src/host/chardev_file.c": "open",
+    "src/host/chardev_pty.c": "posix_openpt epoll_create1",
+    "src/host/chardev_socket.c": "accept4 bind connect listen socket",
+    "src/host/chardev_stdio.c": "open",
     "src/host/facts.c": "file_load syscall",
     "src/host/runtime.c": "open openat socket bind listen connect",
-    "src/vm/console.c": "open",
     "src/vm/control.c": "accept4",
     "src/realm/launch.c": "file_open_ro file_save",
     "src/vm/loop.c": "eventfd signalfd timerfd_create",

@@ -6,7 +6,9 @@
  * links: src/vm/vm.c src/vm/vcpu.c src/vm/loop.c src/vm/console.c src/vm/machine.c
  *	src/vm/pcibus.c src/vm/watch.c src/vm/control.c src/vm/qmp.c src/vm/manage.c
  *	src/util/jstream.c src/dev/bus.c src/dev/uart.c src/dev/rtc.c src/pci/host.c
- *	src/pci/function.c src/pci/msix.c src/host/disk.c src/virtio/virtio.c
+ *	src/pci/function.c src/pci/msix.c src/host/disk.c src/host/chardev.c
+ *	src/host/chardev_file.c src/host/chardev_pty.c src/host/chardev_socket.c
+ *	src/host/chardev_stdio.c src/virtio/virtio.c
  *	src/virtio/virtio_pci.c src/virtio/virtq.c src/virtio/virtq_chain.c src/virtio/mem.c
  *	src/virtio/bounce.c src/virtio/blk.c src/virtio/vconsole.c src/virtio/vrng.c
  *	src/boot/elf.c src/boot/kernel.c src/boot/unpack.c arch/arm64/kvm/emulated.c

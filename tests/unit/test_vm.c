@@ -3,7 +3,9 @@
  * links: src/vm/vm.c src/vm/vcpu.c src/vm/loop.c src/vm/console.c src/vm/machine.c
  *	src/vm/pcibus.c src/vm/watch.c src/vm/control.c src/vm/qmp.c src/vm/manage.c
  *	src/util/jstream.c src/dev/bus.c src/dev/uart.c src/dev/rtc.c src/pci/host.c
- *	src/pci/function.c src/pci/msix.c src/host/disk.c src/virtio/virtio.c
+ *	src/pci/function.c src/pci/msix.c src/host/disk.c src/host/chardev.c
+ *	src/host/chardev_file.c src/host/chardev_pty.c src/host/chardev_socket.c
+ *	src/host/chardev_stdio.c src/virtio/virtio.c
  *	src/virtio/virtio_pci.c src/virtio/virtq.c src/virtio/virtq_chain.c src/virtio/mem.c
  *	src/virtio/bounce.c src/virtio/blk.c src/virtio/vconsole.c src/virtio/vrng.c
  *	src/boot/elf.c src/boot/kernel.c src/boot/unpack.c arch/arm64/kvm/emulated.c
@@ -33,6 +35,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -483,6 +486,77 @@ static void test_stdout_is_gone(void **state)
 	end(bench);
 }
 
+/* The console can be elsewhere. Then stdin and stdout are unused. */
+static void test_console_elsewhere(void **state)
+{
+	struct bench *bench = begin(MACHINE_PLAIN);
+	char path[] = "/tmp/test-vm-XXXXXX", text[16] = "";
+	const int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	bench->machine.config.console = (struct chardev_config){CHARDEV_FILE, path};
+	bench->machine.input = "\x01x";
+	add_text(bench, 0, "to a file");
+	add_smc(bench, 0, FAKE_PSCI_SYSTEM_OFF, 0);
+	run(bench);
+	assert_int_equal(bench->machine.outcome, VM_POWEROFF);
+	assert_string_equal(bench->machine.output, "");
+	assert_int_equal(read(fd, text, sizeof(text)), 9);
+	assert_string_equal(text, "to a file");
+	close(fd);
+	unlink(path);
+	end(bench);
+}
+
+struct client {
+	char path[32];
+	int fd;
+};
+
+static bool dial(void *ctx)
+{
+	struct client *client = ctx;
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	strcpy(address.sun_path, client->path);
+	client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (connect(client->fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+		client->fd = -1;
+	return false;
+}
+
+/* A client that does not read does not stop the guest, nor the machine from ending. */
+static void test_unread_socket(void **state)
+{
+	struct bench *bench = begin_with(MACHINE_PLAIN, 1, false);
+	struct client client = {"/tmp/test-vm-XXXXXX", -1};
+	unsigned ms = 2 * CHARDEV_STALL_MS;
+	char bytes[4096], last = 0;
+	ssize_t size;
+
+	(void)state;
+	assert_non_null(mkdtemp(client.path));
+	assert_int_equal(rmdir(client.path), 0);
+	bench->machine.config.console = (struct chardev_config){CHARDEV_SOCKET, client.path};
+	add_call(bench, 0, dial, &client);
+	add(bench, 0,
+	    &(struct fake_op){
+		    .kind = FAKE_STORE, .at = UART, .size = 1, .value = 'x', .times = 1000000});
+	add_call(bench, 0, until_later, &ms);
+	add_text(bench, 0, ".");
+	add_smc(bench, 0, FAKE_PSCI_SYSTEM_OFF, 0);
+	run(bench);
+	assert_int_equal(bench->machine.outcome, VM_POWEROFF);
+	assert_true(client.fd >= 0);
+	while ((size = read(client.fd, bytes, sizeof(bytes))) > 0)
+		last = bytes[size - 1];
+	assert_int_equal(last, 'x');
+	assert_int_equal(access(client.path, F_OK), -1);
+	close(client.fd);
+	end(bench);
+}
+
 /* Terminals. */
 
 struct terminal {
@@ -615,7 +689,7 @@ static void assert_filtered(struct console *console, const char *typed, const ch
 
 static void test_keys(void **state)
 {
-	struct console console = {.is_terminal = true};
+	struct console console = {.base.is_terminal = true};
 
 	(void)state;
 	assert_filtered(&console, "", "", CONSOLE_NONE);
@@ -639,7 +713,7 @@ static void test_keys(void **state)
 	assert_filtered(&console, "x", "", CONSOLE_QUIT);
 	assert_filtered(&console, "x", "x", CONSOLE_NONE);
 
-	console = (struct console){.is_terminal = false};
+	console.base.is_terminal = false;
 	assert_filtered(&console, "\x01x\x01", "\x01x\x01", CONSOLE_NONE);
 }
 
@@ -780,6 +854,8 @@ int main(void)
 		cmocka_unit_test(test_input),
 		cmocka_unit_test(test_input_without_terminal),
 		cmocka_unit_test(test_stdout_is_gone),
+		cmocka_unit_test(test_console_elsewhere),
+		cmocka_unit_test(test_unread_socket),
 		cmocka_unit_test(test_terminal_escape),
 		cmocka_unit_test(test_terminal_after_signal),
 		cmocka_unit_test(test_terminal_keys),

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the kinds of chardev are made of. */
+#ifndef HOST_INTERNAL_H
+#define HOST_INTERNAL_H
+
+#include "ccr/chardev.h"
+
+/**
+ * struct chardev_ops - a kind of host end; what it does not need is NULL
+ * @open: @dev has all its descriptors at -1; on error chardev_close() cleans up
+ * @close: undo what closing descriptors does not
+ * @meet: @wait_fd is readable, or there is output for a peer that is not there
+ * @output_lost: the peer takes no output any more, because of -@code; once for a peer
+ * @peer_left: there is neither input nor output any more
+ */
+struct chardev_ops {
+	int (*open)(struct chardev *dev, const char *path, struct ccr_err *err);
+	void (*close)(struct chardev *dev);
+	void (*meet)(struct chardev *dev);
+	void (*output_lost)(struct chardev *dev, int code);
+	void (*peer_left)(struct chardev *dev);
+};
+
+extern const struct chardev_ops chardev_stdio_ops, chardev_pty_ops, chardev_file_ops,
+	chardev_socket_ops, chardev_none_ops;
+
+/** chardev_greet() - a peer has come: it is read from and written to through @dev's own_fd */
+void chardev_greet(struct chardev *dev);
+
+/** chardev_make_raw() - a terminal that passes all bytes unchanged. Return: 0 or -errno. */
+int chardev_make_raw(int fd);
+
+#endif
