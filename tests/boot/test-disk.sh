@@ -7,14 +7,14 @@
 
 # tour ARGUMENT... - a guest with two disks, of which the second is read only
 tour() {
-	dd if=/dev/null of="$dir/first" bs=1M seek=8 2>/dev/null
+	dd if=/dev/null of="$dir/first" bs=1M seek=4 2>/dev/null
 	dd if=/dev/urandom of="$dir/second" bs=64K count=1 2>/dev/null
 	before=$(sha256sum <"$dir/second")
 	launch -k "$guest/Image" -i "$guest/initrd.gz" \
 		-d "$dir/first,serial=the-first" -d "$dir/second,ro,serial=exactly-20-character" \
-		-p "quiet ccr.modules=virtio_blk ccr.run=disk,tour,8 ccr.then=poweroff" "$@"
+		-p "quiet ccr.modules=virtio_blk ccr.run=disk,tour,4 ccr.then=poweroff" "$@"
 	want_status 0
-	want "$out" '^CCR-GUEST-DISK vda serial=the-first ro=0 sectors=16384'
+	want "$out" '^CCR-GUEST-DISK vda serial=the-first ro=0 sectors=8192'
 	want "$out" '^CCR-GUEST-DISK vda takes writes'
 	want "$out" '^CCR-GUEST-DISK vdb serial=exactly-20-character ro=1 sectors=128'
 	want "$out" '^CCR-GUEST-DISK vdb refuses writes'
@@ -42,7 +42,7 @@ test_disk_realm_4cpus_and_bounce() {
 load() {
 	seconds=$(short_or_long 8 60)
 	limit=$((limit + 2 * seconds))
-	dd if=/dev/null of="$dir/disk" bs=1M seek=16 2>/dev/null
+	dd if=/dev/null of="$dir/disk" bs=1M seek=4 2>/dev/null
 	launch --realm=emulated -k "$guest/Image" -i "$guest/initrd.gz" -m "$1" -c 4 \
 		-d "$dir/disk" -p "quiet ccr.modules=virtio_blk,virtio-rng \
 ccr.run=disk,load,vda,$seconds,4,0000:00:01.0 ccr.then=poweroff"

@@ -35,7 +35,7 @@ attested() {
 	kind=$1
 	rpv=$2
 	shift 2
-	given=$*
+	options=$*
 	set -- --realm="$kind" -k "$guest/Image" -i "$guest/initrd.gz" -p "$token_params" "$@"
 	rim=$("$ccr_run" measure "$@" 2>"$dir/measure") || fail "measure: $(cat "$dir/measure")"
 	launch "$@"
@@ -46,7 +46,7 @@ attested() {
 	[ "$(claim rim)" = "$rim" ] || fail "the token's RIM is $(claim rim)"
 	[ "$(claim rpv)" = "$(padded "$rpv" 128)" ] || fail "the token's rpv is $(claim rpv)"
 	[ "$(claim challenge)" = "$challenge" ] || fail "the token is for $(claim challenge)"
-	progress "$kind RIM $rim: initrd, $given"
+	progress "$kind RIM $rim: initrd, $options"
 }
 
 # measured_alone KIND RPV-HEX ARGUMENT... - the same without an initrd, where no Linux gets far: the
@@ -55,7 +55,7 @@ measured_alone() {
 	kind=$1
 	rpv=$2
 	shift 2
-	given=$*
+	options=$*
 	set -- --realm="$kind" -k "$guest/rsi.img" "$@"
 	rim=$("$ccr_run" measure "$@" 2>"$dir/measure") || fail "measure: $(cat "$dir/measure")"
 	launch "$@"
@@ -64,7 +64,7 @@ measured_alone() {
 	want "$out" "^# rim=$rim"
 	# It prints the first four bytes.
 	want "$out" "^# .*rpv=$(padded "$rpv" 8 | cut -c 1-8)"
-	progress "$kind RIM $rim: no initrd, $given"
+	progress "$kind RIM $rim: no initrd, $options"
 }
 
 # has_log FILE - the guest has read this log in its memory, and zeros up to the region's end
