@@ -159,6 +159,7 @@ struct pci_mapping {
 
 /**
  * struct pci_host - the host bridge; private to host.c
+ * @functions: NULL for a slot that is empty
  * @mappings: in slot order; no two overlap
  */
 struct pci_host {
@@ -166,7 +167,6 @@ struct pci_host {
 	struct pci_platform platform;
 	uint64_t mem_base, mem_size;
 	uint64_t mem_next; /* from here on no BAR was placed at the start */
-	unsigned nr_functions;
 	struct pci_function *functions[PCI_NR_SLOTS];
 	unsigned nr_mappings;
 	struct pci_mapping mappings[PCI_NR_SLOTS * PCI_NR_BARS];
@@ -188,6 +188,9 @@ void pci_host_done(struct pci_host *host);
  * Return: the slot, or -ENOSPC if slots or window are used up.
  */
 int pci_host_add(struct pci_host *host, struct pci_function *function);
+
+/** pci_host_add_at() - the same with a slot of the caller's choice; -EEXIST if it is taken */
+int pci_host_add_at(struct pci_host *host, struct pci_function *function, unsigned slot);
 
 /**
  * pci_ecam_ops - configuration space of the segment; the device is a struct pci_host

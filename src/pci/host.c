@@ -56,19 +56,30 @@ static int preset_bars(struct pci_host *host, struct pci_function *function)
 	return 0;
 }
 
-int pci_host_add(struct pci_host *host, struct pci_function *function)
+int pci_host_add_at(struct pci_host *host, struct pci_function *function, unsigned slot)
 {
 	int ret;
 
-	if (host->nr_functions == PCI_NR_SLOTS)
+	if (slot >= PCI_NR_SLOTS)
 		return -ENOSPC;
+	if (host->functions[slot])
+		return -EEXIST;
 	ret = preset_bars(host, function);
 	if (ret)
 		return ret;
 	function->host = host;
-	function->slot = host->nr_functions;
-	host->functions[host->nr_functions++] = function;
-	return (int)function->slot;
+	function->slot = slot;
+	host->functions[slot] = function;
+	return (int)slot;
+}
+
+int pci_host_add(struct pci_host *host, struct pci_function *function)
+{
+	unsigned slot = 0;
+
+	while (slot < PCI_NR_SLOTS && host->functions[slot])
+		slot++;
+	return pci_host_add_at(host, function, slot);
 }
 
 void pci_set_intx(struct pci_function *function, bool level)
@@ -116,10 +127,10 @@ static void place_bar(struct pci_host *host, struct pci_function *function, unsi
 static void place_all(struct pci_host *host)
 {
 	host->nr_mappings = 0;
-	for (unsigned slot = 0; slot < host->nr_functions; slot++) {
+	for (unsigned slot = 0; slot < PCI_NR_SLOTS; slot++) {
 		struct pci_function *function = host->functions[slot];
 
-		if (!(pci_command(function) & PCI_COMMAND_MEMORY))
+		if (!function || !(pci_command(function) & PCI_COMMAND_MEMORY))
 			continue;
 		for (unsigned bar = 0; bar < PCI_NR_BARS; bar++)
 			place_bar(host, function, bar);
@@ -149,12 +160,12 @@ static void set_bar(struct pci_function *function, unsigned bar, uint32_t base, 
 /* Tell what has changed: only the BARs that go, or only those that come. */
 static void tell_changes(struct pci_host *host, bool comings)
 {
-	for (unsigned i = 0; i < host->nr_functions * PCI_NR_BARS; i++) {
+	for (unsigned i = 0; i < PCI_NR_SLOTS * PCI_NR_BARS; i++) {
 		struct pci_function *function = host->functions[i / PCI_NR_BARS];
 		const unsigned bar = i % PCI_NR_BARS;
-		const uint32_t now = placed_at(host, function, bar);
+		const uint32_t now = function ? placed_at(host, function, bar) : 0;
 
-		if (now == function->mapped[bar])
+		if (!function || now == function->mapped[bar])
 			continue;
 		if (comings)
 			set_bar(function, bar, now, true);
@@ -174,8 +185,7 @@ static struct pci_function *find_function(const struct pci_host *host, uint64_t 
 {
 	const uint64_t device_function = offset / ECAM_FUNCTION_SIZE;
 
-	if (size > 4 || offset % size || device_function % 8 ||
-	    device_function / 8 >= host->nr_functions)
+	if (size > 4 || offset % size || device_function % 8 || device_function / 8 >= PCI_NR_SLOTS)
 		return NULL;
 	return host->functions[device_function / 8];
 }

@@ -106,7 +106,7 @@ static int open_slot(struct virtio_slot *slot, struct virtio_setup *setup, struc
 	return 0;
 }
 
-/* The device is made; put it on the bus. Its slot there is its place in the table. */
+/* The device is made; put it on the bus, into the slot that is its place in the table. */
 static int plug(struct machine *machine, unsigned at, struct virtio_dev *dev, struct ccr_err *err)
 {
 	struct virtio_slot *slot = &machine->slots[at];
@@ -114,10 +114,9 @@ static int plug(struct machine *machine, unsigned at, struct virtio_dev *dev, st
 
 	virtio_pci_init(&slot->transport, dev);
 	slot->dev = dev;
-	ret = pci_host_add(&machine->pci, &slot->transport.function);
-	if (ret != (int)at)
-		return err_set(err, ret < 0 ? ret : -EPROTO, "%s: no room on the PCI bus",
-			       dev->type->name);
+	ret = pci_host_add_at(&machine->pci, &slot->transport.function, at);
+	if (ret < 0)
+		return err_set(err, ret, "%s: no room on the PCI bus", dev->type->name);
 	return 0;
 }
 

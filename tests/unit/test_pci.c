@@ -385,6 +385,28 @@ static void test_slots_are_limited(void **state)
 	free(functions);
 }
 
+static void test_slots_of_ones_choice(void **state)
+{
+	struct bench *b = *state;
+	static const struct pci_ids ids = {.vendor = 1};
+	struct pci_function functions[2];
+
+	for (unsigned i = 0; i < 2; i++)
+		pci_function_init(&functions[i], &thing_type, &ids, &b->things[0]);
+	assert_int_equal(pci_host_add_at(&b->guest->pci, &functions[0], 31), 31);
+	assert_int_equal(pci_host_add_at(&b->guest->pci, &functions[1], 31), -EEXIST);
+	assert_int_equal(pci_host_add_at(&b->guest->pci, &functions[1], 32), -ENOSPC);
+	assert_int_equal(get(b, 31, 0, 4), 1);
+	/* Between the two there is nobody, whatever is written there. */
+	assert_int_equal(get(b, 30, 0, 4), 0xffffffff);
+	set(b, 30, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	assert_int_equal(b->guest->nr_bar_events, 0);
+	set(b, 31, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	assert_int_equal(b->guest->nr_bar_events, 2);
+	assert_int_equal(b->guest->bar_events[0].slot, 31);
+	assert_int_equal(pci_host_add(&b->guest->pci, &functions[1]), 2);
+}
+
 #define PCI_TEST(f) cmocka_unit_test_setup_teardown(f, bench_begin, bench_end)
 
 int main(void)
@@ -407,6 +429,7 @@ int main(void)
 		PCI_TEST(test_capabilities),
 		PCI_TEST(test_no_room_for_capability),
 		PCI_TEST(test_slots_are_limited),
+		PCI_TEST(test_slots_of_ones_choice),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
