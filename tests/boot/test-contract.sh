@@ -23,8 +23,8 @@ test_contract_realm() {
 	want "$out" '^# a realm'
 }
 
-# load CPUS MEMORY SECONDS - requests with checksums while pages are shared and unshared
-load() {
+# contract_load CPUS MEMORY SECONDS - requests with checksums while pages are shared and unshared
+contract_load() {
 	limit=$(($3 + 240))
 	for disk in 0 1; do
 		dd if=/dev/zero of="$dir/disk$disk" bs=1M count=4 2>/dev/null
@@ -38,12 +38,12 @@ load() {
 
 test_contract_load_1cpu_soak() {
 	for memory in $(short_or_long 128M "128M 512M 4G"); do
-		load 1 "$memory" "$(short_or_long 6 60)"
+		contract_load 1 "$memory" "$(short_or_long 6 60)"
 	done
 }
 
 test_contract_load_4cpus_soak() {
 	for memory in $(short_or_long 512M "128M 512M 4G"); do
-		load 4 "$memory" "$(short_or_long 6 60)"
+		contract_load 4 "$memory" "$(short_or_long 6 60)"
 	done
 }

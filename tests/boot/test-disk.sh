@@ -37,9 +37,9 @@ test_disk_realm_4cpus_and_bounce() {
 	want "$out" '^CCR-GUEST-DISK bounce=16MB words=swiotlb=8192\b'
 }
 
-# load RAM - several writers, while memory is shared and taken back all the time. Linux sizes the
-# bounce buffer by RAM, and retries for ever what does not fit: then no time is enough.
-load() {
+# disk_load RAM - several writers, while memory is shared and taken back all the time. Linux sizes
+# the bounce buffer by RAM, and retries for ever what does not fit: then no time is enough.
+disk_load() {
 	seconds=$(short_or_long 8 60)
 	limit=$((limit + 2 * seconds))
 	dd if=/dev/null of="$dir/disk" bs=1M seek=4 2>/dev/null
@@ -58,13 +58,13 @@ ccr.run=disk,load,vda,$seconds,4,0000:00:01.0 ccr.then=poweroff"
 
 # The smallest on which Debian's kernel gets to its userspace; the pool is 256 KiB there.
 test_disk_load_160m_soak() {
-	load 160M
+	disk_load 160M
 }
 
 test_disk_load_512m_soak() {
-	load 512M
+	disk_load 512M
 }
 
 test_disk_load_4g_soak() {
-	load 4G
+	disk_load 4G
 }

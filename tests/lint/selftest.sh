@@ -316,7 +316,9 @@ esac
 break_copy
 # shellcheck disable=SC2016 # as above
 printf 'rm $1/*\n' >>tests/harness/run.sh
-catches shell 'run.sh:4:.*SC2086'
+mkdir -p tests/boot
+printf '#!/bin/sh\nwait_for() {\n\t:\n}\n' | tee tests/boot/a.sh >tests/boot/b.sh
+catches shell 'run.sh:4:.*SC2086' 'b.sh:2: wait_for.. is defined in tests.boot.a.sh too'
 
 break_copy
 soften='-O0 -fno-pie -no-pie -fno-stack-protector -U_FORTIFY_SOURCE'
