@@ -118,6 +118,17 @@ static void check_comparison(const struct evlog *log, const struct launch *launc
 	check((*text == '\0') == !memcmp(rim, launch->rim, HASH_MAX_SIZE));
 }
 
+/* Also a tree that is not the one that was measured, which no comparison would look at. */
+static void check_tree(const struct evlog *log, const struct launch *launch)
+{
+	char text[DTREE_DIFF_MAX];
+
+	if (!log->dtb)
+		return;
+	dtree_diff_describe(log->dtb, log->dtb_size, launch->dtb, sizeof(launch->dtb), text);
+	check(memchr(text, '\0', sizeof(text)) != NULL);
+}
+
 static void try_log(const struct launch *launch, const uint8_t *data, size_t size)
 {
 	struct evlog *log = malloc(sizeof(*log));
@@ -129,6 +140,7 @@ static void try_log(const struct launch *launch, const uint8_t *data, size_t siz
 	ret = evlog_read_log(data, size, log, &err);
 	if (!ret) {
 		check_items(log, data, size);
+		check_tree(log, launch);
 		ret = evlog_replay_rim(log, NULL, NULL, rim, &err);
 	}
 	if (ret) {
