@@ -279,10 +279,11 @@ $(FUZZERS:%=build/fuzz/tests/fuzz/%.o): | deps-fuzz
 # ---- guests and hosts ------------------------------------------------------------------------
 
 # Each guest brings its own rules, for these.
-GUEST_PROGRAMS := $(addprefix build/guest/,init attest rsi.img contract.img)
+GUEST_PROGRAMS := $(addprefix build/guest/,init attest vcat rsi.img contract.img)
 guest: $(GUEST_PROGRAMS)
--include guest/init/build.mk guest/attest/build.mk guest/rsi/build.mk guest/contract/build.mk
-$(GUEST_RSI_OBJ) $(GUEST_CONTRACT_OBJ) build/guest/init build/guest/attest: | deps-build
+-include guest/init/build.mk guest/attest/build.mk guest/vcat/build.mk \
+	guest/rsi/build.mk guest/contract/build.mk
+$(GUEST_RSI_OBJ) $(GUEST_CONTRACT_OBJ) $(addprefix build/guest/,init attest vcat): | deps-build
 
 build/arm64/busybox:
 	@$(HARNESS)/debs.sh busybox
@@ -291,8 +292,8 @@ build/kernel/Image:
 build/kernel-6.1/Image:
 	@$(HARNESS)/debs.sh kernel-6.1
 
-build/guest/initrd.gz: build/guest/init build/guest/attest build/arm64/busybox build/kernel/Image \
-		$(HARNESS)/mkguest.sh $(wildcard $(HARNESS)/guest-*) | deps-run
+build/guest/initrd.gz: $(addprefix build/guest/,init attest vcat) build/arm64/busybox \
+		build/kernel/Image $(HARNESS)/mkguest.sh $(wildcard $(HARNESS)/guest-*) | deps-run
 	$(call say,INITRD,$@)
 	$(Q)$(HARNESS)/mkguest.sh
 

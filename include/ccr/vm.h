@@ -35,6 +35,12 @@ struct vm_disk {
 	const char *serial; /* NULL for one made from its number */
 };
 
+/** struct vm_vsock - a vsock as the user names it; see vsock_host.h. @path is borrowed. */
+struct vm_vsock {
+	const char *path; /* NULL for no vsock */
+	uint32_t cid;
+};
+
 /**
  * struct vm_config - how to run what was loaded
  * @launch: the guest; outlives the call, which frees its images once they are loaded
@@ -42,6 +48,7 @@ struct vm_disk {
  * @log_path: file to save a realm's measurement log in, NULL for none
  * @no_reboot: a plain VM's reset ends it instead of starting it anew (a realm's always does)
  * @disks: @nr_disks of them, on the PCI bus in this order
+ * @vsock: on the PCI bus behind the disks, if there is one
  * @bounce_size: bytes of the guest's bounce-buffer pool, 0 for what Linux makes by itself
  * @runtime: the machine's name and control socket, borrowed; NULL for none
  * @console: where the guest's console goes
@@ -55,6 +62,7 @@ struct vm_config {
 	bool no_reboot;
 	unsigned nr_disks;
 	struct vm_disk disks[VM_MAX_DISKS];
+	struct vm_vsock vsock;
 	uint64_t bounce_size;
 	const struct runtime *runtime;
 	struct chardev_config console;

@@ -82,6 +82,7 @@ static enum cli_status run_loaded(const struct cli_options *options, struct laun
 		.quiet_s = options->quiet_s,
 		.nr_disks = options->nr_disks,
 		.bounce_size = options->bounce_size,
+		.vsock = options->vsock,
 		.runtime = runtime,
 		.console = options->console,
 	};

@@ -11,6 +11,7 @@
 #include "ccr/cli.h"
 #include "ccr/parse.h"
 #include "ccr/qmp.h"
+#include "ccr/vsock.h"
 #include "internal.h"
 
 #define DEFAULT_RAM_SIZE (512ull << 20)
@@ -236,6 +237,29 @@ static int set_from_log(struct cli_options *options, const char *value, struct c
 	return 0;
 }
 
+/* PATH[,cid=N], cut up in a copy that the options own. */
+static int set_vsock(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	uint64_t cid = VSOCK_MIN_CID;
+	char *rest, *part;
+
+	free(options->vsock_text);
+	rest = options->vsock_text = strdup(value);
+	if (!rest)
+		return err_set(err, -ENOMEM, "--vsock: out of memory");
+	options->vsock.path = strsep(&rest, ",");
+	while ((part = strsep(&rest, ","))) {
+		if (strncmp(part, "cid=", 4) != 0 || parse_u64(part + 4, &cid) ||
+		    cid < VSOCK_MIN_CID || cid > VSOCK_MAX_CID)
+			return err_set(err, -EINVAL,
+				       "--vsock %s: %s is not cid= with a number "
+				       "from %u to %u",
+				       options->vsock.path, part, VSOCK_MIN_CID, VSOCK_MAX_CID);
+	}
+	options->vsock.cid = (uint32_t)cid;
+	return *options->vsock.path ? 0 : bad_value("--vsock", value, "a path for a socket", err);
+}
+
 static int set_bounce(struct cli_options *options, const char *value, struct ccr_err *err)
 {
 	if (parse_size(value, 1ull << 20, &options->bounce_size) || options->bounce_size < SZ_64K ||
@@ -420,6 +444,10 @@ static const struct cli_option table[] = {
 	 "kernel command line; nothing is added to it", set_params},
 	{'d', "disk", LAUNCH | REPEATS | PATH, required_argument, "FILE",
 	 "raw disk image or block device; FILE[,ro][,serial=TEXT]", set_disk},
+	{0, "vsock", LAUNCH | PATH, required_argument, "FILE",
+	 "streams between host and guest through Unix sockets, the\n"
+	 "first of them FILE; FILE[,cid=N] (default 3)",
+	 set_vsock},
 	{'m', "mem", LAUNCH, required_argument, "SIZE",
 	 "guest RAM, a multiple of 2M (default 512M)", set_mem},
 	{'c', "cpus", LAUNCH, required_argument, "N", "number of vCPUs (default 1)", set_cpus},
@@ -743,6 +771,8 @@ static int check_together(const struct cli_command *command, const struct cli_op
 {
 	if (options->nr_disks > 0 && !options->launch.has_pci)
 		return err_set(err, -EINVAL, "--disk needs the PCI bus that --no-pci leaves out");
+	if (options->vsock.path && !options->launch.has_pci)
+		return err_set(err, -EINVAL, "--vsock needs the PCI bus that --no-pci leaves out");
 	if (command_bit(command) == RUN && options->realm_abi.series &&
 	    options->launch.kind != MACHINE_REALM)
 		return err_set(err, -EINVAL, "--realm-abi is of real realms only: add --realm");
@@ -788,6 +818,7 @@ void cli_options_done(struct cli_options *options)
 {
 	for (unsigned i = 0; i < options->nr_disks; i++)
 		free(options->disk_texts[i]);
+	free(options->vsock_text);
 	free(options->cmdline);
 	json_object_put(options->config);
 }

@@ -16,6 +16,8 @@
 #include "ccr/virtio_pci.h"
 #include "ccr/vm.h"
 #include "ccr/vrng.h"
+#include "ccr/vsock_host.h"
+#include "ccr/vvsock.h"
 
 /**
  * struct virtio_slot - a virtio device on the PCI bus
@@ -33,14 +35,46 @@ struct virtio_slot {
 	atomic_bool stop;
 };
 
-/* Slots of the PCI bus, in the order of their creation. */
-enum { SLOT_CONSOLE, SLOT_RNG, SLOT_DISKS, NR_SLOTS = SLOT_DISKS + VM_MAX_DISKS };
+/* Slots of the PCI bus, in the order of their creation; what comes behind the disks moves up. */
+enum { SLOT_CONSOLE, SLOT_RNG, SLOT_DISKS, NR_SLOTS = SLOT_DISKS + VM_MAX_DISKS + 1 };
+
+/**
+ * struct vsockets - the Unix sockets of a guest's vsock
+ * @socket: where the host's programs connect to; borrowed
+ * @epoll_fd: readable when vsockets_serve() has work; -1 in a machine without a vsock
+ * @fds: of each connection; -1 for none
+ */
+struct vsockets {
+	const struct vsock_host_socket *socket;
+	struct vvsock *device;
+	int epoll_fd;
+	int fds[VSOCK_MAX_CONNS];
+};
+
+/** vsockets_host - the host's ends, for a vsock whose ctx is a struct vsockets */
+extern const struct vsock_host vsockets_host;
+
+/**
+ * vsockets_init() - nobody has connected
+ * @socket, @device: outlive it; @device is made later, before vsockets_serve()
+ *
+ * Return: 0 or -errno; vsockets_done() is needed only after 0.
+ */
+int vsockets_init(struct vsockets *vsockets, const struct vsock_host_socket *socket,
+		  struct vvsock *device);
+
+/** vsockets_done() - after vvsock_done(), which closes the connections */
+void vsockets_done(struct vsockets *vsockets);
+
+/** vsockets_serve() - the event loop's part: @epoll_fd is readable */
+void vsockets_serve(struct vsockets *vsockets);
 
 /**
  * struct machine - the devices of a machine; machine.c has their table
  * @arch: interrupts go there
  * @has_uart, @has_pci: which were created
- * @blks: one for each disk
+ * @blks: one for each of @nr_disks disks
+ * @vsock_slot: 0 without a vsock
  */
 struct machine {
 	struct arch_vm *arch;
@@ -53,7 +87,11 @@ struct machine {
 	struct virtio_mem mem;
 	struct vconsole console;
 	struct vrng rng;
+	unsigned nr_disks;
 	struct blk blks[VM_MAX_DISKS];
+	unsigned vsock_slot;
+	struct vvsock vsock;
+	struct vsockets vsockets;
 	struct virtio_slot slots[NR_SLOTS];
 };
 
@@ -62,6 +100,7 @@ struct machine {
  * @disks: open, @nr_disks of them
  * @serials: one for each disk
  * @limits: what each disk allows its driver
+ * @vsock: the host's side, NULL for a machine without a vsock; @vsock_cid: the guest's address
  * @needs_platform: drivers must know that devices reach shared memory only
  */
 struct machine_config {
@@ -74,6 +113,8 @@ struct machine_config {
 	const struct disk *disks;
 	const char (*serials)[BLK_SERIAL_SIZE + 1];
 	struct bounce_limits limits;
+	const struct vsock_host_socket *vsock;
+	uint32_t vsock_cid;
 };
 
 /**
@@ -116,7 +157,7 @@ struct loop {
 
 /**
  * struct vm - one life of a machine, from creation to its end; a reset begins another
- * @config, @launch, @console, @disks, @control: outlive it
+ * @config, @launch, @console, @disks, @vsock, @control: outlive it
  * @rim: of a sealed realm; all zeros in a plain VM
  */
 struct vm {
@@ -124,6 +165,7 @@ struct vm {
 	struct launch *launch;
 	struct console *console;
 	const struct disk *disks;
+	const struct vsock_host_socket *vsock;
 	struct control *control;
 	struct gmem *gmem;
 	struct arch_vm arch;

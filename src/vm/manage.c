@@ -215,6 +215,21 @@ static struct json_object *stat_realm(const struct vm *vm)
 	return object;
 }
 
+static struct json_object *stat_vsock(struct vm *vm)
+{
+	struct json_object *object = json_object_new_object();
+	struct vvsock *device = &vm->machine.vsock;
+	unsigned nr_conns;
+
+	virtio_lock(&device->virtio);
+	nr_conns = vsock_nr_conns(&device->vsock);
+	virtio_unlock(&device->virtio);
+	add_int(object, "cid", vm->config->vsock.cid);
+	add_text(object, "path", vm->vsock->path);
+	add_int(object, "connections", nr_conns);
+	return object;
+}
+
 static void stat(void *ctx, struct json_object *object)
 {
 	static const char *const kinds[] = {
@@ -232,6 +247,8 @@ static void stat(void *ctx, struct json_object *object)
 	json_object_object_add(object, "memory", stat_memory(vm->gmem));
 	if (vm->launch->kind != MACHINE_PLAIN)
 		json_object_object_add(object, "realm", stat_realm(vm));
+	if (vm->machine.vsock_slot > 0)
+		json_object_object_add(object, "vsock", stat_vsock(vm));
 	json_object_object_add(object, "vcpus", stat_vcpus(&vm->vcpus));
 	json_object_object_add(object, "devices", stat_devices(&vm->machine));
 }

@@ -4,8 +4,8 @@
  * interrupt controller and whoever serves them.
  *
  * Each device has an eventfd. The driver's notifications reach it through KVM (ioeventfd), the
- * device's own wishes through its host's kick. Console and rng are served by the event loop, each
- * disk by a thread of its own, which sleeps in the host's reads and writes.
+ * device's own wishes through its host's kick. Console, rng and vsock are served by the event loop,
+ * each disk by a thread of its own, which sleeps in the host's reads and writes.
  */
 #include <errno.h>
 #include <poll.h>
@@ -158,6 +158,27 @@ static int add_disk(struct machine *machine, const struct machine_config *config
 	return plug(machine, SLOT_DISKS + index, &machine->blks[index].virtio, err);
 }
 
+static int add_vsock(struct machine *machine, const struct machine_config *config,
+		     struct virtio_setup *setup, struct ccr_err *err)
+{
+	const unsigned at = SLOT_DISKS + config->nr_disks;
+	int ret = open_slot(&machine->slots[at], setup, err);
+
+	if (ret)
+		return ret;
+	ret = vsockets_init(&machine->vsockets, config->vsock, &machine->vsock);
+	if (ret)
+		return err_set(err, ret, "vsock: no descriptor: %s", strerror(-ret));
+	ret = vvsock_init(&machine->vsock, config->vsock_cid, &vsockets_host, &machine->vsockets,
+			  setup);
+	if (ret) {
+		vsockets_done(&machine->vsockets);
+		return err_set(err, ret, "vsock: out of memory");
+	}
+	machine->vsock_slot = at;
+	return plug(machine, at, &machine->vsock.virtio, err);
+}
+
 int pcibus_init(struct machine *machine, const struct machine_config *config, struct ccr_err *err)
 {
 	const uint64_t shared_bit = gmem_shared_bit(config->gmem);
@@ -176,6 +197,7 @@ int pcibus_init(struct machine *machine, const struct machine_config *config, st
 
 	for (unsigned i = 0; i < NR_SLOTS; i++)
 		machine->slots[i].kick_fd = -1;
+	machine->vsockets.epoll_fd = -1;
 	machine->mem = (struct virtio_mem){&mem_ops, config->gmem, shared_bit};
 	pci_host_init(&machine->pci, &platform, ipa_at(MEMMAP_PCI_MEM_BASE), MEMMAP_PCI_MEM_SIZE);
 	machine->has_pci = true;
@@ -183,8 +205,10 @@ int pcibus_init(struct machine *machine, const struct machine_config *config, st
 	ret = add_console(machine, &setup, err);
 	if (!ret)
 		ret = add_rng(machine, &setup, err);
-	for (unsigned i = 0; i < config->nr_disks && !ret; i++)
+	for (unsigned i = 0; i < config->nr_disks && !ret; i++, machine->nr_disks++)
 		ret = add_disk(machine, config, i, &setup, err);
+	if (config->vsock && !ret)
+		ret = add_vsock(machine, config, &setup, err);
 	return ret;
 }
 
@@ -218,16 +242,22 @@ static void *disk_main(void *arg)
 
 int pcibus_start(struct machine *machine, struct ccr_err *err)
 {
-	for (unsigned i = SLOT_DISKS; i < NR_SLOTS && machine->slots[i].dev; i++) {
-		struct virtio_slot *slot = &machine->slots[i];
+	for (unsigned i = 0; i < machine->nr_disks; i++) {
+		struct virtio_slot *slot = &machine->slots[SLOT_DISKS + i];
 		const int ret = pthread_create(&slot->thread, NULL, disk_main, slot);
 
 		if (ret)
-			return err_set(err, -ret, "disk %u: cannot start its thread: %s",
-				       i - SLOT_DISKS, strerror(ret));
+			return err_set(err, -ret, "disk %u: cannot start its thread: %s", i,
+				       strerror(ret));
 		slot->has_thread = true;
 	}
 	return 0;
+}
+
+static void close_vsock(struct machine *machine)
+{
+	vvsock_done(&machine->vsock);
+	vsockets_done(&machine->vsockets);
 }
 
 static void close_slot(struct machine *machine, unsigned at)
@@ -240,6 +270,8 @@ static void close_slot(struct machine *machine, unsigned at)
 			vconsole_done(&machine->console);
 		else if (at == SLOT_RNG)
 			vrng_done(&machine->rng);
+		else if (at == machine->vsock_slot)
+			close_vsock(machine);
 		else
 			blk_done(&machine->blks[at - SLOT_DISKS]);
 	}

@@ -248,6 +248,8 @@ static int create_devices(struct vm *vm, struct ccr_err *err)
 		.needs_platform = vm->launch->kind != MACHINE_PLAIN,
 		.nr_disks = vm->config->nr_disks,
 		.disks = vm->disks,
+		.vsock = vm->vsock,
+		.vsock_cid = vm->config->vsock.cid,
 		.serials = serials,
 	};
 	const int ret = limit_disks(vm, &config.limits, err);
@@ -326,10 +328,19 @@ static void go(struct vm *vm)
 	log_debug("guest ended");
 }
 
+/* What of the host stays open through all lives of a machine. */
+struct host_ends {
+	struct console console;
+	unsigned nr_disks;
+	struct disk disks[VM_MAX_DISKS];
+	bool has_vsock;
+	struct vsock_host_socket vsock;
+};
+
 /* One life, from creation to its end. */
 static int live_once(const struct vm_config *config, const struct arch_host *host,
-		     struct console *console, const struct disk *disks, struct control *control,
-		     enum vm_outcome *ret_outcome, struct ccr_err *err)
+		     struct host_ends *ends, struct control *control, enum vm_outcome *ret_outcome,
+		     struct ccr_err *err)
 {
 	struct vm *vm = calloc(1, sizeof(*vm));
 	int ret;
@@ -339,8 +350,9 @@ static int live_once(const struct vm_config *config, const struct arch_host *hos
 	*vm = (struct vm){
 		.config = config,
 		.launch = config->launch,
-		.console = console,
-		.disks = disks,
+		.console = &ends->console,
+		.disks = ends->disks,
+		.vsock = ends->has_vsock ? &ends->vsock : NULL,
 		.control = control,
 		.arch = {.fd = -1, .gmem_fd = -1, .gic_fd = -1, .its_fd = -1},
 	};
@@ -365,20 +377,32 @@ static int live_once(const struct vm_config *config, const struct arch_host *hos
 	return ret;
 }
 
-static int open_disks(const struct vm_config *config, struct disk *disks, unsigned *nr_open,
-		      struct ccr_err *err)
+static int open_ends(const struct vm_config *config, struct host_ends *ends, struct ccr_err *err)
 {
 	int ret = 0;
 
-	for (*nr_open = 0; *nr_open < config->nr_disks && !ret; ++*nr_open)
-		ret = disk_open(&disks[*nr_open], config->disks[*nr_open].path,
-				config->disks[*nr_open].read_only, err);
+	for (unsigned i = 0; i < config->nr_disks && !ret; i++) {
+		ret = disk_open(&ends->disks[i], config->disks[i].path, config->disks[i].read_only,
+				err);
+		ends->nr_disks += !ret;
+	}
+	if (!ret && config->vsock.path) {
+		ret = vsock_host_listen(&ends->vsock, config->vsock.path, err);
+		ends->has_vsock = !ret;
+	}
 	return ret;
 }
 
+static void close_ends(struct host_ends *ends)
+{
+	if (ends->has_vsock)
+		vsock_host_close(&ends->vsock);
+	while (ends->nr_disks > 0)
+		disk_close(&ends->disks[--ends->nr_disks]);
+}
+
 static int live(const struct vm_config *config, const struct arch_host *host,
-		struct console *console, const struct disk *disks, enum vm_outcome *ret_outcome,
-		struct ccr_err *err)
+		struct host_ends *ends, enum vm_outcome *ret_outcome, struct ccr_err *err)
 {
 	const bool restarts = config->launch->kind == MACHINE_PLAIN && !config->no_reboot;
 	const struct runtime *runtime = config->runtime;
@@ -389,7 +413,7 @@ static int live(const struct vm_config *config, const struct arch_host *host,
 	control_init(&control, runtime ? runtime->name : "", runtime ? runtime->listen_fd : -1,
 		     &manage_ops);
 	do {
-		ret = live_once(config, host, console, disks, &control, ret_outcome, err);
+		ret = live_once(config, host, ends, &control, ret_outcome, err);
 		again = !ret && *ret_outcome == VM_RESET && restarts;
 		manage_ended(&control, ret ? VM_FAILED : *ret_outcome, again);
 	} while (again);
@@ -399,10 +423,8 @@ static int live(const struct vm_config *config, const struct arch_host *host,
 
 int vm_run(const struct vm_config *config, enum vm_outcome *ret_outcome, struct ccr_err *err)
 {
-	struct disk disks[VM_MAX_DISKS];
-	struct console console = {0};
+	struct host_ends ends = {0};
 	struct arch_host host;
-	unsigned nr_open;
 	sigset_t old_mask;
 	int ret = arch_host_open(&host, config->launch->kind, &config->launch->map,
 				 &config->realm_abi, err);
@@ -410,16 +432,15 @@ int vm_run(const struct vm_config *config, enum vm_outcome *ret_outcome, struct 
 	if (ret)
 		return ret;
 	loop_block_signals(&old_mask);
-	ret = open_disks(config, disks, &nr_open, err);
+	ret = open_ends(config, &ends, err);
 	if (!ret)
-		ret = console_open(&console, &config->console, err);
+		ret = console_open(&ends.console, &config->console, err);
 	if (!ret) {
-		ret = live(config, &host, &console, disks, ret_outcome, err);
-		console_close(&console);
+		ret = live(config, &host, &ends, ret_outcome, err);
+		console_close(&ends.console);
 	}
 	pthread_sigmask(SIG_SETMASK, &old_mask, NULL);
-	while (nr_open > 0)
-		disk_close(&disks[--nr_open]);
+	close_ends(&ends);
 	arch_host_close(&host);
 	return ret;
 }

@@ -12,12 +12,13 @@ root=build/guest/root
 rm -rf "$root"
 busybox_tree "$root"
 cp build/guest/init "$root/init"
-cp build/guest/attest "$root/bin/attest"
+cp build/guest/attest build/guest/vcat "$root/bin/"
 mkdir -p "$root/harness" "$root/lib/modules"
 for file in tests/harness/guest-*; do
 	cp "$file" "$root/harness/${file#*/guest-}"
 done
-for ko in $(tests/harness/debs.sh module arm-cca-guest virtio_blk virtio-rng); do
+for ko in $(tests/harness/debs.sh module arm-cca-guest virtio_blk virtio-rng \
+	vmw_vsock_virtio_transport); do
 	cp "$ko" "$root/lib/modules/"
 done
 pack_tree "$root" | gzip -9n >build/guest/initrd.gz.tmp

@@ -48,6 +48,7 @@ cp build/kernel/Image "$root/guest/Image"
 if [ "$name" = test ]; then
 	mkdir -p "$root/tests"
 	cp tests/boot/*.sh "$root/tests/"
+	cp build/guest/vcat "$root/bin/"
 	cp build/kernel-6.1/Image "$root/guest/Image-6.1"
 	cp build/guest/rsi.img build/guest/rsi.elf build/guest/contract.img "$root/guest/"
 	zboot build/kernel-6.1/Image >"$root/guest/vmlinuz-6.1.efi"

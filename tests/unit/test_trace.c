@@ -4,7 +4,9 @@
  * contract with people who trace it.
  *
  * links: src/vm/vm.c src/vm/vcpu.c src/vm/loop.c src/vm/console.c src/vm/machine.c
- *	src/vm/pcibus.c src/vm/watch.c src/vm/control.c src/vm/qmp.c src/vm/manage.c
+ *	src/vm/pcibus.c src/vm/vsockets.c src/host/vsock_host.c
+ *	src/virtio/vsock.c src/virtio/vvsock.c src/vm/watch.c src/vm/control.c
+ *	src/vm/qmp.c src/vm/manage.c
  *	src/util/jstream.c src/dev/bus.c src/dev/uart.c src/dev/rtc.c src/pci/host.c
  *	src/pci/function.c src/pci/msix.c src/host/disk.c src/host/chardev.c
  *	src/host/chardev_file.c src/host/chardev_pty.c src/host/chardev_socket.c

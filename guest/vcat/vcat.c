@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vcat - both ends of vsock streams, in the guest and on its host, for the tests
+ *
+ *	vcat echo PORT       in the guest: give back what comes, to everybody who connects
+ *	vcat listen PORT     in the guest: who connects first gets stdin, and writes stdout
+ *	vcat connect PORT    in the guest: the same with the host's port
+ *	vcat call PATH PORT  on the host: the same with the guest's port, through the socket PATH
+ *	vcat serve PATH      on the host: the same with who connects to the socket PATH first
+ *
+ * The end of stdin is passed on; all is over when both sides have ended. Exit status 1, and the
+ * reason on stderr, if it could not be.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <linux/vm_sockets.h>
+
+#define BACKLOG 64
+
+static int fail(const char *what)
+{
+	fprintf(stderr, "vcat: %s: %s\n", what, strerror(errno));
+	return 1;
+}
+
+static bool write_all(int fd, const char *bytes, size_t size)
+{
+	while (size > 0) {
+		ssize_t n = write(fd, bytes, size);
+
+		if (n < 0)
+			return false;
+		bytes += n;
+		size -= (size_t)n;
+	}
+	return true;
+}
+
+/* Return: bytes passed on, 0 for the end, -1. */
+static ssize_t pass(int from, int to)
+{
+	static char bytes[65536];
+	ssize_t size = read(from, bytes, sizeof(bytes));
+
+	return size > 0 && !write_all(to, bytes, (size_t)size) ? -1 : size;
+}
+
+/* Both ways at once, since each side may wait with its reading for the other's, until both end. */
+static int relay(int fd)
+{
+	struct pollfd fds[2] = {{.fd = STDIN_FILENO, .events = POLLIN},
+				{.fd = fd, .events = POLLIN}};
+
+	while (fds[0].fd >= 0 || fds[1].fd >= 0) {
+		ssize_t size = 1;
+
+		if (poll(fds, 2, -1) < 0)
+			return fail("poll");
+		if (fds[0].revents)
+			size = pass(STDIN_FILENO, fd);
+		if (size < 0)
+			return fail("stdin to stream");
+		if (size == 0) {
+			shutdown(fd, SHUT_WR);
+			fds[0].fd = -1;
+		}
+		size = fds[1].revents ? pass(fd, STDOUT_FILENO) : 1;
+		if (size < 0)
+			return fail("stream to stdout");
+		if (size == 0)
+			fds[1].fd = -1;
+	}
+	return 0;
+}
+
+static int vsock_listen(unsigned port)
+{
+	const struct sockaddr_vm address = {
+		.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY, .svm_port = port};
+	int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    listen(fd, BACKLOG) < 0)
+		return -1;
+	return fd;
+}
+
+static int echo(unsigned port)
+{
+	int listener = vsock_listen(port);
+
+	if (listener < 0)
+		return fail("listen");
+	signal(SIGCHLD, SIG_IGN);
+	for (;;) {
+		int fd = accept(listener, NULL, NULL);
+
+		if (fd < 0)
+			return fail("accept");
+		if (fork() == 0) {
+			while (pass(fd, fd) > 0)
+				;
+			_exit(0);
+		}
+		close(fd);
+	}
+}
+
+static int accept_one(int listener)
+{
+	int fd = listener < 0 ? -1 : accept(listener, NULL, NULL);
+
+	return fd < 0 ? fail("listen") : relay(fd);
+}
+
+static int vsock_connect(unsigned port)
+{
+	const struct sockaddr_vm address = {
+		.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST, .svm_port = port};
+	int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+		return fail("connect");
+	return relay(fd);
+}
+
+static struct sockaddr_un unix_address(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	return address;
+}
+
+static int unix_call(const char *path, const char *port)
+{
+	const struct sockaddr_un address = unix_address(path);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char line[64], answer = '\0';
+	unsigned nr = 0;
+
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+		return fail("connect");
+	snprintf(line, sizeof(line), "CONNECT %s\n", port);
+	if (!write_all(fd, line, strlen(line)))
+		return fail("CONNECT");
+	/* Behind the line comes what the guest says. */
+	while (answer != '\n' && nr < sizeof(line) && read(fd, &answer, 1) == 1)
+		line[nr++] = answer;
+	if (nr < 4 || strncmp(line, "OK ", 3) != 0) {
+		fprintf(stderr, "vcat: port %s: nobody accepts\n", port);
+		return 1;
+	}
+	return relay(fd);
+}
+
+static int unix_serve(const char *path)
+{
+	const struct sockaddr_un address = unix_address(path);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    listen(fd, BACKLOG) < 0)
+		return fail("listen");
+	return accept_one(fd);
+}
+
+int main(int argc, char **argv)
+{
+	const char *mode = argc > 2 ? argv[1] : "";
+
+	signal(SIGPIPE, SIG_IGN);
+	if (!strcmp(mode, "echo"))
+		return echo((unsigned)atoi(argv[2]));
+	if (!strcmp(mode, "listen"))
+		return accept_one(vsock_listen((unsigned)atoi(argv[2])));
+	if (!strcmp(mode, "connect"))
+		return vsock_connect((unsigned)atoi(argv[2]));
+	if (!strcmp(mode, "call") && argc > 3)
+		return unix_call(argv[2], argv[3]);
+	if (!strcmp(mode, "serve"))
+		return unix_serve(argv[2]);
+	fprintf(stderr,
+		"usage: vcat echo|listen|connect PORT, vcat call PATH PORT, vcat serve PATH\n");
+	return 2;
+}

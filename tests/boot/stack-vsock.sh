@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=dash
+# shellcheck disable=SC2154 # run.sh sets top, guest, ccr_run, dir, out, err; lib.sh the rest
+#
+# vsock of real realms.
+
+# shellcheck source=vsock.sh source-path=SCRIPTDIR
+. "$here/vsock.sh"
+
+test_stack_vsock() {
+	streams --realm
+}
