@@ -6,6 +6,7 @@
 #ifndef CCR_ARCH_H
 #define CCR_ARCH_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -54,6 +55,20 @@ void arch_host_close(struct arch_host *host);
 int arch_host_check_filter(int kvm_fd, unsigned ipa_bits, struct ccr_err *err);
 
 /**
+ * struct arch_routes - the message interrupts that KVM sends by itself
+ * @lock: innermost of all
+ * @nr_gsis: given out so far
+ * @nr: routes that KVM knows, each of another gsi
+ */
+struct arch_routes {
+	pthread_mutex_t lock;
+	bool is_supported;
+	unsigned nr_gsis;
+	unsigned nr;
+	struct kvm_msi_route routes[KVM_MAX_MSI_ROUTES];
+};
+
+/**
  * struct arch_vm - a KVM VM; all-zero but for descriptors of -1 when not yet created
  * @kind: as created
  * @gmem_fd: guest_memfd of a MACHINE_REALM
@@ -68,6 +83,7 @@ struct arch_vm {
 	int gic_fd;
 	int its_fd;
 	uint64_t alias;
+	struct arch_routes routes;
 	const struct memmap *map;
 	const struct realm_abi *abi;
 };
@@ -86,6 +102,39 @@ int arch_vm_create(struct arch_vm *vm, const struct arch_host *host, enum machin
  * @has_its: with an interrupt translation service, for message interrupts
  */
 int arch_vm_finish(struct arch_vm *vm, bool has_its, struct ccr_err *err);
+
+/**
+ * struct arch_msi - a vector of a device, which sends one message again and again
+ * @event_fd: borrowed; KVM sends the message when it is written to. -1 if each takes a call.
+ * @is_routed: KVM has the message that arch_msi_prepare() was told last
+ */
+struct arch_msi {
+	int event_fd;
+	unsigned gsi;
+	bool is_routed;
+};
+
+/** arch_msi_is_supported() - vectors can have an eventfd; after arch_vm_finish() with an ITS */
+bool arch_msi_is_supported(const struct arch_vm *vm);
+
+/**
+ * arch_msi_init() - a vector
+ * @event_fd: stays open as long as the VM; -1 for none
+ *
+ * A kernel that will not take it gets a call for each message.
+ */
+void arch_msi_init(struct arch_vm *vm, struct arch_msi *msi, int event_fd);
+
+/**
+ * arch_msi_prepare() - its message, as for arch_vm_signal_msi(); from any thread, but one at a
+ * time for each @msi, arch_msi_send() included
+ */
+void arch_msi_prepare(struct arch_vm *vm, struct arch_msi *msi, uint64_t address, uint32_t data,
+		      uint32_t device_id);
+
+/** arch_msi_send() - send it: the message that arch_msi_prepare() was told last */
+void arch_msi_send(struct arch_vm *vm, const struct arch_msi *msi, uint64_t address, uint32_t data,
+		   uint32_t device_id);
 
 /**
  * arch_vm_signal_msi() - a message interrupt, from any thread

@@ -61,6 +61,8 @@ enum kvm_capability {
 	KVM_CAPABILITY_INJECT_DABT,    /* external aborts can be injected */
 	KVM_CAPABILITY_IMMEDIATE_EXIT, /* kvm_run.immediate_exit works */
 	KVM_CAPABILITY_NISV,           /* accesses without syndrome can be reported */
+	KVM_CAPABILITY_IRQFD,          /* a descriptor can raise an interrupt */
+	KVM_CAPABILITY_IRQ_ROUTING,    /* and it can be a message: how many of them */
 };
 
 /** kvm_capability() - @fd is the system's or a VM's. Return: 0 if absent, else its value. */
@@ -88,6 +90,25 @@ int kvm_vm_irq_line(int vm_fd, unsigned spi, bool level);
  * Return: 0, or 1 if it reached the guest; -errno, also for an event the guest has not mapped.
  */
 int kvm_vm_signal_msi(int vm_fd, uint64_t doorbell, uint32_t data, uint32_t device_id);
+
+#define KVM_MAX_MSI_ROUTES 128
+
+/**
+ * struct kvm_msi_route - the message that stands for interrupt @gsi
+ * @doorbell, @data, @device_id: as for kvm_vm_signal_msi()
+ */
+struct kvm_msi_route {
+	unsigned gsi;
+	uint64_t doorbell;
+	uint32_t data;
+	uint32_t device_id;
+};
+
+/** kvm_vm_set_msi_routes() - all routes at once; @nr is at most KVM_MAX_MSI_ROUTES */
+int kvm_vm_set_msi_routes(int vm_fd, const struct kvm_msi_route *routes, unsigned nr);
+
+/** kvm_vm_irqfd() - writes to @event_fd raise @gsi; closing all of its descriptors ends that */
+int kvm_vm_irqfd(int vm_fd, int event_fd, unsigned gsi);
 
 /**
  * kvm_vm_ioeventfd() - let the kernel take 2-byte writes to @at and signal @event_fd

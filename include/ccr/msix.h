@@ -26,12 +26,19 @@ struct msix_entry {
 };
 
 /**
- * struct msix - the vectors, with a lock of their own that is the innermost of all
- * @signal: send a message; called with the lock held
+ * struct msix_ops - how messages get away; called with the lock held
+ * @prepare: @vector may send, and its message may be another than before; NULL if nobody cares
+ * @signal: send it now
  */
+struct msix_ops {
+	void (*prepare)(void *ctx, unsigned vector, const struct msix_message *message);
+	void (*signal)(void *ctx, unsigned vector, const struct msix_message *message);
+};
+
+/** struct msix - the vectors, with a lock of their own that is the innermost of all devices' */
 struct msix {
 	pthread_mutex_t lock;
-	void (*signal)(void *ctx, const struct msix_message *message);
+	const struct msix_ops *ops;
 	void *ctx;
 	unsigned nr_vectors;
 	bool is_enabled;
@@ -41,8 +48,7 @@ struct msix {
 };
 
 /** msix_init() - disabled, every vector masked. @nr_vectors is 1 to MSIX_MAX_VECTORS. */
-void msix_init(struct msix *msix, unsigned nr_vectors,
-	       void (*signal)(void *ctx, const struct msix_message *message), void *ctx);
+void msix_init(struct msix *msix, unsigned nr_vectors, const struct msix_ops *ops, void *ctx);
 void msix_done(struct msix *msix);
 
 /**

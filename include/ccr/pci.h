@@ -61,11 +61,12 @@ struct pci_ids {
 };
 
 /**
- * struct pci_msi - a message interrupt
+ * struct pci_msi - a message interrupt, of @vector of the function in @slot
  * @address: the doorbell, without the shared bit
  * @device_id: requester id, what the device tree's msi-map turns into an ITS DeviceID
  */
 struct pci_msi {
+	unsigned slot, vector;
 	uint64_t address;
 	uint32_t data;
 	uint32_t device_id;
@@ -77,12 +78,15 @@ struct pci_msi {
  *	host's lock held for writing. All of a change's goings come before its comings. This is the
  *	place to take ioeventfds away and to register them.
  * @set_intx: level of a slot's own interrupt line
- * @signal_msi: from any thread
+ * @prepare_msi: that message may be sent from now on, until there is another for its vector; NULL
+ *	if nobody cares. Calls for one function never overlap, nor with @signal_msi.
+ * @signal_msi: send it, from any thread
  * @shared_bit: stripped from doorbell addresses; 0 in a plain VM
  */
 struct pci_platform {
 	void (*set_bar)(void *ctx, unsigned slot, unsigned bar, ipa_t base, bool mapped);
 	void (*set_intx)(void *ctx, unsigned slot, bool level);
+	void (*prepare_msi)(void *ctx, const struct pci_msi *msi);
 	void (*signal_msi)(void *ctx, const struct pci_msi *msi);
 	void *ctx;
 	uint64_t shared_bit;
@@ -137,8 +141,11 @@ bool pci_msix_is_enabled(const struct pci_function *function);
 /** pci_set_intx() - level of the interrupt line; calls for one function are serialised by it */
 void pci_set_intx(struct pci_function *function, bool level);
 
-/** pci_signal_msi() - send a message on behalf of a function; from any thread */
-void pci_signal_msi(struct pci_function *function, const struct msix_message *message);
+/** pci_prepare_msi(), pci_signal_msi() - struct msix_ops on behalf of a function */
+void pci_prepare_msi(struct pci_function *function, unsigned vector,
+		     const struct msix_message *message);
+void pci_signal_msi(struct pci_function *function, unsigned vector,
+		    const struct msix_message *message);
 
 /**
  * pci_config_read(), pci_config_write() - one access to a function's configuration space; aligned,

@@ -56,6 +56,8 @@ static void add_cap_name(struct text *text, unsigned long number)
 		{KVM_CAP_IMMEDIATE_EXIT, "IMMEDIATE_EXIT"},
 		{KVM_CAP_ARM_INJECT_EXT_DABT, "ARM_INJECT_EXT_DABT"},
 		{KVM_CAP_ARM_NISV_TO_USER, "ARM_NISV_TO_USER"},
+		{KVM_CAP_IRQFD, "IRQFD"},
+		{KVM_CAP_IRQ_ROUTING, "IRQ_ROUTING"},
 	};
 
 	for (size_t i = 0; i < sizeof(caps) / sizeof(caps[0]); i++) {
@@ -232,6 +234,27 @@ static void add_event(struct text *text, const void *arg)
 	add(text, " at=0x%llx size=%u flags=%u", event->addr, event->len, event->flags);
 }
 
+static void add_irqfd(struct text *text, const void *arg)
+{
+	const struct kvm_irqfd *irqfd = arg;
+
+	add(text, " gsi=%u flags=%u", irqfd->gsi, irqfd->flags);
+}
+
+static void add_routes(struct text *text, const void *arg)
+{
+	const struct kvm_irq_routing *table = arg;
+
+	add(text, " nr=%u", table->nr);
+	for (unsigned i = 0; i < table->nr; i++) {
+		const struct kvm_irq_routing_entry *entry = &table->entries[i];
+
+		add(text, " %u=0x%llx/%u/0x%x", entry->gsi,
+		    (unsigned long long)entry->u.msi.address_hi << 32 | entry->u.msi.address_lo,
+		    entry->u.msi.data, entry->u.msi.devid);
+	}
+}
+
 static void add_attr_name(struct text *text, const void *arg)
 {
 	const struct kvm_device_attr *attr = arg;
@@ -294,6 +317,8 @@ static const struct {
 	{KVM_IRQ_LINE, "KVM_IRQ_LINE", NULL, add_irq},
 	{KVM_SIGNAL_MSI, "KVM_SIGNAL_MSI", NULL, add_msi},
 	{KVM_IOEVENTFD, "KVM_IOEVENTFD", NULL, add_event},
+	{KVM_IRQFD, "KVM_IRQFD", NULL, add_irqfd},
+	{KVM_SET_GSI_ROUTING, "KVM_SET_GSI_ROUTING", NULL, add_routes},
 	{KVM_RUN, "KVM_RUN", NULL, NULL},
 	{KVM_ARM_VCPU_FINALIZE, "KVM_ARM_VCPU_FINALIZE", NULL, add_feature},
 	{KVM_REALM_CREATE_GUEST_MEMFD, "KVM_CREATE_GUEST_MEMFD", NULL, add_gmem},

@@ -35,6 +35,8 @@ int kvm_capability(int fd, enum kvm_capability capability)
 		[KVM_CAPABILITY_INJECT_DABT] = KVM_CAP_ARM_INJECT_EXT_DABT,
 		[KVM_CAPABILITY_IMMEDIATE_EXIT] = KVM_CAP_IMMEDIATE_EXIT,
 		[KVM_CAPABILITY_NISV] = KVM_CAP_ARM_NISV_TO_USER,
+		[KVM_CAPABILITY_IRQFD] = KVM_CAP_IRQFD,
+		[KVM_CAPABILITY_IRQ_ROUTING] = KVM_CAP_IRQ_ROUTING,
 	};
 	const int ret = ioctl_number(fd, KVM_CHECK_EXTENSION, numbers[capability]);
 
@@ -81,6 +83,44 @@ int kvm_vm_signal_msi(int vm_fd, uint64_t doorbell, uint32_t data, uint32_t devi
 	};
 
 	return kvm_sys_ioctl(vm_fd, KVM_SIGNAL_MSI, &msi);
+}
+
+static struct kvm_irq_routing_entry routing_entry(const struct kvm_msi_route *route)
+{
+	return (struct kvm_irq_routing_entry){
+		.gsi = route->gsi,
+		.type = KVM_IRQ_ROUTING_MSI,
+		.flags = KVM_MSI_VALID_DEVID,
+		.u.msi =
+			{
+				.address_lo = (uint32_t)route->doorbell,
+				.address_hi = (uint32_t)(route->doorbell >> 32),
+				.data = route->data,
+				.devid = route->device_id,
+			},
+	};
+}
+
+int kvm_vm_set_msi_routes(int vm_fd, const struct kvm_msi_route *routes, unsigned nr)
+{
+	/* The kernel's structure, with as many entries as there can be. */
+	struct {
+		struct kvm_irq_routing head;
+		struct kvm_irq_routing_entry entries[KVM_MAX_MSI_ROUTES];
+	} table = {.head.nr = nr};
+
+	if (nr > KVM_MAX_MSI_ROUTES)
+		return -E2BIG;
+	for (unsigned i = 0; i < nr; i++)
+		table.entries[i] = routing_entry(&routes[i]);
+	return kvm_sys_ioctl(vm_fd, KVM_SET_GSI_ROUTING, &table);
+}
+
+int kvm_vm_irqfd(int vm_fd, int event_fd, unsigned gsi)
+{
+	struct kvm_irqfd request = {.fd = (uint32_t)event_fd, .gsi = gsi};
+
+	return kvm_sys_ioctl(vm_fd, KVM_IRQFD, &request);
 }
 
 int kvm_vm_ioeventfd(int vm_fd, int event_fd, ipa_t at, bool add)

@@ -90,14 +90,33 @@ void pci_set_intx(struct pci_function *function, bool level)
 		platform->set_intx(platform->ctx, function->slot, level);
 }
 
-void pci_signal_msi(struct pci_function *function, const struct msix_message *message)
+static struct pci_msi msi_of(const struct pci_function *function, unsigned vector,
+			     const struct msix_message *message)
 {
-	const struct pci_platform *platform = &function->host->platform;
-	const struct pci_msi msi = {
-		.address = message->address & ~platform->shared_bit,
+	return (struct pci_msi){
+		.slot = function->slot,
+		.vector = vector,
+		.address = message->address & ~function->host->platform.shared_bit,
 		.data = message->data,
 		.device_id = function->slot << 3,
 	};
+}
+
+void pci_prepare_msi(struct pci_function *function, unsigned vector,
+		     const struct msix_message *message)
+{
+	const struct pci_platform *platform = &function->host->platform;
+	const struct pci_msi msi = msi_of(function, vector, message);
+
+	if (platform->prepare_msi)
+		platform->prepare_msi(platform->ctx, &msi);
+}
+
+void pci_signal_msi(struct pci_function *function, unsigned vector,
+		    const struct msix_message *message)
+{
+	const struct pci_platform *platform = &function->host->platform;
+	const struct pci_msi msi = msi_of(function, vector, message);
 
 	platform->signal_msi(platform->ctx, &msi);
 }

@@ -6,10 +6,9 @@
 
 enum { WORD_ADDRESS_LOW, WORD_ADDRESS_HIGH, WORD_DATA, WORD_CONTROL, NR_WORDS };
 
-void msix_init(struct msix *msix, unsigned nr_vectors,
-	       void (*signal)(void *ctx, const struct msix_message *message), void *ctx)
+void msix_init(struct msix *msix, unsigned nr_vectors, const struct msix_ops *ops, void *ctx)
 {
-	*msix = (struct msix){.signal = signal, .ctx = ctx, .nr_vectors = nr_vectors};
+	*msix = (struct msix){.ops = ops, .ctx = ctx, .nr_vectors = nr_vectors};
 	for (unsigned i = 0; i < nr_vectors; i++)
 		msix->entries[i].words[WORD_CONTROL] = PCI_MSIX_ENTRY_CTRL_MASKBIT;
 	pthread_mutex_init(&msix->lock, NULL);
@@ -26,24 +25,40 @@ static bool can_send(const struct msix *msix, unsigned vector)
 	       !(msix->entries[vector].words[WORD_CONTROL] & PCI_MSIX_ENTRY_CTRL_MASKBIT);
 }
 
-static void send(struct msix *msix, unsigned vector)
+static struct msix_message message_of(const struct msix *msix, unsigned vector)
 {
 	const uint32_t *words = msix->entries[vector].words;
-	const struct msix_message message = {
+
+	return (struct msix_message){
 		.address = (uint64_t)words[WORD_ADDRESS_HIGH] << 32 | words[WORD_ADDRESS_LOW],
 		.data = words[WORD_DATA],
 	};
-
-	msix->signal(msix->ctx, &message);
 }
 
-static void send_pending(struct msix *msix)
+static void prepare(struct msix *msix, unsigned vector)
 {
-	for (unsigned i = 0; i < msix->nr_vectors && msix->pending; i++) {
-		if (msix->pending >> i & 1 && can_send(msix, i)) {
-			msix->pending &= ~(1ull << i);
-			send(msix, i);
-		}
+	const struct msix_message message = message_of(msix, vector);
+
+	if (msix->ops->prepare)
+		msix->ops->prepare(msix->ctx, vector, &message);
+}
+
+static void send(struct msix *msix, unsigned vector)
+{
+	const struct msix_message message = message_of(msix, vector);
+
+	msix->ops->signal(msix->ctx, vector, &message);
+}
+
+/* The guest has written something that says whether or what @vector sends. */
+static void update(struct msix *msix, unsigned vector)
+{
+	if (!can_send(msix, vector))
+		return;
+	prepare(msix, vector);
+	if (msix->pending >> vector & 1) {
+		msix->pending &= ~(1ull << vector);
+		send(msix, vector);
 	}
 }
 
@@ -67,7 +82,8 @@ void msix_set_control(struct msix *msix, bool is_enabled, bool is_masked)
 		msix->pending = 0;
 	msix->is_enabled = is_enabled;
 	msix->is_masked = is_masked;
-	send_pending(msix);
+	for (unsigned i = 0; i < msix->nr_vectors; i++)
+		update(msix, i);
 	pthread_mutex_unlock(&msix->lock);
 }
 
@@ -121,12 +137,15 @@ uint64_t msix_read(struct msix *msix, uint64_t offset, unsigned size)
 
 void msix_write(struct msix *msix, uint64_t offset, unsigned size, uint64_t value)
 {
+	const uint64_t vector = offset / sizeof(struct msix_entry);
+
 	if (!is_whole_words(offset, size))
 		return;
 	pthread_mutex_lock(&msix->lock);
 	write_word(msix, offset, (uint32_t)value);
 	if (size == 8)
 		write_word(msix, offset + 4, (uint32_t)(value >> 32));
-	send_pending(msix);
+	if (vector < msix->nr_vectors)
+		update(msix, (unsigned)vector);
 	pthread_mutex_unlock(&msix->lock);
 }

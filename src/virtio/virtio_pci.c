@@ -470,12 +470,24 @@ static void add_window(struct virtio_pci *transport)
 		pci_add_capability(&transport->function, &bytes, &writable, sizeof(bytes));
 }
 
-static void signal_vector(void *ctx, const struct msix_message *message)
+static void prepare_vector(void *ctx, unsigned vector, const struct msix_message *message)
 {
 	struct virtio_pci *transport = ctx;
 
-	pci_signal_msi(&transport->function, message);
+	pci_prepare_msi(&transport->function, vector, message);
 }
+
+static void signal_vector(void *ctx, unsigned vector, const struct msix_message *message)
+{
+	struct virtio_pci *transport = ctx;
+
+	pci_signal_msi(&transport->function, vector, message);
+}
+
+static const struct msix_ops vector_ops = {
+	.prepare = prepare_vector,
+	.signal = signal_vector,
+};
 
 void virtio_pci_init(struct virtio_pci *transport, struct virtio_dev *dev)
 {
@@ -492,7 +504,7 @@ void virtio_pci_init(struct virtio_pci *transport, struct virtio_dev *dev)
 	*transport = (struct virtio_pci){.dev = dev, .config_vector = VIRTIO_MSI_NO_VECTOR};
 	for (unsigned i = 0; i < VIRTIO_MAX_QUEUES; i++)
 		transport->queue_vectors[i] = VIRTIO_MSI_NO_VECTOR;
-	msix_init(&transport->msix, type->nr_queues + 1, signal_vector, transport);
+	msix_init(&transport->msix, type->nr_queues + 1, &vector_ops, transport);
 	pci_function_init(&transport->function, &virtio_pci_type, &ids, transport);
 	/* 12 + 4 * 16 + 4 + 20 bytes: there is room. */
 	pci_add_msix(&transport->function, &transport->msix, MSIX_BAR);

@@ -23,6 +23,8 @@
  * struct virtio_slot - a virtio device on the PCI bus
  * @dev: NULL in a slot that is not in use
  * @kick_fd: eventfd: the driver has notified a queue, or the device wants service
+ * @nr_vectors: of @vectors that are in use
+ * @vectors: its message interrupts; each one's eventfd is the slot's
  * @has_thread: @thread serves it; else the event loop does
  * @stop: @thread ends
  */
@@ -30,6 +32,8 @@ struct virtio_slot {
 	struct virtio_dev *dev;
 	struct virtio_pci transport;
 	int kick_fd;
+	unsigned nr_vectors;
+	struct arch_msi vectors[VIRTIO_MAX_QUEUES + 1];
 	bool has_thread;
 	pthread_t thread;
 	atomic_bool stop;

@@ -78,11 +78,20 @@ static void on_intx(void *ctx, unsigned slot, bool level)
 	kvm_vm_irq_line(machine->arch->fd, MEMMAP_SPI_PCI + slot, level);
 }
 
+static void on_prepare_msi(void *ctx, const struct pci_msi *msi)
+{
+	struct machine *machine = ctx;
+
+	arch_msi_prepare(machine->arch, &machine->slots[msi->slot].vectors[msi->vector],
+			 msi->address, msi->data, msi->device_id);
+}
+
 static void on_msi(void *ctx, const struct pci_msi *msi)
 {
 	struct machine *machine = ctx;
 
-	arch_vm_signal_msi(machine->arch, msi->address, msi->data, msi->device_id);
+	arch_msi_send(machine->arch, &machine->slots[msi->slot].vectors[msi->vector], msi->address,
+		      msi->data, msi->device_id);
 }
 
 /* Devices. */
@@ -106,6 +115,26 @@ static int open_slot(struct virtio_slot *slot, struct virtio_setup *setup, struc
 	return 0;
 }
 
+/* One for the configuration and one a queue, as the transport has them. */
+static int add_vectors(struct machine *machine, struct virtio_slot *slot, struct ccr_err *err)
+{
+	for (unsigned i = 0; i <= slot->dev->type->nr_queues; i++) {
+		int fd = -1;
+
+		if (arch_msi_is_supported(machine->arch)) {
+			fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+			if (fd < 0)
+				return err_set(err, -errno, "%s: no eventfd: %s",
+					       slot->dev->type->name, strerror(errno));
+		}
+		arch_msi_init(machine->arch, &slot->vectors[i], fd);
+		if (slot->vectors[i].event_fd < 0 && fd >= 0)
+			close(fd);
+		slot->nr_vectors++;
+	}
+	return 0;
+}
+
 /* The device is made; put it on the bus, into the slot that is its place in the table. */
 static int plug(struct machine *machine, unsigned at, struct virtio_dev *dev, struct ccr_err *err)
 {
@@ -117,7 +146,7 @@ static int plug(struct machine *machine, unsigned at, struct virtio_dev *dev, st
 	ret = pci_host_add_at(&machine->pci, &slot->transport.function, at);
 	if (ret < 0)
 		return err_set(err, ret, "%s: no room on the PCI bus", dev->type->name);
-	return 0;
+	return add_vectors(machine, slot, err);
 }
 
 static int add_console(struct machine *machine, struct virtio_setup *setup, struct ccr_err *err)
@@ -185,6 +214,7 @@ int pcibus_init(struct machine *machine, const struct machine_config *config, st
 	const struct pci_platform platform = {
 		.set_bar = on_bar,
 		.set_intx = on_intx,
+		.prepare_msi = on_prepare_msi,
 		.signal_msi = on_msi,
 		.ctx = machine,
 		.shared_bit = shared_bit,
@@ -276,6 +306,12 @@ static void close_slot(struct machine *machine, unsigned at)
 			blk_done(&machine->blks[at - SLOT_DISKS]);
 	}
 	slot->dev = NULL;
+	while (slot->nr_vectors > 0) {
+		const int fd = slot->vectors[--slot->nr_vectors].event_fd;
+
+		if (fd >= 0)
+			close(fd);
+	}
 	if (slot->kick_fd >= 0)
 		close(slot->kick_fd);
 	slot->kick_fd = -1;

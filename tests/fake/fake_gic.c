@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* GICv3 and ITS as KVM devices (Linux Documentation/virt/kvm/devices/arm-vgic-{v3,its}.rst). */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "fake_kvm_internal.h"
 
@@ -174,6 +178,112 @@ int fake_gic_msi(struct fake_vm *vm, const struct kvm_msi *msi)
 		return -ENODEV;
 	vm->nr_msis++;
 	return 1;
+}
+
+static const struct kvm_irq_routing_entry *find_route(const struct fake_vm *vm, unsigned gsi)
+{
+	for (unsigned i = 0; i < vm->nr_routes; i++) {
+		if (vm->routes[i].gsi == gsi)
+			return &vm->routes[i];
+	}
+	return NULL;
+}
+
+/* The kernel drops what it cannot deliver; nobody here can mean that. */
+static void take_irqfd(struct fake_vm *vm, const struct fake_irqfd *irqfd)
+{
+	const struct kvm_irq_routing_entry *route = find_route(vm, irqfd->gsi);
+	struct kvm_msi msi = {0};
+	uint64_t count;
+
+	if (read(irqfd->fd, &count, sizeof(count)) != sizeof(count))
+		return;
+	if (route)
+		msi = (struct kvm_msi){
+			.address_lo = route->u.msi.address_lo,
+			.address_hi = route->u.msi.address_hi,
+			.data = route->u.msi.data,
+			.flags = route->flags,
+			.devid = route->u.msi.devid,
+		};
+	while (count-- > 0) {
+		if (fake_gic_msi(vm, &msi) != 1)
+			fake_misuse("interrupt %u goes nowhere", irqfd->gsi);
+	}
+}
+
+void fake_gic_take_irqfds(struct fake_vm *vm)
+{
+	for (unsigned i = 0; i < vm->nr_irqfds; i++)
+		take_irqfd(vm, &vm->irqfds[i]);
+}
+
+int fake_gic_irqfd(struct fake_vm *vm, const struct kvm_irqfd *request)
+{
+	struct fake_irqfd *irqfd = &vm->irqfds[vm->nr_irqfds];
+
+	if (request->flags)
+		return -EINVAL;
+	if (!vm->gic_is_ready)
+		return -EAGAIN;
+	if (request->gsi >= FAKE_MAX_ROUTES)
+		return -EINVAL;
+	if (vm->nr_irqfds == FAKE_MAX_IRQFDS) {
+		fake_misuse("more irqfds than this model has room for");
+		return -ENOSPC;
+	}
+	irqfd->fd = fcntl((int)request->fd, F_DUPFD_CLOEXEC, 0);
+	if (irqfd->fd < 0)
+		return -errno;
+	irqfd->gsi = request->gsi;
+	vm->nr_irqfds++;
+	return 0;
+}
+
+static int check_route(const struct kvm_irq_routing *table, unsigned i)
+{
+	const struct kvm_irq_routing_entry *entry = &table->entries[i];
+
+	if (entry->type != KVM_IRQ_ROUTING_MSI || entry->flags != KVM_MSI_VALID_DEVID || entry->pad)
+		return -EINVAL;
+	if (entry->gsi >= FAKE_MAX_ROUTES)
+		return -EINVAL;
+	for (unsigned k = 0; k < i; k++) {
+		if (table->entries[k].gsi == entry->gsi)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+int fake_gic_set_routes(struct fake_vm *vm, const struct kvm_irq_routing *table)
+{
+	const size_t size = table->nr * sizeof(*vm->routes);
+
+	if (table->flags || table->nr > FAKE_MAX_ROUTES || !vm->has_gic)
+		return -EINVAL;
+	for (unsigned i = 0; i < table->nr; i++) {
+		const int ret = check_route(table, i);
+
+		if (ret)
+			return ret;
+	}
+	fake_gic_take_irqfds(vm);
+	free(vm->routes);
+	vm->routes = malloc(size ? size : 1);
+	vm->nr_routes = vm->routes ? table->nr : 0;
+	if (!vm->routes)
+		return -ENOMEM;
+	memcpy(vm->routes, table->entries, size);
+	return 0;
+}
+
+void fake_gic_free(struct fake_vm *vm)
+{
+	while (vm->nr_irqfds > 0)
+		close(vm->irqfds[--vm->nr_irqfds].fd);
+	free(vm->routes);
+	vm->routes = NULL;
+	vm->nr_routes = 0;
 }
 
 int fake_gic_check_run(const struct fake_vm *vm)

@@ -167,6 +167,7 @@ static void free_vm(struct fake_vm *vm)
 	}
 	if (vm->realm)
 		model.extension->free_realm(vm->realm);
+	fake_gic_free(vm);
 	free(vm);
 }
 
@@ -325,6 +326,8 @@ unsigned fake_kvm_nr_msis(void)
 	unsigned nr;
 
 	fake_lock();
+	if (model.vms)
+		fake_gic_take_irqfds(model.vms);
 	nr = model.vms ? model.vms->nr_msis : 0;
 	fake_unlock();
 	return nr;
@@ -467,6 +470,8 @@ static int check_extension(unsigned long number)
 	case KVM_CAP_IRQFD:
 	case KVM_CAP_IOEVENTFD:
 		return model.host.has_eventfds;
+	case KVM_CAP_IRQ_ROUTING:
+		return model.host.has_eventfds ? FAKE_MAX_ROUTES : 0;
 	default:
 		return 0;
 	}
@@ -846,6 +851,10 @@ static int vm_ioctl(struct fake_vm *vm, unsigned long request, void *arg)
 		return arg ? fake_gic_msi(vm, arg) : -EFAULT;
 	case KVM_IOEVENTFD:
 		return arg ? ioeventfd(vm, arg) : -EFAULT;
+	case KVM_IRQFD:
+		return arg ? fake_gic_irqfd(vm, arg) : -EFAULT;
+	case KVM_SET_GSI_ROUTING:
+		return arg ? fake_gic_set_routes(vm, arg) : -EFAULT;
 	default:
 		return -EINVAL;
 	}
@@ -1053,6 +1062,8 @@ static void close_entry(int fd, struct fd_entry *entry)
 		entry->vcpu->is_open = false;
 		fake_vcpu_release(entry->vcpu);
 	}
+	if (entry->kind == FD_VM)
+		fake_gic_free(entry->vm);
 	entry->kind = FD_NONE;
 	close(fd);
 }

@@ -15,6 +15,8 @@
 #define FAKE_MAX_SLOTS   64
 #define FAKE_MAX_FILTERS 16
 #define FAKE_MAX_EVENTS  32
+#define FAKE_MAX_IRQFDS  256
+#define FAKE_MAX_ROUTES  4096
 #define FAKE_MAX_VCPUS   512
 #define FAKE_MAX_IRQS    1024
 #define FAKE_NR_GPRS     31
@@ -79,10 +81,17 @@ struct fake_event {
 	int fd;
 };
 
+/** struct fake_irqfd - @fd: our own for the same eventfd */
+struct fake_irqfd {
+	int fd;
+	unsigned gsi;
+};
+
 /**
  * struct fake_vm
  * @number: of creation; @life: of getting vCPUs, 0 before
  * @dist, @redist, @its: addresses of the GIC's parts, UINT64_MAX while not set
+ * @routes: @nr_routes of them
  */
 struct fake_vm {
 	struct fake_vm *next;
@@ -102,6 +111,10 @@ struct fake_vm {
 	unsigned nr_redists;
 	bool irq_levels[FAKE_MAX_IRQS];
 	unsigned nr_msis;
+	unsigned nr_irqfds;
+	struct fake_irqfd irqfds[FAKE_MAX_IRQFDS];
+	unsigned nr_routes;
+	struct kvm_irq_routing_entry *routes;
 	struct fake_event events[FAKE_MAX_EVENTS];
 	unsigned nr_vcpus;
 	struct fake_vcpu *vcpus[FAKE_MAX_VCPUS];
@@ -179,6 +192,20 @@ int fake_gic_irq_line(struct fake_vm *vm, const struct kvm_irq_level *line);
 
 /** fake_gic_msi() - KVM_SIGNAL_MSI; every message finds somebody who wants it */
 int fake_gic_msi(struct fake_vm *vm, const struct kvm_msi *msi);
+
+/**
+ * fake_gic_irqfd(), fake_gic_set_routes() - KVM_IRQFD and KVM_SET_GSI_ROUTING
+ *
+ * Nothing tells the model that an eventfd was written to: it looks when somebody asks.
+ */
+int fake_gic_irqfd(struct fake_vm *vm, const struct kvm_irqfd *request);
+int fake_gic_set_routes(struct fake_vm *vm, const struct kvm_irq_routing *table);
+
+/** fake_gic_take_irqfds() - what was written to eventfds since, by the routes there are now */
+void fake_gic_take_irqfds(struct fake_vm *vm);
+
+/** fake_gic_free() - with the VM, or its descriptor before that */
+void fake_gic_free(struct fake_vm *vm);
 
 /** fake_vcpu_ioctl() - all but KVM_RUN */
 int fake_vcpu_ioctl(struct fake_vcpu *vcpu, unsigned long request, void *arg);

@@ -242,6 +242,12 @@ static bool is_listed(unsigned long number)
 	       number == realms.rules.cap;
 }
 
+/* The part of KVM that all architectures share answers these before the list is looked at. */
+static bool is_generic(unsigned long number)
+{
+	return number == KVM_CAP_IRQFD || number == KVM_CAP_IRQ_ROUTING;
+}
+
 /* Numbers that mean something on every host, realm or not. */
 static int check_common(unsigned long number, const struct fake_realm *realm)
 {
@@ -283,7 +289,7 @@ static int check_extension(unsigned long number, const struct fake_realm *realm)
 		return !realms.host.has_no_rmm;
 	if (common >= 0)
 		return common;
-	if (realm && realms.rules.lists_caps && !is_listed(number))
+	if (realm && realms.rules.lists_caps && !is_listed(number) && !is_generic(number))
 		return 0;
 	return FAKE_PASS;
 }

@@ -191,6 +191,8 @@ static int check_extension(struct replay *replay, int fd, const struct request *
 		{"IMMEDIATE_EXIT", KVM_CAP_IMMEDIATE_EXIT},
 		{"ARM_INJECT_EXT_DABT", KVM_CAP_ARM_INJECT_EXT_DABT},
 		{"ARM_NISV_TO_USER", KVM_CAP_ARM_NISV_TO_USER},
+		{"IRQFD", KVM_CAP_IRQFD},
+		{"IRQ_ROUTING", KVM_CAP_IRQ_ROUTING},
 	};
 	unsigned long value = strtoul(request->args, NULL, 0);
 

@@ -18,6 +18,7 @@
 #include "ccr/pci.h"
 
 #define NR_FUNCTIONS 3
+#define NR_VECTORS   4
 #define MEM_BASE     0x50000000u
 #define MEM_SIZE     0x100000u
 #define SMALL_SIZE   0x1000u
@@ -32,6 +33,7 @@ struct record {
 struct thing {
 	struct pci_function function;
 	struct msix msix;
+	struct pci_msi prepared[NR_VECTORS];
 };
 
 struct machine {
@@ -109,21 +111,47 @@ static void on_set_intx(void *ctx, unsigned slot, bool level)
 	(void)level;
 }
 
+static void on_prepare_msi(void *ctx, const struct pci_msi *msi)
+{
+	struct machine *m = ctx;
+	struct thing *thing = &m->things[msi->slot];
+
+	require(msi->slot < NR_FUNCTIONS && msi->vector < NR_VECTORS);
+	require(msi->device_id == msi->slot << 3);
+	require(thing->msix.is_enabled && !thing->msix.is_masked);
+	require(msi->address % 4 == 0 && !(msi->address >> 32 & 1));
+	thing->prepared[msi->vector] = *msi;
+}
+
+/* What is sent is what was announced. */
 static void on_msi(void *ctx, const struct pci_msi *msi)
 {
 	struct machine *m = ctx;
-	const struct msix *msix = &m->things[msi->device_id >> 3].msix;
+	const struct thing *thing = &m->things[msi->slot];
 
-	require(msix->is_enabled && !msix->is_masked);
-	require(msi->address % 4 == 0 && !(msi->address >> 32 & 1));
+	require(thing->msix.is_enabled && !thing->msix.is_masked);
+	require(msi->address == thing->prepared[msi->vector].address);
+	require(msi->data == thing->prepared[msi->vector].data);
 }
 
-static void on_signal(void *ctx, const struct msix_message *message)
+static void on_prepare(void *ctx, unsigned vector, const struct msix_message *message)
 {
 	struct thing *thing = ctx;
 
-	pci_signal_msi(&thing->function, message);
+	pci_prepare_msi(&thing->function, vector, message);
 }
+
+static void on_signal(void *ctx, unsigned vector, const struct msix_message *message)
+{
+	struct thing *thing = ctx;
+
+	pci_signal_msi(&thing->function, vector, message);
+}
+
+static const struct msix_ops thing_ops = {
+	.prepare = on_prepare,
+	.signal = on_signal,
+};
 
 static void check(const struct machine *m)
 {
@@ -148,14 +176,21 @@ static void check(const struct machine *m)
 
 static void create(struct machine *m)
 {
-	const struct pci_platform platform = {on_set_bar, on_set_intx, on_msi, m, 1ull << 32};
+	const struct pci_platform platform = {
+		.set_bar = on_set_bar,
+		.set_intx = on_set_intx,
+		.prepare_msi = on_prepare_msi,
+		.signal_msi = on_msi,
+		.ctx = m,
+		.shared_bit = 1ull << 32,
+	};
 
 	pci_host_init(&m->host, &platform, ipa_at(MEM_BASE), MEM_SIZE);
 	for (unsigned i = 0; i < NR_FUNCTIONS; i++) {
 		struct thing *thing = &m->things[i];
 		const struct pci_ids ids = {.vendor = (uint16_t)(0x1af4 + i), .device = 2};
 
-		msix_init(&thing->msix, 4, on_signal, thing);
+		msix_init(&thing->msix, NR_VECTORS, &thing_ops, thing);
 		pci_function_init(&thing->function, &thing_type, &ids, thing);
 		require(pci_add_msix(&thing->function, &thing->msix, 1) == 0);
 		require(pci_host_add(&m->host, &thing->function) == (int)i);

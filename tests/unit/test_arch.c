@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * links: arch/arm64/kvm/host.c arch/arm64/kvm/probe.c arch/arm64/kvm/realm_abi.c
- *	arch/arm64/kvm/vm.c
+ *	arch/arm64/kvm/vm.c arch/arm64/kvm/msi.c
  *	arch/arm64/kvm/vcpu.c
  *	src/kvm/kvm.c src/kvm/exit.c src/mem/gmem.c arch/arm64/memmap.c
  *	src/util/err.c src/util/log.c src/util/file.c src/util/parse.c
@@ -350,6 +350,113 @@ static void test_its_with_alias(void **state)
 	arch_vm_signal_msi(&bench.vm, 0x3ffc0040, 7, 0x10);
 	assert_int_equal(fake_kvm_nr_msis(), 1);
 	assert_traced("KVM_SIGNAL_MSI address=0x13ffc0040 data=7 device=0x10 = 1\n");
+	end(&bench);
+}
+
+#define DOORBELL 0x3ffc0040
+
+/* The kernel sends what it was told last; what it cannot send takes a call. */
+static void test_msi(void **state)
+{
+	const int fds[2] = {eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+			    eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+	struct arch_msi msis[2];
+	struct bench bench;
+
+	(void)state;
+	make_machine_with(&bench, MACHINE_EMULATED, 1, true, NULL);
+	assert_true(arch_msi_is_supported(&bench.vm));
+	for (unsigned i = 0; i < 2; i++)
+		arch_msi_init(&bench.vm, &msis[i], fds[i]);
+	assert_traced("KVM_IRQFD gsi=0 flags=0 = 0\n");
+	assert_traced("KVM_IRQFD gsi=1 flags=0 = 0\n");
+	/* Before there is a message, and while it has another address. */
+	arch_msi_send(&bench.vm, &msis[1], DOORBELL, 7, 0x10);
+	assert_traced("KVM_SIGNAL_MSI address=0x13ffc0040 data=7 device=0x10 = 1\n");
+	arch_msi_prepare(&bench.vm, &msis[1], DOORBELL + 4, 7, 0x10);
+	arch_msi_send(&bench.vm, &msis[1], DOORBELL + 4, 7, 0x10);
+	assert_int_equal(fake_kvm_nr_msis(), 1);
+	assert_null(strstr(fake_kvm_trace(), "KVM_SET_GSI_ROUTING"));
+
+	arch_msi_prepare(&bench.vm, &msis[1], DOORBELL, 7, 0x10);
+	assert_traced("KVM_SET_GSI_ROUTING nr=1 1=0x13ffc0040/7/0x10 = 0\n");
+	arch_msi_prepare(&bench.vm, &msis[0], DOORBELL, 8, 0x18);
+	assert_traced("KVM_SET_GSI_ROUTING nr=2 1=0x13ffc0040/7/0x10 0=0x13ffc0040/8/0x18 = 0\n");
+	for (unsigned i = 0; i < 3; i++)
+		arch_msi_send(&bench.vm, &msis[1], DOORBELL, 7, 0x10);
+	assert_int_equal(fake_kvm_nr_msis(), 4);
+
+	/* The same again is no change, and another message replaces the first. */
+	arch_msi_prepare(&bench.vm, &msis[1], DOORBELL, 7, 0x10);
+	arch_msi_prepare(&bench.vm, &msis[1], DOORBELL, 9, 0x10);
+	assert_traced("KVM_SET_GSI_ROUTING nr=2 1=0x13ffc0040/9/0x10 0=0x13ffc0040/8/0x18 = 0\n");
+	arch_msi_send(&bench.vm, &msis[1], DOORBELL, 9, 0x10);
+	assert_int_equal(fake_kvm_nr_msis(), 5);
+
+	/* A kernel that has no room keeps the old table, and the message still arrives. */
+	fake_kvm_fail_call(1, -ENOMEM);
+	arch_msi_prepare(&bench.vm, &msis[1], DOORBELL, 10, 0x10);
+	assert_false(msis[1].is_routed);
+	arch_msi_send(&bench.vm, &msis[1], DOORBELL, 10, 0x10);
+	assert_traced("KVM_SIGNAL_MSI address=0x13ffc0040 data=10 device=0x10 = 1\n");
+	assert_int_equal(fake_kvm_nr_msis(), 6);
+	arch_msi_prepare(&bench.vm, &msis[1], DOORBELL, 10, 0x10);
+	assert_traced("KVM_SET_GSI_ROUTING nr=2 1=0x13ffc0040/10/0x10 0=0x13ffc0040/8/0x18 = 0\n");
+	close(fds[0]);
+	close(fds[1]);
+	end(&bench);
+}
+
+static void test_msi_without_irqfd(void **state)
+{
+	struct fake_host fake = fake_host_default;
+	const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct arch_msi msi;
+	struct bench bench;
+
+	(void)state;
+	fake.has_eventfds = false;
+	make_vm_on(&bench, MACHINE_PLAIN, 1, &fake);
+	add_vcpus(&bench);
+	assert_int_equal(arch_vm_finish(&bench.vm, true, &bench.err), 0);
+	assert_false(arch_msi_is_supported(&bench.vm));
+	arch_msi_init(&bench.vm, &msi, fd);
+	assert_int_equal(msi.event_fd, -1);
+	arch_msi_prepare(&bench.vm, &msi, DOORBELL, 7, 0x10);
+	arch_msi_send(&bench.vm, &msi, DOORBELL, 7, 0x10);
+	assert_int_equal(fake_kvm_nr_msis(), 1);
+	end(&bench);
+
+	/* It has the capability, and refuses all the same. */
+	make_machine_with(&bench, MACHINE_PLAIN, 1, true, NULL);
+	fake_kvm_fail_call(1, -EINVAL);
+	arch_msi_init(&bench.vm, &msi, fd);
+	assert_int_equal(msi.event_fd, -1);
+	assert_int_equal(bench.vm.routes.nr_gsis, 0);
+	close(fd);
+	end(&bench);
+}
+
+/* As many vectors as there may be, and no more. */
+static void test_many_msis(void **state)
+{
+	const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct bench bench;
+	struct arch_msi msi;
+
+	(void)state;
+	make_machine_with(&bench, MACHINE_PLAIN, 1, true, NULL);
+	for (unsigned i = 0; i < KVM_MAX_MSI_ROUTES; i++) {
+		arch_msi_init(&bench.vm, &msi, fd);
+		assert_int_equal(msi.gsi, i);
+		arch_msi_prepare(&bench.vm, &msi, DOORBELL, i, 0x10);
+		assert_true(msi.is_routed);
+	}
+	assert_false(arch_msi_is_supported(&bench.vm));
+	arch_msi_init(&bench.vm, &msi, fd);
+	assert_int_equal(msi.event_fd, -1);
+	assert_int_equal(bench.vm.routes.nr, KVM_MAX_MSI_ROUTES);
+	close(fd);
 	end(&bench);
 }
 
@@ -774,6 +881,9 @@ int main(void)
 		cmocka_unit_test(test_gic_addresses_with_alias),
 		cmocka_unit_test(test_its),
 		cmocka_unit_test(test_its_with_alias),
+		cmocka_unit_test(test_msi),
+		cmocka_unit_test(test_msi_without_irqfd),
+		cmocka_unit_test(test_many_msis),
 		cmocka_unit_test(test_its_refused),
 		cmocka_unit_test(test_ioeventfd),
 		cmocka_unit_test(test_no_gicv3),

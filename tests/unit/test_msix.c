@@ -17,22 +17,41 @@ struct bench {
 	struct msix msix;
 	unsigned nr_sent;
 	struct msix_message last;
+	unsigned nr_prepared;
+	struct msix_message prepared[NR_VECTORS];
 };
 
-static void on_signal(void *ctx, const struct msix_message *message)
+static void on_prepare(void *ctx, unsigned vector, const struct msix_message *message)
 {
 	struct bench *b = ctx;
+
+	b->nr_prepared++;
+	b->prepared[vector] = *message;
+}
+
+/* What is sent is what was announced. */
+static void on_signal(void *ctx, unsigned vector, const struct msix_message *message)
+{
+	struct bench *b = ctx;
+
+	assert_int_equal(b->prepared[vector].address, message->address);
+	assert_int_equal(b->prepared[vector].data, message->data);
 
 	b->nr_sent++;
 	b->last = *message;
 }
+
+static const struct msix_ops ops = {
+	.prepare = on_prepare,
+	.signal = on_signal,
+};
 
 static int bench_begin(void **state)
 {
 	struct bench *b = calloc(1, sizeof(*b));
 
 	assert_non_null(b);
-	msix_init(&b->msix, NR_VECTORS, on_signal, b);
+	msix_init(&b->msix, NR_VECTORS, &ops, b);
 	*state = b;
 	return 0;
 }
@@ -114,6 +133,34 @@ static void test_function_mask(void **state)
 	assert_int_equal(b->msix.pending, 0);
 }
 
+/* A message is announced when it may be sent, and only then. */
+static void test_prepare(void **state)
+{
+	struct bench *b = *state;
+
+	set_vector(b, 0, 0x1000, 1, 0);
+	msix_set_control(&b->msix, true, true);
+	set_vector(b, 1, 0x2000, 2, 1);
+	assert_int_equal(b->nr_prepared, 0);
+	msix_set_control(&b->msix, true, false);
+	assert_int_equal(b->nr_prepared, 1);
+	assert_int_equal(b->prepared[0].address, 0x1000);
+	msix_write(&b->msix, 16 * 1 + CONTROL, 4, 0);
+	assert_int_equal(b->nr_prepared, 2);
+	assert_int_equal(b->prepared[1].data, 2);
+	/* A guest should not, but may, change what is not masked. */
+	msix_write(&b->msix, 16 * 1 + DATA, 8, 3);
+	assert_int_equal(b->nr_prepared, 3);
+	assert_int_equal(b->prepared[1].data, 3);
+	msix_fire(&b->msix, 1);
+	assert_int_equal(b->nr_sent, 1);
+	assert_int_equal(b->last.data, 3);
+	msix_write(&b->msix, 16 * NR_VECTORS, 8, ~0ull);
+	msix_write(&b->msix, MSIX_PBA_OFFSET, 8, ~0ull);
+	msix_set_control(&b->msix, false, false);
+	assert_int_equal(b->nr_prepared, 3);
+}
+
 static void test_no_such_vector(void **state)
 {
 	struct bench *b = *state;
@@ -164,7 +211,7 @@ int main(void)
 		MSIX_TEST(test_reset_state),    MSIX_TEST(test_send),
 		MSIX_TEST(test_vector_mask),    MSIX_TEST(test_function_mask),
 		MSIX_TEST(test_no_such_vector), MSIX_TEST(test_writable_bits),
-		MSIX_TEST(test_odd_accesses),
+		MSIX_TEST(test_odd_accesses),   MSIX_TEST(test_prepare),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -320,13 +320,15 @@ static void test_doorbell(void **state)
 	struct bench *b = *state;
 	const struct msix_message low = {0x3ffe0040, 9}, high = {0x3ffe0040 | GUEST_SHARED_BIT, 9};
 
-	pci_signal_msi(&b->things[1].function, &low);
-	pci_signal_msi(&b->things[1].function, &high);
+	pci_signal_msi(&b->things[1].function, 2, &low);
+	pci_signal_msi(&b->things[1].function, 3, &high);
 	assert_int_equal(b->guest->nr_msis, 2);
 	for (unsigned i = 0; i < 2; i++) {
 		assert_int_equal(b->guest->msis[i].address, 0x3ffe0040);
 		assert_int_equal(b->guest->msis[i].data, 9);
 		assert_int_equal(b->guest->msis[i].device_id, 8);
+		assert_int_equal(b->guest->msis[i].slot, 1);
+		assert_int_equal(b->guest->msis[i].vector, 2 + i);
 	}
 }
 

@@ -350,9 +350,9 @@ static unsigned nr_fds(void)
 /* What the launch can do without: questions to which no answer is one. */
 static bool is_optional(const char *call)
 {
-	static const char *const optional[] = {"ARM_NISV_TO_USER", "ARM_VM_IPA_SIZE",
-					       "POPULATE NULL",    "POPULATE_V12 NULL",
-					       "0x4040aed",        "0xc040aed"};
+	static const char *const optional[] = {
+		"ARM_NISV_TO_USER", "ARM_VM_IPA_SIZE", "POPULATE NULL", "POPULATE_V12 NULL",
+		"0x4040aed",        "0xc040aed",       "IRQFD",         "IRQ_ROUTING"};
 	const char *config = strstr(call, "CONFIG");
 
 	for (size_t i = 0; i < sizeof(optional) / sizeof(optional[0]); i++) {

@@ -118,7 +118,9 @@
 	"ioctl gic KVM_SET_DEVICE_ATTR group=4 attr=0 = 0\n"                        \
 	"ioctl vm2 KVM_CREATE_DEVICE type=8 = 0\n"                                  \
 	"ioctl its KVM_SET_DEVICE_ATTR group=0 attr=4 value=0x3ff90000 = 0\n"       \
-	"ioctl its KVM_SET_DEVICE_ATTR group=4 attr=0 = 0\n"
+	"ioctl its KVM_SET_DEVICE_ATTR group=4 attr=0 = 0\n"                        \
+	"ioctl vm2 KVM_CHECK_EXTENSION IRQFD = 1\n"                                 \
+	"ioctl vm2 KVM_CHECK_EXTENSION IRQ_ROUTING = 4096\n"
 
 #define ENTRY                                             \
 	"ioctl vcpu0 KVM_SET_ONE_REG PC=0x80000200 = 0\n" \

@@ -15,7 +15,8 @@
  *	src/virtio/bounce.c src/virtio/blk.c src/virtio/vconsole.c src/virtio/vrng.c
  *	src/boot/elf.c src/boot/kernel.c src/boot/unpack.c arch/arm64/kvm/emulated.c
  *	arch/arm64/kvm/realm_kvm.c
- *	arch/arm64/kvm/vm.c arch/arm64/kvm/vcpu.c arch/arm64/kvm/host.c arch/arm64/kvm/probe.c
+ *	arch/arm64/kvm/vm.c arch/arm64/kvm/msi.c
+ *	arch/arm64/kvm/vcpu.c arch/arm64/kvm/host.c arch/arm64/kvm/probe.c
  *	arch/arm64/kvm/realm_abi.c
  *	arch/arm64/memmap.c arch/arm64/layout.c arch/arm64/image.c arch/arm64/dtree.c
  *	src/kvm/kvm.c src/kvm/exit.c src/mem/gmem.c src/realm/realm.c src/realm/plan.c
@@ -126,6 +127,9 @@ static bool is_optional(const char *call)
 		"KVM_CHECK_EXTENSION ARM_VM_IPA_SIZE", /* then it is 40 */
 		"KVM_CHECK_EXTENSION ARM_NISV_TO_USER",
 		"KVM_ENABLE_CAP ARM_NISV_TO_USER",
+		"KVM_CHECK_EXTENSION IRQFD", /* then messages are sent by calls */
+		"KVM_CHECK_EXTENSION IRQ_ROUTING",
+		"KVM_IRQFD",
 		"KVM_GET_ONE_REG PC",
 		"KVM_IRQ_LINE",
 		"vcpu1 KVM_RUN", /* the other one may have ended the machine before */

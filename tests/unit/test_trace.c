@@ -15,7 +15,8 @@
  *	src/virtio/bounce.c src/virtio/blk.c src/virtio/vconsole.c src/virtio/vrng.c
  *	src/boot/elf.c src/boot/kernel.c src/boot/unpack.c arch/arm64/kvm/emulated.c
  *	arch/arm64/kvm/realm_kvm.c
- *	arch/arm64/kvm/vm.c arch/arm64/kvm/vcpu.c arch/arm64/kvm/host.c arch/arm64/kvm/probe.c
+ *	arch/arm64/kvm/vm.c arch/arm64/kvm/msi.c
+ *	arch/arm64/kvm/vcpu.c arch/arm64/kvm/host.c arch/arm64/kvm/probe.c
  *	arch/arm64/kvm/realm_abi.c
  *	arch/arm64/memmap.c arch/arm64/layout.c arch/arm64/image.c arch/arm64/dtree.c
  *	src/kvm/kvm.c src/kvm/exit.c src/mem/gmem.c src/realm/realm.c src/realm/plan.c
@@ -166,6 +167,14 @@ static void test_emulated_realm(void **state)
 		"ioctl vm2 KVM_CREATE_DEVICE type=8 = 0\n"
 		"ioctl its KVM_SET_DEVICE_ATTR group=0 attr=4 value=0x13ffb0000 = 0\n"
 		"ioctl its KVM_SET_DEVICE_ATTR group=4 attr=0 = 0\n"
+		"ioctl vm2 KVM_CHECK_EXTENSION IRQFD = 1\n"
+		"ioctl vm2 KVM_CHECK_EXTENSION IRQ_ROUTING = 4096\n"
+		/* A vector for the configuration and one a queue: console, entropy source. */
+		"ioctl vm2 KVM_IRQFD gsi=0 flags=0 = 0\n"
+		"ioctl vm2 KVM_IRQFD gsi=1 flags=0 = 0\n"
+		"ioctl vm2 KVM_IRQFD gsi=2 flags=0 = 0\n"
+		"ioctl vm2 KVM_IRQFD gsi=3 flags=0 = 0\n"
+		"ioctl vm2 KVM_IRQFD gsi=4 flags=0 = 0\n"
 		"ioctl vcpu0 KVM_SET_ONE_REG PC=0x80000000 = 0\n"
 		"ioctl vcpu0 KVM_SET_ONE_REG X0=0x83e00000 = 0\n"
 		"ioctl vcpu0 KVM_SET_ONE_REG X1=0x0 = 0\n"

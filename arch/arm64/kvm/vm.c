@@ -71,6 +71,7 @@ int arch_vm_create(struct arch_vm *vm, const struct arch_host *host, enum machin
 		.its_fd = -1,
 		.alias = kind == MACHINE_EMULATED ? map->shared_bit : 0,
 		.map = map,
+		.routes.lock = PTHREAD_MUTEX_INITIALIZER,
 	};
 	vm->abi = kind == MACHINE_REALM ? &host->abi : NULL;
 	vm->fd = kvm_vm_create(host->kvm_fd, (vm->abi ? vm->abi->vm_type : 0) | map->ipa_bits);
@@ -140,15 +141,11 @@ int arch_vm_finish(struct arch_vm *vm, bool has_its, struct ccr_err *err)
 			      "initialisation", err);
 	if (!ret && has_its)
 		ret = add_its(vm, err);
+	if (!ret && has_its)
+		vm->routes.is_supported = kvm_capability(vm->fd, KVM_CAPABILITY_IRQFD) > 0 &&
+					  kvm_capability(vm->fd, KVM_CAPABILITY_IRQ_ROUTING) >=
+						  KVM_MAX_MSI_ROUTES;
 	return ret;
-}
-
-#define GITS_TRANSLATER 0x10040 /* GICv3 specification, 12.19: the doorbell in the ITS's frame */
-
-void arch_vm_signal_msi(struct arch_vm *vm, uint64_t address, uint32_t data, uint32_t device_id)
-{
-	if (address == vm->map->its_base.v + GITS_TRANSLATER)
-		kvm_vm_signal_msi(vm->fd, address | vm->alias, data, device_id);
 }
 
 int arch_vm_ioeventfd(struct arch_vm *vm, int event_fd, ipa_t at, bool add)

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Message interrupts, of which KVM can send those that it knows by itself.
+ *
+ * A vector has an eventfd and a number, its GSI. KVM_IRQFD ties the two together once, before the
+ * guest runs; KVM_SET_GSI_ROUTING says which message the number stands for, again whenever the
+ * guest has changed it. An interrupt then is a write to the eventfd, by whoever has it.
+ *
+ *	no route  --- message to the ITS's doorbell, which KVM takes -->  routed
+ *	routed    --- another address, or KVM refuses the new message -->  no route
+ *
+ * While there is no route, each message is a KVM_SIGNAL_MSI. The kernel's table may then still have
+ * an old message for the number: nobody writes to its eventfd.
+ */
+#include <unistd.h>
+
+#include "ccr/arch.h"
+
+#define GITS_TRANSLATER 0x10040 /* GICv3 specification, 12.19: the doorbell in the ITS's frame */
+
+static bool is_doorbell(const struct arch_vm *vm, uint64_t address)
+{
+	return address == vm->map->its_base.v + GITS_TRANSLATER;
+}
+
+void arch_vm_signal_msi(struct arch_vm *vm, uint64_t address, uint32_t data, uint32_t device_id)
+{
+	if (is_doorbell(vm, address))
+		kvm_vm_signal_msi(vm->fd, address | vm->alias, data, device_id);
+}
+
+bool arch_msi_is_supported(const struct arch_vm *vm)
+{
+	return vm->routes.is_supported && vm->routes.nr_gsis < KVM_MAX_MSI_ROUTES;
+}
+
+void arch_msi_init(struct arch_vm *vm, struct arch_msi *msi, int event_fd)
+{
+	*msi = (struct arch_msi){.event_fd = -1};
+	if (event_fd < 0 || !arch_msi_is_supported(vm))
+		return;
+	msi->gsi = vm->routes.nr_gsis;
+	if (kvm_vm_irqfd(vm->fd, event_fd, msi->gsi))
+		return;
+	vm->routes.nr_gsis++;
+	msi->event_fd = event_fd;
+}
+
+/* The route of @gsi, or a new one behind all others. */
+static struct kvm_msi_route *find_route(struct arch_routes *routes, unsigned gsi)
+{
+	unsigned i = 0;
+
+	while (i < routes->nr && routes->routes[i].gsi != gsi)
+		i++;
+	return &routes->routes[i];
+}
+
+static bool is_same(const struct kvm_msi_route *a, const struct kvm_msi_route *b)
+{
+	return a->gsi == b->gsi && a->doorbell == b->doorbell && a->data == b->data &&
+	       a->device_id == b->device_id;
+}
+
+/* What KVM refuses is not remembered: it goes on with the table that it has. */
+static bool set_route(struct arch_vm *vm, const struct kvm_msi_route *wanted)
+{
+	struct arch_routes *routes = &vm->routes;
+	struct kvm_msi_route *route = find_route(routes, wanted->gsi);
+	const bool is_new = route == &routes->routes[routes->nr];
+	const struct kvm_msi_route old = *route;
+
+	if (!is_new && is_same(route, wanted))
+		return true;
+	*route = *wanted;
+	if (kvm_vm_set_msi_routes(vm->fd, routes->routes, routes->nr + is_new)) {
+		*route = old;
+		return false;
+	}
+	routes->nr += is_new;
+	return true;
+}
+
+void arch_msi_prepare(struct arch_vm *vm, struct arch_msi *msi, uint64_t address, uint32_t data,
+		      uint32_t device_id)
+{
+	const struct kvm_msi_route wanted = {
+		.gsi = msi->gsi,
+		.doorbell = address | vm->alias,
+		.data = data,
+		.device_id = device_id,
+	};
+
+	msi->is_routed = false;
+	if (msi->event_fd < 0 || !is_doorbell(vm, address))
+		return;
+	pthread_mutex_lock(&vm->routes.lock);
+	msi->is_routed = set_route(vm, &wanted);
+	pthread_mutex_unlock(&vm->routes.lock);
+}
+
+void arch_msi_send(struct arch_vm *vm, const struct arch_msi *msi, uint64_t address, uint32_t data,
+		   uint32_t device_id)
+{
+	const uint64_t one = 1;
+
+	if (msi->is_routed && write(msi->event_fd, &one, sizeof(one)) == sizeof(one))
+		return;
+	arch_vm_signal_msi(vm, address, data, device_id);
+}
