@@ -27,6 +27,9 @@
 #define RSI_IPA_STATE_GET              0xC4000198u
 #define RSI_HOST_CALL                  0xC4000199u
 
+/** RSI_PSCI_FEATURES - of PSCI only this is answered here; the other calls KVM makes itself */
+#define RSI_PSCI_FEATURES 0x8400000Au
+
 /** RSI_FID_BASE, RSI_FID_COUNT - the block of identifiers that belongs to RSI */
 #define RSI_FID_BASE  0xC4000190u
 #define RSI_FID_COUNT 0x20u
@@ -113,6 +116,14 @@ struct rsi {
 void rsi_init(struct rsi *rsi, const struct rsi_ops *ops, void *ctx, const struct plan *plan,
 	      const uint8_t rim[HASH_MAX_SIZE]);
 void rsi_done(struct rsi *rsi);
+
+/**
+ * rsi_psci_features() - answer RSI_PSCI_FEATURES
+ * @x: as for rsi_call(); X1 is the function that is asked for
+ *
+ * X0 to X3 are written, as an RMM does with every PSCI call.
+ */
+void rsi_psci_features(uint64_t x[RSI_NR_GPRS]);
 
 /**
  * rsi_call() - answer one SMC of the RSI block

@@ -161,6 +161,7 @@ static uint64_t token_continue(struct request *req)
 	struct rsi *rsi = req->rsi;
 	struct rsi_vcpu *vcpu = req->vcpu;
 	const uint64_t granule = req->in[1], offset = req->in[2], room = req->in[3];
+	ipa_t end;
 	size_t size;
 
 	if (!is_protected_block(rsi, granule, GRANULE_SIZE) || offset >= GRANULE_SIZE ||
@@ -168,6 +169,10 @@ static uint64_t token_continue(struct request *req)
 		return RSI_ERROR_INPUT;
 	if (!rsi->ops->token || vcpu->token_size == 0)
 		return RSI_ERROR_STATE;
+	/* Also when nothing is to be written there. */
+	if (rsi->ops->ripas_get(rsi->ctx, ipa_at(granule), ipa_at(granule + GRANULE_SIZE), &end) !=
+	    RSI_RAM)
+		return RSI_ERROR_INPUT;
 	size = vcpu->token_size - vcpu->token_sent;
 	if (size > room)
 		size = room;
@@ -295,6 +300,33 @@ const char *rsi_name(uint32_t fid)
 	const struct call *call = find_call(fid);
 
 	return call ? call->name : NULL;
+}
+
+/* What an RMM 1.0 has of PSCI 1.1 (RMM spec B6); the rest KVM would have, but a realm has not. */
+static const uint32_t psci_calls[] = {
+	0x84000001, /* CPU_SUSPEND, 32 bits */
+	0xC4000001, /* and 64 bits */
+	0x84000002, /* CPU_OFF */
+	0x84000003, /* CPU_ON */
+	0xC4000003, /* and 64 bits */
+	0x84000004, /* AFFINITY_INFO */
+	0xC4000004, /* and 64 bits */
+	0x84000008, /* SYSTEM_OFF */
+	0x84000009, /* SYSTEM_RESET */
+	0x8400000A, /* PSCI_FEATURES */
+	0x80000000, /* SMCCC_VERSION */
+};
+
+void rsi_psci_features(uint64_t x[RSI_NR_GPRS])
+{
+	const uint32_t asked = (uint32_t)x[1];
+
+	memset(x, 0, NR_OUT_MIN * sizeof(x[0]));
+	for (size_t i = 0; i < sizeof(psci_calls) / sizeof(psci_calls[0]); i++) {
+		if (psci_calls[i] == asked)
+			return;
+	}
+	x[0] = RSI_NOT_SUPPORTED;
 }
 
 void rsi_init(struct rsi *rsi, const struct rsi_ops *ops, void *ctx, const struct plan *plan,

@@ -302,7 +302,7 @@ static void test_filter_refused(void **state)
 	assert_int_equal(
 		realm_build(&bench->realm, &bench->plan, &realm_emulated_host, &bench->err),
 		-ENOMEM);
-	assert_non_null(strstr(bench->err.msg, "SMCCC filter for 0x84000050 refused"));
+	assert_non_null(strstr(bench->err.msg, "SMCCC filter for 0x8400000a refused"));
 	assert_int_equal(bench->realm.state, REALM_DEAD);
 	assert_false(bench->emulated.sealed);
 }
@@ -534,14 +534,16 @@ static void test_registers_fail(void **state)
 static void test_other_services(void **state)
 {
 	static const uint64_t denied[] = {
-		0x84000050, 0x84000051, 0x84000053, 0xC4000053, /* TRNG */
+		0x84000005, 0xC4000005, 0x84000006, 0xC4000007, /* PSCI MIGRATE and its INFO */
+		0x8400000B, 0xC400000E, 0x84000012, 0xC4000012, /* SYSTEM_SUSPEND, SYSTEM_RESET2 */
+		0x84000020, 0xC4000020, 0x84000050, 0x84000051, 0x84000053, 0xC4000053, /* TRNG */
 		0xC5000020, 0xC5000021,                         /* paravirtual time */
 		0x86000000, 0x8600ffff, 0xC6000000, 0xC600ffff, /* hypervisor */
 	};
 	struct fake_op *op;
 	struct kvm_exit exit;
 	struct bench *bench = *state;
-	struct fake_op *ops = calloc(16, sizeof(*ops));
+	struct fake_op *ops = calloc(32, sizeof(*ops));
 	unsigned nr = 0;
 
 	assert_non_null(ops);
@@ -572,6 +574,33 @@ static void test_other_services(void **state)
 	assert_int_equal(op[0].x[0], 0x10001);
 	assert_int_equal(op[1].x[0], 0x10001);
 	free(ops);
+}
+
+/* What KVM says of itself is not what an RMM has. */
+static void test_psci_features(void **state)
+{
+	static const struct {
+		uint32_t function;
+		uint64_t expected;
+	} cases[] = {
+		{FAKE_PSCI_CPU_ON, 0},   {0x8400000A, 0}, /* PSCI_FEATURES */
+		{0xC4000001, 0},                          /* CPU_SUSPEND */
+		{0x84000006, ALL_ONES},                   /* MIGRATE_INFO_TYPE */
+		{0xC4000012, ALL_ONES},                   /* SYSTEM_RESET2 */
+		{RSI_VERSION, ALL_ONES},
+	};
+	struct bench *bench = *state;
+	uint64_t x[FAKE_NR_X];
+
+	build(bench);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		fill(x, RSI_PSCI_FEATURES);
+		x[1] = cases[i].function;
+		smc(bench, x);
+		assert_int_equal(x[0], cases[i].expected);
+		assert_int_equal(x[1] | x[2] | x[3], 0);
+		assert_int_not_equal(x[4], 0);
+	}
 }
 
 /* RIPAS. */
@@ -762,6 +791,7 @@ int main(void)
 		bench_test(test_realm_config),
 		bench_test(test_host_call),
 		bench_test(test_registers_fail),
+		bench_test(test_psci_features),
 		bench_test(test_other_services),
 		bench_test(test_ripas_get),
 		bench_test(test_ripas_get_at_borders),

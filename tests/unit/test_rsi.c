@@ -741,6 +741,7 @@ static void test_token_bad_input(void **state)
 	check_input_error(&f, RSI_ATTESTATION_TOKEN_CONTINUE, 0, 0, 0x1000);
 	f.model.ripas[0] = RSI_EMPTY;
 	check_input_error(&f, RSI_ATTESTATION_TOKEN_CONTINUE, RAM, 0, 0x1000);
+	check_input_error(&f, RSI_ATTESTATION_TOKEN_CONTINUE, RAM, 0, 0);
 	/* None of it cost a byte of the token. */
 	f.model.ripas[0] = RSI_RAM;
 	token_continue(&f, 0, 0, 0x1000, RSI_SUCCESS, 100);

@@ -9,11 +9,17 @@
 #include "uapi/kvm_realm.h"
 
 /*
- * What an RMM answers, and to whom. RSI comes to us; the services a realm does not have are denied
- * in the kernel; PSCI stays there.
+ * What an RMM answers, and to whom. RSI comes to us, and what there is of PSCI; the services a
+ * realm does not have are denied in the kernel, some of PSCI's among them; the rest of PSCI stays
+ * there.
  */
 static const struct kvm_realm_smccc_filter filters[] = {
 	{RSI_FID_BASE, RSI_FID_COUNT, KVM_REALM_SMCCC_FORWARD, {0}},
+	{RSI_PSCI_FEATURES, 1, KVM_REALM_SMCCC_FORWARD, {0}},
+	{0x84000005, 3, KVM_REALM_SMCCC_DENY, {0}},       /* PSCI MIGRATE, MIGRATE_INFO_* */
+	{0xC4000005, 3, KVM_REALM_SMCCC_DENY, {0}},       /* the same with 64 bits */
+	{0x8400000B, 22, KVM_REALM_SMCCC_DENY, {0}},      /* PSCI from CPU_FREEZE on */
+	{0xC400000B, 22, KVM_REALM_SMCCC_DENY, {0}},      /* SYSTEM_SUSPEND, SYSTEM_RESET2 */
 	{0x84000050, 4, KVM_REALM_SMCCC_DENY, {0}},       /* TRNG */
 	{0xC4000053, 1, KVM_REALM_SMCCC_DENY, {0}},       /* TRNG_RND64 */
 	{0xC5000020, 2, KVM_REALM_SMCCC_DENY, {0}},       /* paravirtual time */
@@ -287,7 +293,9 @@ int emulated_hypercall(struct emulated *emulated, struct arch_vcpu *vcpu, uint32
 		return ret;
 	memcpy(x, before, sizeof(x));
 	x[0] = fid;
-	if (smc)
+	if (fid == RSI_PSCI_FEATURES)
+		rsi_psci_features(x);
+	else if (smc)
 		rsi_call(&emulated->rsi, &emulated->rsi_vcpus[vcpu->index], x);
 	else
 		x[0] = ~0ull;
