@@ -68,6 +68,10 @@ void exception_handle(struct exception_frame *frame, unsigned kind)
 		frame->elr = frame->x[19];
 		return;
 	}
+	if (kind == KIND_IRQ_SAME && cpu->on_irq) {
+		cpu->on_irq(cpu);
+		return;
+	}
 	/* An exception while reporting one: the console is what is broken. */
 	if (!cpu->failing && cpu->console) {
 		cpu->failing = true;

@@ -33,12 +33,15 @@ struct fault {
 #define EC_DABT_SAME   0x25
 #define FSC_SYNC_EXT   0x10 /* synchronous external abort, not on a table walk */
 #define KIND_SYNC_SAME 4    /* vector: synchronous, current EL with SP_ELx */
+#define KIND_IRQ_SAME  5    /* vector: interrupt, likewise */
 
 /**
  * struct cpu - one vCPU; TPIDR_EL1 points to it
  * @stack_top, @entry: where secondary_entry continues; start.S knows their offsets
  * @arg: for @entry
  * @machine, @console: for reporting an unexpected exception; NULL while unknown
+ * @on_irq: what an interrupt is given to, interrupts masked; NULL if none is expected
+ * @irq_arg: for @on_irq
  * @expecting: the next synchronous exception is wanted: record it and go on
  * @caught, @fault: what was recorded
  * @failing: already reporting an unexpected exception
@@ -49,6 +52,8 @@ struct cpu {
 	void *arg;
 	const struct machine *machine;
 	struct console *console;
+	void (*on_irq)(struct cpu *cpu);
+	void *irq_arg;
 	bool expecting, caught, failing;
 	struct fault fault;
 };
@@ -97,6 +102,17 @@ void cache_flush(const void *addr, size_t size);
 
 /** now_ms() - of the virtual counter; wraps never */
 uint64_t now_ms(void);
+
+/** cpu_unmask_irq(), cpu_mask_irq() - let interrupts in, or keep them pending */
+static inline void cpu_unmask_irq(void)
+{
+	__asm__ volatile("msr daifclr, #2; isb" ::: "memory");
+}
+
+static inline void cpu_mask_irq(void)
+{
+	__asm__ volatile("msr daifset, #2; isb" ::: "memory");
+}
 
 static inline void barrier_full(void)
 {

@@ -12,6 +12,7 @@
 #define MACHINE_MAX_CPUS 8
 
 #define PSCI_VERSION       0x84000000u
+#define PSCI_CPU_SUSPEND   0xC4000001u
 #define PSCI_CPU_OFF       0x84000002u
 #define PSCI_CPU_ON        0xC4000003u
 #define PSCI_AFFINITY_INFO 0xC4000004u
@@ -22,7 +23,9 @@
 #define PSCI_SUCCESS            0
 #define PSCI_NOT_SUPPORTED      (-1)
 #define PSCI_INVALID_PARAMETERS (-2)
+#define PSCI_DENIED             (-3)
 #define PSCI_ALREADY_ON         (-4)
+#define PSCI_ON_PENDING         (-5)
 #define PSCI_INVALID_ADDRESS    (-9)
 
 #define PSCI_AFFINITY_ON  0

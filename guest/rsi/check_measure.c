@@ -105,8 +105,8 @@ static const struct extend_case extends[] = {
 };
 
 /* TF-RMM hashes the old digest and the value, each at its own length. */
-static void extend_tf_rmm(unsigned algo, const uint8_t *old, const uint8_t *value, size_t size,
-			  uint8_t *digest)
+void extend_tf_rmm(unsigned algo, const uint8_t *old, const uint8_t *value, size_t size,
+		   uint8_t *digest)
 {
 	uint8_t message[2 * MEASUREMENT_SIZE];
 	size_t old_size = sha2_size(algo);
@@ -118,8 +118,8 @@ static void extend_tf_rmm(unsigned algo, const uint8_t *old, const uint8_t *valu
 }
 
 /* The specification (B3.42) pads both to 64 bytes. */
-static void extend_spec(unsigned algo, const uint8_t *old, const uint8_t *value, size_t size,
-			uint8_t *digest)
+void extend_spec(unsigned algo, const uint8_t *old, const uint8_t *value, size_t size,
+		 uint8_t *digest)
 {
 	uint8_t message[2 * MEASUREMENT_SIZE];
 

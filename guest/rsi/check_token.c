@@ -29,6 +29,14 @@ static const struct call_case continue_errors[] = {
 	 RSI_ATTESTATION_TOKEN_CONTINUE,
 	 RSI_ERROR_INPUT,
 	 {{ARG_PAGE, 0}, {ARG_ABS, 8}, {ARG_ABS, ~0ull}}},
+	{"token continue: end of the protected half",
+	 RSI_ATTESTATION_TOKEN_CONTINUE,
+	 RSI_ERROR_INPUT,
+	 {{ARG_PAR_END, 0}, {ARG_ABS, 0}, {ARG_ABS, 64}}},
+	{"token continue: no room",
+	 RSI_ATTESTATION_TOKEN_CONTINUE,
+	 RSI_INCOMPLETE,
+	 {{ARG_PAGE, 0}, {ARG_ABS, 4095}, {ARG_ABS, 0}}},
 	{"token continue: highest size",
 	 RSI_ATTESTATION_TOKEN_CONTINUE,
 	 RSI_ERROR_INPUT,
@@ -93,6 +101,24 @@ static uint64_t token_init(struct suite *suite, struct regs *regs)
 	return regs->x[0];
 }
 
+/*
+ * Where the token is to go is looked at once there is one: an RMM may sign first, and is INCOMPLETE
+ * as often as an interrupt comes in between.
+ */
+static void check_place(struct suite *suite, const char *name, uint64_t size)
+{
+	const uint64_t start = now_ms();
+	struct regs regs;
+	unsigned nr = 0;
+
+	do
+		call3(suite, &regs, RSI_ATTESTATION_TOKEN_CONTINUE, suite->hole, 0, size);
+	while (regs.x[0] == RSI_INCOMPLETE && regs.x[1] == 0 && nr++ < MAX_CALLS &&
+	       now_ms() - start < MAX_MS);
+	if (!tap_check(&suite->tap, regs.x[0] == RSI_ERROR_INPUT, name))
+		tap_note(&suite->tap, "got x0=%lx x1=%lx after %u calls", regs.x[0], regs.x[1], nr);
+}
+
 static void check_fetch(struct suite *suite, uint64_t bound)
 {
 	struct tap *tap = &suite->tap;
@@ -131,6 +157,8 @@ void check_token(struct suite *suite)
 	tap_check(tap, true, "token");
 	tap_check(tap, regs.x[1] > 0 && regs.x[1] <= MAX_TOKEN_SIZE, "token init: bound is sane");
 	call_table(suite, continue_errors, ARRAY_SIZE(continue_errors));
+	check_place(suite, "token continue: hole", 64);
+	check_place(suite, "token continue: hole, and no room", 0);
 	check_fetch(suite, regs.x[1]);
 	call_table(suite, continue_idle, ARRAY_SIZE(continue_idle));
 

@@ -61,6 +61,10 @@ static void run_checks(struct suite *suite)
 	check_mmio(suite);
 	check_psci(suite);
 	check_secondary(suite);
+	check_psci_cpus(suite);
+	check_interrupts(suite);
+	check_timers(suite);
+	check_together(suite);
 	check_registers(suite);
 }
 
@@ -70,8 +74,12 @@ static void run_in_realm(struct suite *suite, struct console *console, enum mode
 		suite->tap = (struct tap){.console = console};
 		if (mode == MODE_FRAGMENT)
 			mode_fragment(suite);
-		else
+		else if (mode == MODE_FAULT)
 			mode_fault(suite);
+		else if (mode == MODE_SUSPEND)
+			mode_suspend(suite);
+		else
+			mode_secondary(suite, mode);
 		return;
 	}
 	tap_begin(&suite->tap, console);

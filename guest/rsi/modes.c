@@ -12,6 +12,9 @@ static const struct mode_name mode_names[] = {
 	{"ccr.rsi=silent", MODE_SILENT},
 	{"ccr.rsi=reset", MODE_RESET},
 	{"ccr.rsi=fault", MODE_FAULT},
+	{"ccr.rsi=secondary-off", MODE_SECONDARY_OFF},
+	{"ccr.rsi=secondary-reset", MODE_SECONDARY_RESET},
+	{"ccr.rsi=suspend", MODE_SUSPEND},
 };
 
 enum mode mode_parse(const char *bootargs)
@@ -64,4 +67,29 @@ void mode_fault(struct suite *suite)
 	tap_note(&suite->tap, "vectors in an EMPTY page at %lx, jumping to one at %lx", spare,
 		 page);
 	cpu_jump_to_fault(spare, page);
+}
+
+static void end_off(struct cpu *cpu)
+{
+	machine_power_off(cpu->machine);
+}
+
+static void end_reset(struct cpu *cpu)
+{
+	machine_reset(cpu->machine);
+}
+
+/* Not the boot vCPU, which waits meanwhile, ends the machine. */
+void mode_secondary(struct suite *suite, enum mode mode)
+{
+	struct scratch *scratch = suite->scratch;
+	struct cpu *cpu = &scratch->secondary;
+
+	memset(cpu, 0, sizeof(*cpu));
+	cpu->stack_top = ipa_of(scratch->secondary_stack) + sizeof(scratch->secondary_stack);
+	cpu->entry = mode == MODE_SECONDARY_OFF ? end_off : end_reset;
+	tap_note(&suite->tap, "the second vCPU ends the machine");
+	if (!machine_start_cpu(suite->machine, 1, cpu))
+		tap_note(&suite->tap, "there is none");
+	cpu_park();
 }

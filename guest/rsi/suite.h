@@ -16,6 +16,44 @@
 #define MEASUREMENT_SIZE 64
 #define SMCCC_VERSION    0x80000000u
 
+/** TEAM_MAX - vCPUs that do something at the same time; more than these stay off */
+#define TEAM_MAX        4
+#define TEAM_STACK_SIZE (2 * PAGE_SIZE)
+
+struct team;
+
+/**
+ * struct member - one vCPU of a team; what passes between vCPUs has one writer
+ * @index: 0 is the boot vCPU
+ * @ready, @done: set by the member
+ * @nr_calls, @nr_errors: of its job; @error is the first call that went wrong, as it came back
+ * @status, @size: what a job has to tell
+ */
+struct member {
+	struct cpu cpu;
+	struct team *team;
+	unsigned index;
+	volatile uint64_t ready, done;
+	uint64_t nr_calls, nr_errors;
+	struct regs error;
+	int64_t status;
+	uint64_t size;
+};
+
+/**
+ * struct team - the vCPUs that do a job together. Device memory: no caches, no exclusives, and
+ * barriers where order counts.
+ * @job: what each does once all are there
+ * @go: set by the boot vCPU
+ */
+struct team {
+	struct suite *suite;
+	unsigned nr;
+	void (*job)(struct member *member);
+	volatile uint64_t go;
+	struct member members[TEAM_MAX];
+};
+
 /**
  * struct scratch - granules for the calls to act on, in protected RAM
  * @config: RSI_REALM_CONFIG's answer, CONFIG_FILL before
@@ -29,7 +67,9 @@ struct scratch {
 	uint8_t above[PAGE_SIZE];
 	uint8_t spare[PAGE_SIZE];
 	uint8_t secondary_stack[2 * PAGE_SIZE];
+	uint8_t team_stacks[TEAM_MAX - 1][TEAM_STACK_SIZE];
 	struct cpu secondary;
+	struct team team;
 };
 
 _Static_assert(sizeof(struct scratch) <= GUEST_SCRATCH_SIZE, "guest.lds");
@@ -112,6 +152,114 @@ uint64_t ripas_set(struct suite *suite, uint64_t base, uint64_t top, uint64_t ri
 /** ripas_is() - whether [base, top) is all in state @ripas, by RSI_IPA_STATE_GET; noted if not */
 bool ripas_is(struct suite *suite, uint64_t base, uint64_t top, uint64_t ripas);
 
+/** own_mpidr() - the running vCPU's affinity fields */
+uint64_t own_mpidr(void);
+
+/** check_status() - that a PSCI call has returned this; noted if not */
+void check_status(struct suite *suite, const char *name, int64_t got, int64_t expected);
+
+/** wait_for() - until @flag is set. Return: false after half a minute. */
+bool wait_for(const volatile uint64_t *flag);
+
+/** wait_off() - until PSCI says that the vCPU is off. Return: false likewise. */
+bool wait_off(const struct machine *machine, uint64_t mpidr);
+
+/* measurement_extend(): TF-RMM's formula, and the specification's */
+void extend_tf_rmm(unsigned algo, const uint8_t *old, const uint8_t *value, size_t size,
+		   uint8_t *digest);
+void extend_spec(unsigned algo, const uint8_t *old, const uint8_t *value, size_t size,
+		 uint8_t *digest);
+
+/* team.c */
+
+/**
+ * team_run() - let every vCPU, up to TEAM_MAX, do @job at the same time, the caller's among them
+ *
+ * The others are switched on for it and off afterwards; they start only when all are there. Each
+ * has its own struct member, zeros at first, and they stay for the caller to look at.
+ *
+ * Return: false if one did not come or did not end, with a note.
+ */
+bool team_run(struct suite *suite, void (*job)(struct member *member));
+
+/**
+ * switch_on() - CPU_ON, again while it is refused
+ *
+ * A vCPU that is off for the RMM may not be so yet for the host, who then denies it.
+ *
+ * Return: false after half a minute, with a note.
+ */
+bool switch_on(struct suite *suite, unsigned index, struct cpu *cpu);
+
+/** team_check() - that all were there and none has counted an error; noted if not */
+void team_check(struct suite *suite, bool complete, const char *name);
+
+/** member_call() - an SMC. Return: X0 */
+uint64_t member_call(struct member *member, struct regs *regs);
+
+/** member_fail() - count an error; @regs tell about it */
+void member_fail(struct member *member, const struct regs *regs);
+
+/** member_ripas() - RSI_IPA_STATE_SET until the range is done. Return: false after an error. */
+bool member_ripas(struct member *member, uint64_t base, uint64_t top, uint64_t ripas);
+
+/* gic.c */
+
+#define GIC_NR_PRIVATE 32
+#define INTID_VTIMER   27
+#define INTID_PTIMER   30
+#define INTID_NONE     1023
+
+/**
+ * struct gic - the interrupt controller, at the addresses that this guest uses
+ * @gicd, @gicr: distributor; the first redistributor frame, of @nr_gicr that there is room for
+ */
+struct gic {
+	uint64_t gicd, gicr;
+	unsigned nr_gicr;
+};
+
+/**
+ * struct irqs - interrupts that a vCPU has taken
+ * @nr: by INTID
+ * @nr_other: those that are not private
+ * @nr_none: those that were gone when they were asked for
+ */
+struct irqs {
+	volatile uint64_t nr[GIC_NR_PRIVATE];
+	volatile uint64_t nr_other;
+	volatile uint64_t nr_none;
+};
+
+/** gic_find() - Return: false if the tree has no GICv3. */
+bool gic_find(struct gic *gic, const struct suite *suite);
+
+/** gic_frame() - the running vCPU's redistributor. Return: 0 if there is none. */
+uint64_t gic_frame(const struct gic *gic);
+
+/** gic_begin() - take all private interrupts of the running vCPU, and count them in @irqs */
+bool gic_begin(const struct gic *gic, struct cpu *cpu, struct irqs *irqs);
+
+/** gic_end() - none any more */
+void gic_end(struct cpu *cpu);
+
+/** gic_ack() - of the running vCPU, without taking an exception. Return: INTID, maybe INTID_NONE */
+uint64_t gic_ack(void);
+
+/** gic_send() - SGI @intid to the vCPU with that MPIDR; gic_send_others() - to all but this one */
+void gic_send(uint64_t mpidr, unsigned intid);
+void gic_send_others(unsigned intid);
+
+/** wait_irq() - until @intid has come @nr times. Return: false after half a minute. */
+bool wait_irq(const struct irqs *irqs, unsigned intid, uint64_t nr);
+
+/** vtimer_start(), ptimer_start() - let the timer fire so many milliseconds from now */
+void vtimer_start(unsigned ms);
+void ptimer_start(unsigned ms);
+
+/** timers_stop() - both */
+void timers_stop(void);
+
 /* The checks, in the order main.c runs them. */
 void check_version(struct suite *suite);
 void check_config(struct suite *suite);
@@ -125,15 +273,30 @@ void check_unknown(struct suite *suite);
 void check_mmio(struct suite *suite);
 void check_psci(struct suite *suite);
 void check_secondary(struct suite *suite);
+void check_psci_cpus(struct suite *suite);
+void check_interrupts(struct suite *suite);
+void check_timers(struct suite *suite);
+void check_together(struct suite *suite);
 void check_registers(struct suite *suite);
 
 /* modes.c */
 
 /** enum mode - what the command line asks for instead of the checks, ccr.rsi=... */
-enum mode { MODE_CHECK, MODE_FRAGMENT, MODE_SILENT, MODE_RESET, MODE_FAULT };
+enum mode {
+	MODE_CHECK,
+	MODE_FRAGMENT,
+	MODE_SILENT,
+	MODE_RESET,
+	MODE_FAULT,
+	MODE_SECONDARY_OFF,
+	MODE_SECONDARY_RESET,
+	MODE_SUSPEND,
+};
 
 enum mode mode_parse(const char *bootargs);
 void mode_fragment(struct suite *suite);
 _Noreturn void mode_fault(struct suite *suite);
+void mode_suspend(struct suite *suite);
+_Noreturn void mode_secondary(struct suite *suite, enum mode mode);
 
 #endif

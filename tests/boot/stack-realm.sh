@@ -128,6 +128,23 @@ test_stack_rsi_guest() {
 	want "$out" '^ok .* empty page: protected read aborts'
 }
 
+test_stack_rsi_guest_1cpu() {
+	rsi_guest sha256 --no-pci -m 64M -c 1
+}
+
+test_stack_rsi_guest_4cpus() {
+	rsi_guest sha256 --no-pci -m 64M -c 4
+	refuse "$out" '^ok .* # SKIP'
+}
+
+test_stack_rsi_guest_secondary_ends() {
+	launch --realm=kvm -k "$guest/rsi.img" -m 64M -c 2 -p ccr.rsi=secondary-off
+	want "$out" 'the second vCPU ends'
+	want_status 0
+	launch --realm=kvm -k "$guest/rsi.img" -m 64M -c 2 -p ccr.rsi=secondary-reset
+	want_status 5
+}
+
 test_stack_rsi_guest_with_pci() {
 	rsi_guest sha256 -m 64M
 }

@@ -12,6 +12,20 @@ test_rsi_guest() {
 	want_status 0
 }
 
+# The same with one vCPU, and with four that call at the same time.
+test_rsi_guest_1cpu() {
+	launch --realm=emulated --no-pci -k "$guest/rsi.img" -m 64M -c 1
+	want_tap
+	want_status 0
+}
+
+test_rsi_guest_4cpus() {
+	launch --realm=emulated --no-pci -k "$guest/rsi.img" -m 64M -c 4
+	want_tap
+	refuse "$out" '^ok .* # SKIP'
+	want_status 0
+}
+
 # With one it shows what is shared there; the guest knows, and skips those checks.
 test_rsi_guest_with_pci() {
 	launch --realm=emulated -k "$guest/rsi.img" -m 64M
@@ -36,6 +50,22 @@ test_rsi_guest_faults_for_ever() {
 test_rsi_guest_resets() {
 	launch --realm=emulated -k "$guest/rsi.img" -m 64M -p ccr.rsi=reset
 	want_status 5
+}
+
+# Who ends the machine need not be who began.
+test_rsi_guest_secondary_ends() {
+	launch --realm=emulated -k "$guest/rsi.img" -m 64M -c 2 -p ccr.rsi=secondary-off
+	want "$out" 'the second vCPU ends'
+	want_status 0
+	launch --realm=emulated -k "$guest/rsi.img" -m 64M -c 2 -p ccr.rsi=secondary-reset
+	want_status 5
+}
+
+# A host's kernel has to do this; not all that run real realms do (Documentation/conformance.md).
+test_rsi_guest_suspends() {
+	launch --realm=emulated -k "$guest/rsi.img" -m 64M -c 2 -p ccr.rsi=suspend
+	want_status 0
+	want "$out" 'CPU_SUSPEND: all woke up'
 }
 
 test_rsi_guest_is_silent() {
