@@ -35,11 +35,19 @@
 #define ID_DFR0    0x603000000013c028ull
 #define ID_PMCR    0x603000000013dce0ull
 #define ID_SVE_VLS 0x606000000015ffffull
+#define DFR0_BRPS  (0xfull << 12)
+#define DFR0_WRPS  (0xfull << 20)
+#define DFR0_SIZES (DFR0_BRPS | DFR0_WRPS)
 #define DFR0       (5ull << 12 | 3ull << 20) /* 6 breakpoints, 4 watchpoints */
 
 /* sysfs says of every file that it is a page long. */
 #define SYSFS_SIZE 4096
 
+/*
+ * Read: v5 and v7 (also seen), v9, v12, v13, v14; v10 and v11 in trees that carry them; v16 in a
+ * tree of 2026 that is built on it. Not read: v8, taken to be between v7 and v9; v15, between v14
+ * and v16; what came after v16 is told by programs that use it.
+ */
 static const struct fake_rules generations[FAKE_NR_GENERATIONS] = {
 	/* What v5 calls REC is a number beyond the features that INIT takes. */
 	[FAKE_V5] = {.name = "v5",
@@ -47,6 +55,9 @@ static const struct fake_rules generations[FAKE_NR_GENERATIONS] = {
 		     .no_rmm = -EINVAL,
 		     .cap = 300,
 		     .is_explicit = true,
+		     .wrong_state = -EINVAL,
+		     .no_gmem = -EINVAL,
+		     .ripas_again = -ENXIO,
 		     .rec_finalize = 8,
 		     .has_vm_attributes = true,
 		     .checks_private = true,
@@ -57,16 +68,23 @@ static const struct fake_rules generations[FAKE_NR_GENERATIONS] = {
 		     .no_rmm = -EPERM,
 		     .cap = 300,
 		     .is_explicit = true,
+		     .wrong_state = -EINVAL,
+		     .no_gmem = -EINVAL,
+		     .ripas_again = -ENXIO,
 		     .rec_feature = 8,
 		     .rec_finalize = 8,
 		     .has_vm_attributes = true,
 		     .checks_private = true,
 		     .checks_shared = true},
+	/* "Improve the error codes": its change log says so of population. */
 	[FAKE_V8] = {.name = "v8",
 		     .vm_type = REALM_V1,
 		     .no_rmm = -EPERM,
 		     .cap = 240,
 		     .is_explicit = true,
+		     .wrong_state = -EPERM,
+		     .no_gmem = -EPERM,
+		     .ripas_again = -EINVAL,
 		     .rec_feature = 8,
 		     .rec_finalize = 8,
 		     .has_vm_attributes = true,
@@ -78,6 +96,9 @@ static const struct fake_rules generations[FAKE_NR_GENERATIONS] = {
 		     .no_rmm = -EPERM,
 		     .cap = 243,
 		     .is_explicit = true,
+		     .wrong_state = -EPERM,
+		     .no_gmem = -EPERM,
+		     .ripas_again = -EINVAL,
 		     .rec_feature = 9,
 		     .rec_finalize = 9,
 		     .has_vm_attributes = true,
@@ -88,93 +109,126 @@ static const struct fake_rules generations[FAKE_NR_GENERATIONS] = {
 		      .no_rmm = -EPERM,
 		      .cap = 244,
 		      .is_explicit = true,
+		      .wrong_state = -EPERM,
+		      .no_gmem = -EPERM,
+		      .ripas_again = -EINVAL,
 		      .rec_feature = 9,
 		      .rec_finalize = 9,
 		      .has_vm_attributes = true,
 		      .checks_private = true,
 		      .checks_shared = true},
+	/* Uncertain: its number, and whether EPERM still tells of a missing RMM. */
 	[FAKE_V11] = {.name = "v11",
 		      .vm_type = REALM_V1,
 		      .no_rmm = -EPERM,
 		      .cap = 245,
 		      .is_explicit = true,
+		      .wrong_state = -EPERM,
+		      .no_gmem = -EPERM,
+		      .ripas_again = -EINVAL,
 		      .rec_feature = 9,
 		      .rec_finalize = 9,
 		      .has_vm_attributes = true,
 		      .checks_private = true,
 		      .checks_shared = true,
 		      .lists_caps = true},
+	/* kvm_arch_init_vm(): v7's EPERM is lost in v12, although change logs still name it. */
 	[FAKE_V12] = {.name = "v12",
 		      .vm_type = REALM_V1,
-		      .no_rmm = -EPERM,
+		      .no_rmm = -EINVAL,
 		      .cap = 247,
 		      .populate = KVM_REALM_POPULATE_V12,
 		      .returns_bytes = true,
+		      .plain_populate = -EPERM,
+		      .no_source = -EFAULT,
+		      .twice = -EEXIST,
 		      .has_vm_attributes = true,
 		      .checks_private = true,
 		      .sets_ripas = true,
 		      .lists_caps = true,
-		      .dead_run = -EINVAL},
+		      .dies_without_gic = true,
+		      .dead_run = -ENXIO},
 	[FAKE_V13] = {.name = "v13",
 		      .vm_type = REALM_V1,
-		      .no_rmm = -EPERM,
+		      .no_rmm = -EINVAL,
 		      .cap = 248,
 		      .populate = KVM_REALM_POPULATE_V13,
+		      .plain_populate = -ENXIO,
+		      .no_source = -EOPNOTSUPP,
+		      .twice = -ENXIO,
 		      .has_vm_attributes = true,
 		      .checks_private = true,
 		      .sets_ripas = true,
 		      .lists_caps = true,
-		      .dead_run = -EINVAL},
+		      .dead_run = -EINVAL,
+		      .dead_is_late = true},
 	[FAKE_V14] = {.name = "v14",
 		      .vm_type = REALM_V14,
 		      .no_rmm = -EINVAL,
 		      .cap = 249,
 		      .populate = KVM_REALM_POPULATE_V13,
+		      .plain_populate = -ENXIO,
+		      .no_source = -EOPNOTSUPP,
+		      .twice = -ENXIO,
 		      .has_vm_attributes = true,
 		      .checks_private = true,
 		      .sets_ripas = true,
 		      .lists_caps = true,
 		      .filters_caps = true,
-		      .dead_run = -EINVAL},
+		      .dead_run = -EINVAL,
+		      .dead_is_late = true},
 	[FAKE_V15] = {.name = "v15",
 		      .vm_type = REALM_V14,
 		      .no_rmm = -EINVAL,
 		      .cap = 251,
 		      .populate = KVM_REALM_POPULATE_V13,
+		      .plain_populate = -ENXIO,
+		      .no_source = -EINVAL,
+		      .twice = -ENXIO,
 		      .sets_ripas = true,
 		      .lists_caps = true,
 		      .filters_caps = true,
-		      .dead_run = -ENXIO},
+		      .dead_run = -EINVAL,
+		      .dead_is_late = true},
+	/* Uncertain: its number. */
 	[FAKE_V16] = {.name = "v16",
 		      .vm_type = REALM_V14,
 		      .no_rmm = -EINVAL,
 		      .cap = 252,
 		      .populate = KVM_REALM_POPULATE_V13,
+		      .plain_populate = -ENXIO,
+		      .no_source = -EINVAL,
+		      .twice = -ENXIO,
+		      .bounds_range = true,
 		      .must_match = true,
 		      .sets_ripas = true,
 		      .lists_caps = true,
 		      .filters_caps = true,
 		      .needs_gic = true,
-		      .dead_run = -EIO},
+		      .kills_vm = true},
 	/* RIPAS has become a request of its own again, whose number is not known. */
 	[FAKE_POST_V16] = {.name = "post-v16",
 			   .vm_type = REALM_V14,
 			   .no_rmm = -EINVAL,
 			   .cap = 253,
 			   .populate = KVM_REALM_POPULATE_V13,
+			   .plain_populate = -ENXIO,
+			   .no_source = -EINVAL,
+			   .twice = -ENXIO,
+			   .bounds_range = true,
 			   .must_match = true,
 			   .reports_zero = true,
 			   .lists_caps = true,
 			   .filters_caps = true,
 			   .needs_gic = true,
-			   .dead_run = -EIO},
+			   .kills_vm = true},
 	[FAKE_UPSTREAM] = {.name = "upstream", .no_rmm = -EINVAL},
 };
 
 static struct {
 	struct fake_realm_host host;
 	struct fake_rules rules;
-	unsigned nr_busy, nr_interrupted;
+	unsigned nr_busy, nr_busy_pages, nr_interrupted;
 	struct fake_guest_op *guests[FAKE_REALM_MAX_VCPUS];
 	struct fake_realm *last;
 } realms;
@@ -232,14 +286,31 @@ void fake_realm_lose(struct fake_realm *realm, uint64_t at)
 
 /* Capabilities. */
 
-/* What the architecture answers for a realm VM from v11 on is on a list. */
+/*
+ * v11 on, kvm_realm_ext_allowed(): what the architecture answers for a realm VM is on a list. v13
+ * has taken the PMU off it; v14 asks the same list in KVM_ENABLE_CAP.
+ */
 static bool is_listed(unsigned long number)
 {
-	return number == KVM_CAP_IRQCHIP || number == KVM_CAP_ARM_PSCI ||
-	       number == KVM_CAP_ARM_PSCI_0_2 || number == KVM_CAP_NR_VCPUS ||
-	       number == KVM_CAP_MAX_VCPUS || number == KVM_CAP_MAX_VCPU_ID ||
-	       number == KVM_CAP_MSI_DEVID || number == KVM_CAP_ARM_VM_IPA_SIZE ||
-	       number == realms.rules.cap;
+	switch (number) {
+	case KVM_CAP_IRQCHIP:
+	case KVM_CAP_ARM_PSCI:
+	case KVM_CAP_ARM_PSCI_0_2:
+	case KVM_CAP_NR_VCPUS:
+	case KVM_CAP_MAX_VCPUS:
+	case KVM_CAP_MAX_VCPU_ID:
+	case KVM_CAP_MSI_DEVID:
+	case KVM_CAP_ARM_VM_IPA_SIZE:
+	case KVM_CAP_ARM_PTRAUTH_ADDRESS:
+	case KVM_CAP_ARM_PTRAUTH_GENERIC:
+		return true;
+	case KVM_CAP_ARM_PMU_V3:
+		return realms.host.generation <= FAKE_V12;
+	case KVM_CAP_ARM_SVE:
+		return realms.host.sve_vls;
+	default:
+		return number == realms.rules.cap;
+	}
 }
 
 /* The part of KVM that all architectures share answers these before the list is looked at. */
@@ -248,17 +319,14 @@ static bool is_generic(unsigned long number)
 	return number == KVM_CAP_IRQFD || number == KVM_CAP_IRQ_ROUTING;
 }
 
-/* Numbers that mean something on every host, realm or not. */
-static int check_common(unsigned long number, const struct fake_realm *realm)
+/* And these. Return: -1 for all others. */
+static int check_generic(unsigned long number, const struct fake_realm *realm)
 {
 	switch (number) {
-	case CAP_EL2:
-	case CAP_PFNMAP:
-		return 1;
 	case CAP_GMEM_FLAGS:
+		if (realms.host.generation < FAKE_V11)
+			return 0;
 		return realm || realms.host.generation == FAKE_UPSTREAM ? 1 : 3;
-	case CAP_SEA_TO_USER:
-		return realms.rules.cap != CAP_SEA_TO_USER;
 	case KVM_REALM_CAP_GUEST_MEMFD:
 		return !realms.host.has_no_gmem;
 	case KVM_REALM_CAP_MEMORY_ATTRIBUTES:
@@ -274,6 +342,21 @@ static int check_common(unsigned long number, const struct fake_realm *realm)
 	}
 }
 
+/* The architecture's that are realms' numbers in older postings. Return: -1 for the others. */
+static int check_arch(unsigned long number)
+{
+	switch (number) {
+	case CAP_EL2:
+		return realms.host.generation >= FAKE_V9;
+	case CAP_PFNMAP:
+		return realms.host.generation >= FAKE_V10;
+	case CAP_SEA_TO_USER:
+		return realms.host.generation >= FAKE_V12;
+	default:
+		return -1;
+	}
+}
+
 /* Before Linux 6.18 (v11) a plain VM of arm64 said that it has no private memory (seen: v5, v7). */
 static bool is_of_realms_only(unsigned long number)
 {
@@ -283,15 +366,15 @@ static bool is_of_realms_only(unsigned long number)
 
 static int check_extension(unsigned long number, const struct fake_realm *realm)
 {
-	const int common = check_common(number, realm);
+	const int generic = check_generic(number, realm), arch = check_arch(number);
 
 	if (realms.rules.cap && number == realms.rules.cap)
 		return !realms.host.has_no_rmm;
-	if (common >= 0)
-		return common;
+	if (generic >= 0)
+		return generic;
 	if (realm && realms.rules.lists_caps && !is_listed(number) && !is_generic(number))
 		return 0;
-	return FAKE_PASS;
+	return arch >= 0 ? arch : FAKE_PASS;
 }
 
 /* The system descriptor. */
@@ -319,6 +402,7 @@ static int create_realm_vm(unsigned long type)
 		return fd;
 	}
 	realm->rules = &realms.rules;
+	realm->dfr0 = DFR0;
 	for (unsigned i = 0; i < FAKE_REALM_MAX_VCPUS; i++)
 		realm->op[i] = realms.guests[i] ? realms.guests[i] : &nothing_to_do;
 	vm->realm = realm;
@@ -467,6 +551,8 @@ static int set_attributes2(struct fake_realm *realm, struct kvm_realm_attributes
 	if (realms.nr_busy > 0) {
 		realms.nr_busy--;
 		wanted->error_offset = wanted->offset;
+		if (realms.host.busy_moves)
+			wanted->error_offset += realms.nr_busy_pages++ * FAKE_PAGE;
 		return -EAGAIN;
 	}
 	for (uint64_t i = 0; i < wanted->size; i += FAKE_PAGE)
@@ -539,8 +625,10 @@ static int populate_part(struct fake_realm *realm, uint64_t base, uint64_t size,
 
 	if (!fake_realm_find(realm, base))
 		return -EFAULT;
-	if (!is_ram(realm, base, size) || !realm->has_gmem_slot)
+	if (!is_ram(realm, base, size))
 		return -EINVAL;
+	if (!realm->has_gmem_slot)
+		return realm->rules->no_gmem;
 	for (uint64_t i = 0; i < size && !ret; i += FAKE_PAGE)
 		ret = add_page(realm, base + i, realm->host + (base - realm->base) + i, measure,
 			       -ENXIO);
@@ -556,7 +644,10 @@ static int populate(struct fake_realm *realm, const struct kvm_realm_populate *w
 
 	if (!wanted)
 		return -EFAULT;
-	if (realm->state != FAKE_REALM_NEW || !is_whole_pages(wanted->base, wanted->size) ||
+	/* kvm_populate_realm(): the state comes before the arguments. */
+	if (realm->state != FAKE_REALM_NEW)
+		return realm->rules->wrong_state;
+	if (!is_whole_pages(wanted->base, wanted->size) ||
 	    wanted->flags & ~KVM_REALM_POPULATE_MEASURE)
 		return -EINVAL;
 	if (wanted->size == 0)
@@ -571,65 +662,124 @@ static int populate(struct fake_realm *realm, const struct kvm_realm_populate *w
 	return ret;
 }
 
-static int check_populate_from(const struct fake_realm *realm,
-			       const struct kvm_realm_populate_from *wanted)
+/*
+ * kvm_arm_rmi_populate(): all that can be wrong with the arguments themselves, in one condition,
+ * before the state is looked at. v12 does not look at the source: it would take the page around it.
+ */
+static int check_arguments(const struct fake_rules *rules,
+			   const struct kvm_realm_populate_from *wanted)
 {
-	if (realm->state == FAKE_REALM_ACTIVE)
-		return -EBUSY;
-	if (realm->state == FAKE_REALM_DEAD)
-		return -ENXIO;
 	if (wanted->reserved || wanted->flags & ~KVM_REALM_POPULATE_MEASURE ||
-	    !is_whole_pages(wanted->base, wanted->size) || wanted->source_uaddr % FAKE_PAGE)
+	    (wanted->base | wanted->size) % FAKE_PAGE)
 		return -EINVAL;
-	/* v14's host can warn of it and lose the VM. */
-	if (wanted->size == 0)
-		fake_misuse("a populate of nothing");
-	if (wanted->source_uaddr == 0 || !realm->has_gmem_slot ||
-	    !is_ram(realm, wanted->base, wanted->size))
+	if (wanted->source_uaddr % FAKE_PAGE && !rules->returns_bytes)
 		return -EINVAL;
-	return 0;
+	if (wanted->source_uaddr % FAKE_PAGE)
+		fake_misuse("a source that is no page: v12 populates what is around it");
+	/* Uncertain for v15: that 0 is refused is told, where is not. */
+	if (wanted->source_uaddr == 0 && rules->no_source == -EINVAL)
+		return -EINVAL;
+	return rules->bounds_range && wanted->base + wanted->size < wanted->base ? -EINVAL : 0;
 }
 
-/* Return: bytes done, or -errno if there are none. */
+/* v12 on, realm_ensure_created(): whatever becomes of the population. */
+static int ensure_created(struct fake_realm *realm)
+{
+	switch (realm->state) {
+	case FAKE_REALM_NONE:
+		realm->state = FAKE_REALM_NEW;
+		fake_realm_add_step(realm, (struct fake_step){.kind = PLAN_CREATE});
+		return 0;
+	case FAKE_REALM_NEW:
+		return 0;
+	case FAKE_REALM_DEAD:
+		return -ENXIO;
+	case FAKE_REALM_ACTIVE:
+		break;
+	}
+	return -EBUSY;
+}
+
+/*
+ * kvm_gmem_populate() wants private pages. Up to Linux 6.19 (v12) it knows those that are filled;
+ * since then (v13) the RMM does, which refuses to have the page delegated again.
+ */
+static int populate_page(struct fake_realm *realm, const struct kvm_realm_populate_from *wanted,
+			 uint64_t done)
+{
+	const struct fake_page *page = fake_realm_find(realm, wanted->base + done);
+
+	if (page->is_held && realm->rules->twice == -EEXIST)
+		return -EEXIST;
+	if (!page->is_private)
+		return -EINVAL;
+	if (wanted->source_uaddr == 0)
+		return realm->rules->no_source;
+	return add_page(realm, wanted->base + done, wanted->source_uaddr + done, wanted->flags,
+			realm->rules->twice);
+}
+
+/* Nothing behind the end of the slot. Return: bytes done, or -errno if there are none. */
 static int populate_some(struct fake_realm *realm, const struct kvm_realm_populate_from *wanted)
 {
 	const uint64_t limit = realms.host.populate_size;
-	const uint64_t size = limit && limit < wanted->size ? limit : wanted->size;
-	int ret;
+	uint64_t size = limit && limit < wanted->size ? limit : wanted->size;
+	int ret = 0;
 
-	if (realm->state == FAKE_REALM_NONE) {
-		realm->state = FAKE_REALM_NEW;
-		fake_realm_add_step(realm, (struct fake_step){.kind = PLAN_CREATE});
+	if (!fake_realm_find(realm, wanted->base) || !realm->has_gmem_slot)
+		return -EINVAL;
+	if (size > realm->base + realm->size - wanted->base)
+		size = realm->base + realm->size - wanted->base;
+	for (uint64_t i = 0; i < size && !ret; i += FAKE_PAGE) {
+		ret = populate_page(realm, wanted, i);
+		if (ret && i)
+			return (int)i;
 	}
-	for (uint64_t i = 0; i < size; i += FAKE_PAGE) {
-		/* kvm_gmem_populate() wants private pages, and fills each of them once. */
-		if (!fake_realm_find(realm, wanted->base + i)->is_private)
-			return i ? (int)i : -EINVAL;
-		ret = add_page(realm, wanted->base + i, wanted->source_uaddr + i, wanted->flags,
-			       -EEXIST);
-		if (ret)
-			return i ? (int)i : ret;
-	}
-	return (int)size;
+	return ret ? ret : (int)size;
 }
 
-static int populate_from(struct fake_realm *realm, struct kvm_realm_populate_from *wanted)
+static bool is_below_alias(const struct fake_vm *vm, const struct kvm_realm_populate_from *wanted)
 {
+	return wanted->base + wanted->size <= 1ull << (vm->ipa_bits - 1);
+}
+
+static int populate_from(struct fake_vm *vm, struct kvm_realm_populate_from *wanted)
+{
+	const struct fake_rules *rules = vm->realm->rules;
 	int ret;
 
 	if (!wanted)
 		return -EFAULT;
-	ret = check_populate_from(realm, wanted);
-	if (!ret && realms.nr_interrupted > 0)
-		return realms.nr_interrupted-- % 2 ? -EINTR : -EAGAIN;
+	ret = check_arguments(rules, wanted);
 	if (!ret)
-		ret = populate_some(realm, wanted);
-	if (ret < 0 || realm->rules->returns_bytes)
+		ret = ensure_created(vm->realm);
+	if (!ret && rules->bounds_range && !is_below_alias(vm, wanted))
+		ret = -EINVAL;
+	if (ret)
+		return ret;
+	/* v16 does nothing; up to v14 the host warns of it, on its console. */
+	if (wanted->size == 0) {
+		fake_misuse("a populate of nothing");
+		return rules->bounds_range ? 0 : -EINVAL;
+	}
+	/* A signal (EINTR); EAGAIN is not seen in any kernel's source. */
+	if (realms.nr_interrupted > 0)
+		return realms.nr_interrupted-- % 2 ? -EINTR : -EAGAIN;
+	ret = populate_some(vm->realm, wanted);
+	if (ret < 0 || rules->returns_bytes)
 		return ret;
 	wanted->base += (uint64_t)ret;
 	wanted->source_uaddr += (uint64_t)ret;
 	wanted->size -= (uint64_t)ret;
 	return 0;
+}
+
+/* kvm_arch_vm_ioctl(): one number, in one direction; a plain VM comes before the pointer. */
+static int populate_request(struct fake_vm *vm, unsigned long request, void *arg)
+{
+	if (request != realms.rules.populate)
+		return -EINVAL;
+	return vm->realm ? populate_from(vm, arg) : realms.rules.plain_populate;
 }
 
 /* The explicit life-cycle. */
@@ -681,8 +831,11 @@ static int init_ripas(struct fake_realm *realm, const struct kvm_realm_init_ripa
 {
 	if (!wanted)
 		return -EFAULT;
-	if (realm->state != FAKE_REALM_NEW || wanted->base + wanted->size < wanted->base)
+	/* kvm_init_ipa_range_realm(): here it is the other way round. */
+	if (wanted->base + wanted->size < wanted->base)
 		return -EINVAL;
+	if (realm->state != FAKE_REALM_NEW)
+		return realm->rules->wrong_state;
 	/* KVM looks at neither alignment nor slots: the RMM's answers are seen (v5, v7). */
 	if (!is_whole_pages(wanted->base, wanted->size))
 		return -ENXIO;
@@ -692,8 +845,9 @@ static int init_ripas(struct fake_realm *realm, const struct kvm_realm_init_ripa
 		return 0;
 	}
 	for (uint64_t i = 0; i < wanted->size; i += FAKE_PAGE) {
+		/* ripas_change(): since v9 there is a word for what the RMM leaves alone. */
 		if (fake_realm_find(realm, wanted->base + i)->is_held)
-			return -ENXIO;
+			return realm->rules->ripas_again;
 		fake_realm_find(realm, wanted->base + i)->ripas = FAKE_RAM;
 	}
 	fake_realm_add_step(realm, (struct fake_step){.kind = PLAN_INIT_RIPAS,
@@ -768,8 +922,7 @@ static int vm_ioctl(struct fake_vm *vm, unsigned long request, void *arg)
 		return vm->realm ? set_attributes(vm->realm, arg) : -EINVAL;
 	case KVM_REALM_POPULATE_V12:
 	case KVM_REALM_POPULATE_V13:
-		return vm->realm && request == realms.rules.populate ? populate_from(vm->realm, arg)
-								     : -EINVAL;
+		return populate_request(vm, request, arg);
 	case KVM_REALM_UNKNOWN_RW + 2:
 		/* Whatever the number is. */
 		return vm->realm && realms.host.generation == FAKE_POST_V16 ? -EFAULT : -EINVAL;
@@ -809,8 +962,8 @@ static int init_vcpu(struct fake_vcpu *vcpu, const struct kvm_vcpu_init *wanted)
 		return -EFAULT;
 	if (realm->state == FAKE_REALM_ACTIVE)
 		fake_misuse("vCPU %u initialised again in a running realm", vcpu->index);
-	/* Bit 8 of kernels whose REC is 9 is a feature that realms do not have. */
-	if (realm->rules->rec_feature == 9 && wanted->features[0] & 1u << 8)
+	/* Since Linux 6.16 (v9) bit 8 is nested virtualisation, which realms have not. */
+	if (realms.host.generation >= FAKE_V9 && wanted->features[0] & 1u << 8)
 		return -EINVAL;
 	init = *wanted;
 	init.features[0] &= ~bit;
@@ -877,7 +1030,7 @@ static int finalize(struct fake_vcpu *vcpu, const int *feature)
 	return ret;
 }
 
-/* v5 takes X0 to X7, later ones X0 to X30; of the others only what sizes the realm. */
+/* v5 takes X0 to X7, later ones X0 to X30 (a host call can write them). */
 static bool can_set(const struct fake_rules *rules, uint64_t id)
 {
 	const uint64_t nr_gprs = rules->changes_first ? 8 : 31;
@@ -885,13 +1038,35 @@ static bool can_set(const struct fake_rules *rules, uint64_t id)
 	return id == ID_PC || (id >= ID_X0 && id < ID_X0 + 2 * nr_gprs && id % 2 == 0);
 }
 
+/*
+ * Of the others only what sizes the realm, while it does not exist; of these the model knows the
+ * breakpoints. set_id_reg(): afterwards what is written must be what is there.
+ */
+static int set_dfr0(struct fake_realm *realm, const struct kvm_one_reg *reg)
+{
+	uint64_t value;
+
+	memcpy(&value, (void *)(uintptr_t)reg->addr, sizeof(value));
+	if (realm->state != FAKE_REALM_NONE)
+		return value == realm->dfr0 ? 0 : -EBUSY;
+	if ((value & ~DFR0_SIZES) != (DFR0 & ~DFR0_SIZES) || !(value & DFR0_BRPS) ||
+	    !(value & DFR0_WRPS) || (value & DFR0_BRPS) > (DFR0 & DFR0_BRPS) ||
+	    (value & DFR0_WRPS) > (DFR0 & DFR0_WRPS))
+		return -EINVAL;
+	realm->dfr0 = value;
+	return 0;
+}
+
 static int one_reg(struct fake_vcpu *vcpu, unsigned long request, const struct kvm_one_reg *reg)
 {
-	const uint64_t dfr0 = DFR0, pmcr = (uint64_t)realms.host.pmu_counters << 11;
+	const uint64_t dfr0 = vcpu->vm->realm->dfr0,
+		       pmcr = (uint64_t)realms.host.pmu_counters << 11;
 	const uint64_t vls[8] = {realms.host.sve_vls};
 
 	if (!vcpu->is_initialised || !reg)
 		return FAKE_PASS;
+	if (request == KVM_SET_ONE_REG && reg->id == ID_DFR0)
+		return set_dfr0(vcpu->vm->realm, reg);
 	if (request == KVM_SET_ONE_REG)
 		return can_set(vcpu->vm->realm->rules, reg->id) ? FAKE_PASS : -EINVAL;
 	if (reg->id == ID_DFR0)
@@ -970,6 +1145,7 @@ void fake_realm_begin(const struct fake_realm_host *host)
 	realms.host = *host;
 	realms.rules = generations[host->generation];
 	realms.nr_busy = host->nr_busy;
+	realms.nr_busy_pages = 0;
 	realms.nr_interrupted = host->nr_interrupted;
 	if (host->cap)
 		realms.rules.cap = host->cap;

@@ -24,7 +24,7 @@ enum fake_generation {
 	FAKE_V8,
 	FAKE_V9,
 	FAKE_V10,
-	FAKE_V11, /* taken to be explicit; nobody has seen it */
+	FAKE_V11, /* explicit: read in a tree that carries it, never run */
 	FAKE_V12,
 	FAKE_V13,
 	FAKE_V14,
@@ -50,7 +50,9 @@ enum fake_generation {
  * @populate_size: implicit families: bytes that one request does at most; 0 for all
  * @ripas_size: v5: bytes that one exit changes at most; 0 for all
  * @nr_busy: so many changes of a guest_memfd's attributes find the page in use
+ * @busy_moves: each time a page further on
  * @nr_interrupted: implicit families: so many populates are interrupted before they have begun
+ * @activation_error: implicit families: it fails with this when the RECs are there
  * @has_no_attributes2: a guest_memfd has no such request
  * @sve_vls: a realm's vCPUs can have SVE, with vectors of (n + 1) * 128 bits for each bit n
  * @pmu_counters: they can have a PMU with so many counters
@@ -69,7 +71,9 @@ struct fake_realm_host {
 	uint64_t populate_size;
 	uint64_t ripas_size;
 	unsigned nr_busy;
+	bool busy_moves;
 	unsigned nr_interrupted;
+	int activation_error;
 	uint64_t sve_vls;
 	unsigned pmu_counters;
 	const char *cap_file;
@@ -174,7 +178,9 @@ uint64_t fake_realm_entry(unsigned vcpu, unsigned reg);
  *
  * Memory behind addresses is not part of a trace: images are zeros, in host memory of the replay's.
  * KVM_RUN is made with immediate_exit set, as in a launch, unless the guest has been in it: then
- * the guest of the model does what the recorded one must have done to exit like this.
+ * the guest of the model does what the recorded one must have done to exit like this. "KVM_RUN
+ * enter" is made without, whatever comes of it. A population is from the host memory of its range;
+ * "source=" is another address, "source+" another offset there, "reserved=" that field.
  *
  * Return: number of the first line that differs or is not understood, 0 if there is none.
  */

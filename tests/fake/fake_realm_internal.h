@@ -14,10 +14,17 @@
  * @no_rmm: what it is answered without an RMM
  * @cap: number of the capability
  * @is_explicit: user space drives the life-cycle, by KVM_ENABLE_CAP
+ * @wrong_state: explicit: contents before the realm is created, or after it is active
+ * @no_gmem: explicit: population of a slot without guest_memfd
+ * @ripas_again: explicit: initial RIPAS of pages that are populated
  * @rec_feature: bit that KVM_ARM_VCPU_INIT takes for a REC; 0: none
  * @rec_finalize: argument of KVM_ARM_VCPU_FINALIZE
  * @populate: number of the request
  * @returns_bytes: and it tells so what it has done
+ * @plain_populate: what a VM that is no realm answers
+ * @no_source: source address 0
+ * @twice: a page that is populated already
+ * @bounds_range: it looks where the range lies before it looks for a slot; an empty one is done
  * @has_vm_attributes: KVM_SET_MEMORY_ATTRIBUTES; else each guest_memfd keeps its own
  * @checks_private, @checks_shared: accesses through the protected, the shared address must suit the
  *	attribute
@@ -28,7 +35,10 @@
  * @lists_caps: a realm VM denies all of the architecture's capabilities that are not on a list
  * @filters_caps: and none of the others can be enabled
  * @needs_gic: KVM_RUN does not initialise the GIC itself
+ * @dies_without_gic: a KVM_RUN without an interrupt controller in the kernel is a failed activation
  * @dead_run: KVM_RUN of a realm that could not be activated
+ * @dead_is_late: but immediate_exit comes first
+ * @kills_vm: no request of such a VM is answered any more
  */
 struct fake_rules {
 	const char *name;
@@ -36,9 +46,12 @@ struct fake_rules {
 	int no_rmm;
 	unsigned cap;
 	bool is_explicit;
+	int wrong_state, no_gmem, ripas_again;
 	unsigned rec_feature, rec_finalize;
 	unsigned long populate;
 	bool returns_bytes;
+	int plain_populate, no_source, twice;
+	bool bounds_range;
 	bool has_vm_attributes;
 	bool checks_private, checks_shared;
 	bool changes_first;
@@ -46,8 +59,9 @@ struct fake_rules {
 	bool reports_zero;
 	bool sets_ripas;
 	bool lists_caps, filters_caps;
-	bool needs_gic;
+	bool needs_gic, dies_without_gic;
 	int dead_run;
+	bool dead_is_late, kills_vm;
 };
 
 enum fake_realm_state { FAKE_REALM_NONE, FAKE_REALM_NEW, FAKE_REALM_ACTIVE, FAKE_REALM_DEAD };
@@ -65,6 +79,7 @@ struct fake_change {
  * struct fake_realm - a realm VM
  * @base, @size, @host: its RAM, one slot; @size 0: there is none yet
  * @pages, @memory: of the RAM
+ * @dfr0: ID_AA64DFR0_EL1, with the numbers of breakpoints and watchpoints
  * @has_rec_bit, @has_rec, @tried_rec, @entry: of each vCPU
  * @gic_is_spoilt: a vCPU has run before it was initialised
  */
@@ -78,6 +93,7 @@ struct fake_realm {
 	uint8_t *memory;
 	uint8_t rpv[PLAN_RPV_SIZE];
 	unsigned hash;
+	uint64_t dfr0;
 	bool has_rec_bit[FAKE_REALM_MAX_VCPUS];
 	bool has_rec[FAKE_REALM_MAX_VCPUS];
 	bool tried_rec[FAKE_REALM_MAX_VCPUS];

@@ -16,20 +16,18 @@
 
 enum { STAY = 1 };
 
-/* What the implicit life-cycle does at the first KVM_RUN of any vCPU (v12 on). */
-static int activate(struct fake_vm *vm)
+/* v12 on, kvm_activate_realm(): all that is left to do, or the end. */
+static int finish_realm(struct fake_vm *vm)
 {
 	struct fake_realm *realm = vm->realm;
-	int ret = 0;
+	int ret = vm->has_gic ? 0 : -EOPNOTSUPP;
 
-	if (realm->state == FAKE_REALM_NONE)
-		fake_realm_add_step(realm, (struct fake_step){.kind = PLAN_CREATE});
 	for (unsigned i = 0; i < vm->nr_vcpus && !ret; i++)
 		ret = fake_realm_create_rec(vm, i);
-	if (ret) {
-		realm->state = FAKE_REALM_DEAD;
+	if (!ret)
+		ret = fake_realm_host()->activation_error;
+	if (ret)
 		return ret;
-	}
 	if (realm->rules->sets_ripas) {
 		for (uint64_t at = 0; at < realm->size; at += FAKE_PAGE)
 			fake_realm_find(realm, realm->base + at)->ripas = FAKE_RAM;
@@ -38,8 +36,27 @@ static int activate(struct fake_vm *vm)
 							      .size = realm->size});
 	}
 	fake_realm_add_step(realm, (struct fake_step){.kind = PLAN_ACTIVATE});
-	realm->state = FAKE_REALM_ACTIVE;
 	return 0;
+}
+
+/*
+ * At the first KVM_RUN of any vCPU, before immediate_exit is looked at, which is why it can be the
+ * seal (kvm_arch_vcpu_run_pid_change()). A failure is for ever; v16 gives up the VM, too.
+ */
+static int activate(struct fake_vm *vm)
+{
+	struct fake_realm *realm = vm->realm;
+	int ret;
+
+	/* Realms have no interrupt controller in user space. v12 finds out too late. */
+	if (!vm->has_gic && !realm->rules->dies_without_gic)
+		return -EOPNOTSUPP;
+	if (realm->state == FAKE_REALM_NONE)
+		fake_realm_add_step(realm, (struct fake_step){.kind = PLAN_CREATE});
+	ret = finish_realm(vm);
+	realm->state = ret ? FAKE_REALM_DEAD : FAKE_REALM_ACTIVE;
+	vm->is_dead = ret && realm->rules->kills_vm;
+	return ret;
 }
 
 /*
@@ -55,24 +72,36 @@ static int spoil_gic(struct fake_vm *vm)
 	return ret;
 }
 
+/*
+ * kvm_activate_realm() of v12 tries a dead realm again, and fails; since v13 it passes it by, and
+ * only kvm_rec_pre_enter() notices, which is after immediate_exit.
+ */
+static int check_dead(const struct fake_vcpu *vcpu)
+{
+	const struct fake_rules *rules = vcpu->vm->realm->rules;
+
+	return rules->dead_is_late && fake_run_immediate_exit(vcpu->page) ? -EINTR
+									  : rules->dead_run;
+}
+
 static int check_run(const struct fake_vcpu *vcpu)
 {
 	struct fake_realm *realm = vcpu->vm->realm;
 
 	if (!vcpu->is_initialised)
 		return -ENOEXEC;
+	/* kvm_arm_vcpu_is_finalized() */
 	if (realm->rules->is_explicit &&
 	    (realm->state != FAKE_REALM_ACTIVE || !realm->has_rec[vcpu->index]))
 		return -EPERM;
-	/* There is no interrupt controller in user space for realms. */
-	if (!vcpu->vm->has_gic)
+	if (!vcpu->vm->has_gic && realm->rules->is_explicit)
 		return -EOPNOTSUPP;
-	if (!vcpu->vm->gic_is_ready)
+	if (vcpu->vm->has_gic && !vcpu->vm->gic_is_ready)
 		return realm->rules->needs_gic ? -ENODEV : spoil_gic(vcpu->vm);
 	if (realm->gic_is_spoilt)
 		return -ENXIO;
 	if (realm->state == FAKE_REALM_DEAD)
-		return realm->rules->dead_run;
+		return check_dead(vcpu);
 	return realm->state == FAKE_REALM_ACTIVE ? 0 : activate(vcpu->vm);
 }
 

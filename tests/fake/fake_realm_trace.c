@@ -164,7 +164,10 @@ static int populate(struct replay *replay, int fd, const struct request *request
 					       .size = number(request, "size="),
 					       .flags = (uint32_t)number(request, "flags=")};
 
-	from.source_uaddr = host_of(replay, from.base);
+	from.source_uaddr = strstr(request->args, "source=") ? number(request, "source=")
+							     : host_of(replay, from.base);
+	from.source_uaddr += number(request, "source+");
+	from.reserved = (uint32_t)number(request, "reserved=");
 	return kvm_sys_ioctl(fd, code, strcmp(request->args, "NULL") ? &from : NULL);
 }
 
@@ -301,7 +304,8 @@ static int run(struct replay *replay, int fd, const struct request *request)
 	struct kvm_run *page = page_of(replay, request->target);
 
 	if (page)
-		kvm_run_set_immediate_exit(page, !is_guests_exit(request->result));
+		kvm_run_set_immediate_exit(page, !is_guests_exit(request->result) &&
+							 !strstr(request->args, "enter"));
 	return kvm_vcpu_run(fd);
 }
 

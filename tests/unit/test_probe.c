@@ -209,8 +209,8 @@ static void test_no_rmm(void **state)
 	for (enum fake_generation i = 0; i < FAKE_NR_REALM_GENERATIONS; i++) {
 		const struct fake_realm_host host = {.generation = i, .has_no_rmm = true};
 
-		/* v7 to v13 tell it apart. */
-		if (i >= FAKE_V7 && i <= FAKE_V13)
+		/* v7 to v11 tell it apart. */
+		if (i >= FAKE_V7 && i <= FAKE_V11)
 			assert_refused(&host, -EPERM, no_rmm);
 		else
 			assert_refused(&host, -EINVAL, no_cca);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What is asked of KVM for a realm, in which order, on each generation of its interface; and that
- * the hosts of tests/fake answer as those generations' kernels do, also to what we never ask.
+ * the hosts of tests/fake answer as those did that could be recorded.
  *
  * Traces recorded on real hosts have the same form (see fake_realm_replay()).
  *
@@ -305,7 +305,7 @@ static void test_changes(void **state)
 	assert_change(FAKE_V16, RUN("-EFAULT") PUNCH SHARE2 RUN("-EFAULT") UNSHARE2 RUN("0"));
 }
 
-/* The hosts themselves: rules that a correct launcher never meets. */
+/* The hosts themselves; the rules that a correct launcher never meets are in test_realm_rules. */
 
 static void assert_replay(enum fake_generation generation, const char *trace)
 {
@@ -342,30 +342,6 @@ static void test_replay(void **state)
 	}
 	assert_replay(FAKE_V7, "# a remark\n\nopen /dev/kvm = kvm\n");
 }
-
-#define V1_VM                                                             \
-	"open /dev/kvm = kvm\n"                                           \
-	"ioctl kvm KVM_CREATE_VM type=0x121 = vm1\n"                      \
-	"ioctl vm1 KVM_CREATE_GUEST_MEMFD size=0x200000 flags=0 = gmem\n" \
-	"ioctl vm1 KVM_SET_USER_MEMORY_REGION2 slot=0 flags=4 gpa=0x80000000 size=0x200000 = 0\n"
-
-#define V14_VM                                                            \
-	"open /dev/kvm = kvm\n"                                           \
-	"ioctl kvm KVM_CREATE_VM type=0x40000021 = vm1\n"                 \
-	"ioctl vm1 KVM_CREATE_GUEST_MEMFD size=0x200000 flags=0 = gmem\n" \
-	"ioctl vm1 KVM_SET_USER_MEMORY_REGION2 slot=0 flags=4 gpa=0x80000000 size=0x200000 = 0\n"
-
-#define VCPU(features)                               \
-	"ioctl vm1 KVM_CREATE_VCPU id=0x0 = vcpu0\n" \
-	"map vcpu0 size=0x1000 = 0\n"                \
-	"ioctl vcpu0 KVM_ARM_VCPU_INIT target=5 features=" features " = 0\n"
-
-#define SMALL_GIC                                                             \
-	"ioctl vm1 KVM_CREATE_DEVICE type=7 = 0\n"                            \
-	"ioctl gic KVM_SET_DEVICE_ATTR group=0 attr=2 value=0x3fff0000 = 0\n" \
-	"ioctl gic KVM_SET_DEVICE_ATTR group=0 attr=5 value=0x1000003ffb0000 = 0\n"
-
-#define INIT_GIC "ioctl gic KVM_SET_DEVICE_ATTR group=4 attr=0 = 0\n"
 
 /* What was recorded on real hosts. */
 
@@ -469,270 +445,6 @@ static void test_recorded_elsewhere(void **state)
 	}
 }
 
-/* Types of VM (since v14 another bit; never both, and nobody knows the other one). */
-static void test_rules_of_types(void **state)
-{
-	(void)state;
-	assert_replay(FAKE_V7, "open /dev/kvm = kvm\n"
-			       "ioctl kvm KVM_CREATE_VM type=0x40000021 = -EINVAL\n"
-			       "ioctl kvm KVM_CREATE_VM type=0x40000121 = -EINVAL\n"
-			       "ioctl kvm KVM_CREATE_VM type=0x11f = -EINVAL\n"
-			       "ioctl kvm KVM_CREATE_VM type=0x131 = -EINVAL\n"
-			       "ioctl kvm KVM_CREATE_VM type=0x130 = vm1\n"
-			       "ioctl kvm KVM_CREATE_VM type=0x100 = vm2\n");
-	assert_replay(FAKE_V14, "open /dev/kvm = kvm\n"
-				"ioctl kvm KVM_CREATE_VM type=0x121 = -EINVAL\n"
-				"ioctl kvm KVM_CREATE_VM type=0xc0000021 = -EINVAL\n"
-				"ioctl kvm KVM_CREATE_VM type=0x40000030 = vm1\n");
-	assert_replay(FAKE_UPSTREAM, "open /dev/kvm = kvm\n"
-				     "ioctl kvm KVM_CREATE_VM type=0x121 = -EINVAL\n"
-				     "ioctl kvm KVM_CREATE_VM type=0x40000021 = -EINVAL\n"
-				     "ioctl kvm KVM_CHECK_EXTENSION 240 = 1\n"
-				     "ioctl kvm KVM_CHECK_EXTENSION 243 = 1\n"
-				     "ioctl kvm KVM_CHECK_EXTENSION 244 = 1\n"
-				     "ioctl kvm KVM_CREATE_VM type=0x28 = vm1\n"
-				     "ioctl vm1 KVM_ENABLE_CAP 240 CONFIG = -EINVAL\n"
-				     "ioctl vm1 KVM_ENABLE_CAP 243 CONFIG = -EINVAL\n"
-				     "ioctl vm1 KVM_ENABLE_CAP 244 CONFIG = -EINVAL\n"
-				     "ioctl vm1 KVM_ENABLE_CAP 245 CONFIG = 0\n"
-				     "ioctl vm1 KVM_ARM_RMI_POPULATE NULL = -EINVAL\n");
-}
-
-/* A plain VM of a host with realms has none of their requests. */
-static void test_rules_of_plain_vms(void **state)
-{
-	(void)state;
-	assert_replay(FAKE_V7, "open /dev/kvm = kvm\n"
-			       "ioctl kvm KVM_CREATE_VM type=0x28 = vm1\n"
-			       "ioctl vm1 KVM_ENABLE_CAP 300 CONFIG = -EINVAL\n"
-			       "ioctl vm1 KVM_CREATE_GUEST_MEMFD size=0x200000 flags=0 = gmem\n"
-			       "ioctl vm1 KVM_CREATE_VCPU id=0x0 = vcpu0\n"
-			       "ioctl vcpu0 KVM_ARM_VCPU_INIT target=5 features=0x104 = -EINVAL\n");
-	assert_replay(FAKE_V13, "open /dev/kvm = kvm\n"
-				"ioctl kvm KVM_CREATE_VM type=0x28 = vm1\n"
-				"ioctl vm1 KVM_ARM_RMI_POPULATE NULL = -EINVAL\n");
-}
-
-/* Configure, create, contents, RECs, activate: in this order, and each once. */
-static void test_rules_of_explicit_order(void **state)
-{
-	(void)state;
-	assert_replay(
-		FAKE_V7,
-		V1_VM VCPU(
-			"0x104") "ioctl vcpu0 KVM_RUN = -EPERM\n"
-				 "ioctl vm1 KVM_ENABLE_CAP 300 ACTIVATE = -EINVAL\n"
-				 "ioctl vm1 KVM_ENABLE_CAP 300 RIPAS base=0x80000000 size=0x200000 = -EINVAL\n"
-				 "ioctl vm1 KVM_ENABLE_CAP 300 POPULATE base=0x80000000 size=0x1000 flags=1 = -EINVAL\n"
-				 "ioctl vcpu0 KVM_ARM_VCPU_FINALIZE feature=8 = -ENOENT\n"
-				 "ioctl vm1 KVM_ENABLE_CAP 300 CONFIG hash=2 = -EINVAL\n"
-				 "ioctl vm1 KVM_ENABLE_CAP 240 CREATE = -EINVAL\n"
-				 "ioctl vm1 KVM_ENABLE_CAP 300 CREATE = 0\n"
-				 "ioctl vm1 KVM_ENABLE_CAP 300 CREATE = -EEXIST\n"
-				 "ioctl vm1 KVM_ENABLE_CAP 300 CONFIG hash=0 = -EBUSY\n"
-				 "ioctl vm1 KVM_ENABLE_CAP 300 RIPAS base=0x80000800 size=0x1000 = -ENXIO\n"
-				 "ioctl vm1 KVM_ENABLE_CAP 300 RIPAS base=0x80000000 size=0x200000 = 0\n"
-				 "ioctl vm1 KVM_ENABLE_CAP 300 POPULATE base=0x80000800 size=0x1000 flags=1 = -EINVAL\n"
-				 "ioctl vm1 KVM_ENABLE_CAP 300 POPULATE base=0x80000000 size=0x1800 flags=1 = -EINVAL\n"
-				 "ioctl vm1 KVM_ENABLE_CAP 300 POPULATE base=0x80000000 size=0x1000 flags=2 = -EINVAL\n"
-				 "ioctl vm1 KVM_ENABLE_CAP 300 POPULATE base=0x70000000 size=0x1000 flags=1 = -EFAULT\n"
-				 "ioctl vm1 KVM_ENABLE_CAP 300 POPULATE base=0x801ff000 size=0x2000 flags=1 = -EINVAL\n"
-				 "ioctl vm1 KVM_ENABLE_CAP 300 POPULATE base=0x80000000 size=0x1000 flags=1 = 0\n"
-				 "ioctl vm1 KVM_ENABLE_CAP 300 POPULATE base=0x80000000 size=0x1000 flags=1 = -ENXIO\n"
-				 "ioctl vcpu0 KVM_ARM_VCPU_FINALIZE feature=9 = -EINVAL\n"
-				 "ioctl vcpu0 KVM_ARM_VCPU_FINALIZE feature=8 = 0\n"
-				 "ioctl vcpu0 KVM_ARM_VCPU_FINALIZE feature=8 = -EBUSY\n"
-				 "ioctl vcpu0 KVM_RUN = -EPERM\n"
-				 "ioctl vm1 KVM_ENABLE_CAP 300 ACTIVATE = 0\n"
-				 "ioctl vm1 KVM_ENABLE_CAP 300 ACTIVATE = -EINVAL\n"
-				 "ioctl vm1 KVM_ENABLE_CAP 300 RIPAS base=0x80000000 size=0x1000 = -EINVAL\n"
-				 "ioctl vm1 KVM_ENABLE_CAP 300 POPULATE base=0x80001000 size=0x1000 flags=1 = -EINVAL\n"
-				 "ioctl vcpu0 KVM_RUN = -EOPNOTSUPP\n");
-	/* Without a guest_memfd in the slot there is nothing to populate. */
-	assert_replay(
-		FAKE_V5,
-		"open /dev/kvm = kvm\n"
-		"ioctl kvm KVM_CREATE_VM type=0x121 = vm1\n"
-		"ioctl vm1 KVM_SET_USER_MEMORY_REGION2 slot=0 flags=0 gpa=0x80000000 size=0x200000 = 0\n"
-		"ioctl vm1 KVM_ENABLE_CAP 300 CREATE = -ENXIO\n"
-		"ioctl vm1 KVM_CREATE_VCPU id=0x0 = vcpu0\n"
-		"ioctl vcpu0 KVM_ARM_VCPU_INIT target=5 features=0x4 = 0\n"
-		"ioctl vm1 KVM_ENABLE_CAP 300 CREATE = 0\n"
-		"ioctl vm1 KVM_ENABLE_CAP 300 POPULATE base=0x80000000 size=0x1000 flags=0 = -EINVAL\n");
-}
-
-/* The feature that makes a REC: unknown to INIT (v5), bit 8, bit 9, gone. */
-static void test_rules_of_recs(void **state)
-{
-	(void)state;
-	assert_replay(FAKE_V5,
-		      V1_VM "ioctl vm1 KVM_CREATE_VCPU id=0x0 = vcpu0\n"
-			    "ioctl vcpu0 KVM_ARM_VCPU_INIT target=5 features=0x104 = -ENOENT\n"
-			    "ioctl vcpu0 KVM_ARM_VCPU_FINALIZE feature=8 = -ENOEXEC\n"
-			    "ioctl vcpu0 KVM_ARM_VCPU_INIT target=5 features=0x0 = 0\n"
-			    "ioctl vm1 KVM_ENABLE_CAP 300 CREATE = 0\n"
-			    "ioctl vcpu0 KVM_ARM_VCPU_FINALIZE feature=8 = -EINVAL\n");
-	assert_replay(FAKE_V7,
-		      V1_VM VCPU("0x4") "ioctl vm1 KVM_ENABLE_CAP 300 CREATE = 0\n"
-					"ioctl vcpu0 KVM_ARM_VCPU_FINALIZE feature=8 = -EINVAL\n");
-	assert_replay(FAKE_V9,
-		      V1_VM "ioctl vm1 KVM_CREATE_VCPU id=0x0 = vcpu0\n"
-			    "ioctl vcpu0 KVM_ARM_VCPU_INIT target=5 features=0x104 = -EINVAL\n"
-			    "ioctl vcpu0 KVM_ARM_VCPU_INIT target=5 features=0x204 = 0\n");
-	assert_replay(FAKE_V12,
-		      V1_VM "ioctl vm1 KVM_CREATE_VCPU id=0x0 = vcpu0\n"
-			    "ioctl vcpu0 KVM_ARM_VCPU_INIT target=5 features=0x104 = -ENOENT\n"
-			    "ioctl vcpu0 KVM_ARM_VCPU_INIT target=5 features=0x204 = -ENOENT\n"
-			    "ioctl vcpu0 KVM_ARM_VCPU_INIT target=5 features=0x4 = 0\n"
-			    "ioctl vcpu0 KVM_ARM_VCPU_FINALIZE feature=9 = -EINVAL\n"
-			    "ioctl vcpu0 KVM_SET_ONE_REG MMFR0=0x0 = -EINVAL\n");
-	/* v5 takes the registers that a REC begins with, later ones all. */
-	assert_replay(FAKE_V5, V1_VM VCPU("0x4") "ioctl vcpu0 KVM_SET_ONE_REG X7=0x1 = 0\n"
-						 "ioctl vcpu0 KVM_SET_ONE_REG X8=0x1 = -EINVAL\n");
-	assert_replay(FAKE_V7, V1_VM VCPU("0x104") "ioctl vcpu0 KVM_SET_ONE_REG X30=0x1 = 0\n");
-}
-
-/* v12 to v14: private first, each page once, before the first run. */
-static void test_rules_of_implicit_populate(void **state)
-{
-	static const char first[] = "ioctl vm1 KVM_ARM_RMI_POPULATE_V12 base=0x80000000 "
-				    "size=0x1000 flags=1 = -EINVAL\n"
-				    "ioctl vm1 KVM_ARM_RMI_POPULATE base=0x80000000 size=0x1000 "
-				    "flags=1 = -EINVAL\n";
-	static const char rest[] =
-		"ioctl vm1 KVM_ENABLE_CAP 248 CREATE = -EINVAL\n"
-		"ioctl vm1 KVM_SET_MEMORY_ATTRIBUTES at=0x80000800 size=0x1000 attributes=8 = -EINVAL\n"
-		"ioctl vm1 KVM_SET_MEMORY_ATTRIBUTES at=0x80000000 size=0x1000 attributes=9 = -EINVAL\n"
-		"ioctl vm1 KVM_SET_MEMORY_ATTRIBUTES at=0x80000000 size=0x200000 attributes=8 = 0\n"
-		"ioctl vm1 KVM_ARM_RMI_POPULATE base=0x80000800 size=0x1000 flags=1 = -EINVAL\n"
-		"ioctl vm1 KVM_ARM_RMI_POPULATE base=0x80000000 size=0x1000 flags=2 = -EINVAL\n"
-		"ioctl vm1 KVM_ARM_RMI_POPULATE base=0x80000000 size=0x201000 flags=1 = -EINVAL\n"
-		"ioctl vm1 KVM_ARM_RMI_POPULATE base=0x80000000 size=0x1000 flags=1 = 0\n"
-		"ioctl vm1 KVM_ARM_RMI_POPULATE base=0x80000000 size=0x1000 flags=1 = -EEXIST\n"
-		"ioctl vcpu0 KVM_RUN = -EOPNOTSUPP\n" SMALL_GIC INIT_GIC
-		"ioctl vcpu0 KVM_RUN = -EINTR\n"
-		"ioctl vm1 KVM_ARM_RMI_POPULATE base=0x80001000 size=0x1000 flags=1 = -EBUSY\n";
-	char trace[4096];
-
-	(void)state;
-	snprintf(trace, sizeof(trace), "%s%s%s%s", V1_VM, VCPU("0x4"), first, rest);
-	assert_replay(FAKE_V13, trace);
-	snprintf(trace, sizeof(trace), "%s%s%s%s", V14_VM, VCPU("0x4"), first, rest);
-	assert_replay(FAKE_V14, trace);
-	/* v12's request says how much, and is the only one it knows. */
-	assert_replay(
-		FAKE_V12, V1_VM
-		"ioctl vm1 KVM_SET_MEMORY_ATTRIBUTES at=0x80000000 size=0x200000 attributes=8 = 0\n"
-		"ioctl vm1 KVM_ARM_RMI_POPULATE base=0x80000000 size=0x2000 flags=1 = -EINVAL\n"
-		"ioctl vm1 KVM_ARM_RMI_POPULATE_V12 base=0x80000000 size=0x2000 flags=1 = 8192\n");
-}
-
-/* An activation that fails leaves a dead realm; what that says differs. */
-static void test_rules_of_dead_realms(void **state)
-{
-	static const struct {
-		enum fake_generation generation;
-		const char *run;
-	} cases[] = {{FAKE_V13, "-EINVAL"}, {FAKE_V14, "-EINVAL"}, {FAKE_V16, "-EIO"}};
-	char trace[4096];
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		/* PSCI 0.2 is missing, so there is no REC. */
-		snprintf(
-			trace, sizeof(trace),
-			"%s%s%s%sioctl vcpu0 KVM_RUN = -EINVAL\nioctl vcpu0 KVM_RUN = %s\nioctl vm1 "
-			"KVM_ARM_RMI_POPULATE base=0x80000000 size=0x1000 flags=0 = -ENXIO\n",
-			cases[i].generation < FAKE_V14 ? V1_VM : V14_VM, VCPU("0x0"), SMALL_GIC,
-			INIT_GIC, cases[i].run);
-		assert_replay(cases[i].generation, trace);
-	}
-}
-
-/* v15 on: attributes are the guest_memfd's, and it begins private. v16 wants its GIC ready. */
-static void test_rules_of_guest_memfd(void **state)
-{
-	static const char common[] =
-		"ioctl vm1 KVM_SET_MEMORY_ATTRIBUTES at=0x80000000 size=0x1000 attributes=8 = -EINVAL\n"
-		"ioctl gmem KVM_SET_MEMORY_ATTRIBUTES2 at=0x800 size=0x1000 attributes=8 = -EINVAL\n"
-		"ioctl gmem KVM_SET_MEMORY_ATTRIBUTES2 at=0x200000 size=0x1000 attributes=8 = -EINVAL\n"
-		"ioctl gmem KVM_SET_MEMORY_ATTRIBUTES2 at=0x0 size=0x1000 attributes=1 = -EINVAL\n"
-		"ioctl gmem KVM_SET_MEMORY_ATTRIBUTES2 at=0x1000 size=0x1000 attributes=0 = 0\n"
-		"ioctl vm1 KVM_ARM_RMI_POPULATE base=0x80001000 size=0x1000 flags=1 = -EINVAL\n"
-		"ioctl vm1 KVM_ARM_RMI_POPULATE base=0x80000000 size=0x1000 flags=1 = 0\n"
-		"punch gmem offset=0x800 size=0x1000 = -EINVAL\n"
-		"punch gmem offset=0x0 size=0x1000 = 0\n";
-	char trace[4096];
-
-	(void)state;
-	snprintf(trace, sizeof(trace), "%s%s%s%sioctl vcpu0 KVM_RUN = -EBUSY\n", V14_VM,
-		 VCPU("0x4"), common, SMALL_GIC);
-	assert_replay(FAKE_V15, trace);
-	snprintf(trace, sizeof(trace), "%s%s%s%sioctl vcpu0 KVM_RUN = -ENODEV\n", V14_VM,
-		 VCPU("0x4"), common, SMALL_GIC);
-	assert_replay(FAKE_V16, trace);
-	assert_replay(FAKE_V14, V14_VM "ioctl gmem KVM_SET_MEMORY_ATTRIBUTES2 at=0x0 size=0x1000 "
-				       "attributes=0 = -ENOTTY\n");
-}
-
-/* A GIC must be ready before a vCPU runs; v16 says so, the others lose it. */
-static void test_rules_of_gics(void **state)
-{
-	static const char life[] = "ioctl vcpu0 KVM_RUN = -EBUSY\n"
-				   "ioctl vcpu0 KVM_RUN = -EIO\n"
-				   "ioctl gic KVM_SET_DEVICE_ATTR group=4 attr=0 = -EIO\n"
-				   "ioctl vm1 KVM_CREATE_VCPU id=0x1 = -EIO\n";
-	char trace[4096];
-
-	(void)state;
-	for (enum fake_generation i = FAKE_V12; i < FAKE_V16; i++) {
-		snprintf(trace, sizeof(trace), "%s%s%s%s", i < FAKE_V14 ? V1_VM : V14_VM,
-			 VCPU("0x4"), SMALL_GIC, life);
-		assert_replay(i, trace);
-	}
-	snprintf(trace, sizeof(trace), "%s%s%sioctl vcpu0 KVM_RUN = -ENODEV\n%s%s", V14_VM,
-		 VCPU("0x4"), SMALL_GIC, INIT_GIC, "ioctl vcpu0 KVM_RUN = -EINTR\n");
-	assert_replay(FAKE_V16, trace);
-}
-
-/* What the kernel would do silently, and nobody can want. */
-static void assert_misuse(enum fake_generation generation, const char *trace, const char *misuse)
-{
-	const struct fake_realm_host host = {.generation = generation};
-	const char *found;
-	char why[256];
-
-	fake_realm_begin(&host);
-	fake_realm_replay(trace, why);
-	found = fake_kvm_misuse();
-	assert_non_null(found);
-	assert_string_equal(found, misuse);
-	fake_kvm_end();
-}
-
-static void test_misuses(void **state)
-{
-	(void)state;
-	assert_misuse(FAKE_V14,
-		      V14_VM
-		      "ioctl vm1 KVM_SET_MEMORY_ATTRIBUTES at=0x80000000 size=0x200000 "
-		      "attributes=8 = 0\n"
-		      "ioctl vm1 KVM_ARM_RMI_POPULATE base=0x80000000 size=0x0 flags=0 = 0\n",
-		      "a populate of nothing");
-	assert_misuse(FAKE_V7,
-		      V1_VM VCPU("0x104") "ioctl vm1 KVM_ENABLE_CAP 300 CREATE = 0\n"
-					  "ioctl vm1 KVM_ENABLE_CAP 300 ACTIVATE = 0\n",
-		      "activated while vCPU 0 has no REC: it can get none any more");
-	assert_misuse(FAKE_V16,
-		      V14_VM
-		      "ioctl vm1 KVM_ARM_RMI_POPULATE base=0x80000000 size=0x1000 flags=1 = "
-		      "0\n"
-		      "ioctl gmem KVM_SET_MEMORY_ATTRIBUTES2 at=0x0 size=0x1000 attributes=0 "
-		      "= 0\n"
-		      "punch gmem offset=0x0 size=0x1000 = 0\n",
-		      "a hole in shared pages that the RMM still has: 0x80000000");
-}
-
 /* A page that is taken away before the guest's change is committed is DESTROYED for the guest. */
 static void test_early_conversion_is_seen(void **state)
 {
@@ -767,15 +479,6 @@ int main(void)
 		cmocka_unit_test(test_replay),
 		cmocka_unit_test(test_recorded),
 		cmocka_unit_test(test_recorded_elsewhere),
-		cmocka_unit_test(test_rules_of_types),
-		cmocka_unit_test(test_rules_of_plain_vms),
-		cmocka_unit_test(test_rules_of_explicit_order),
-		cmocka_unit_test(test_rules_of_recs),
-		cmocka_unit_test(test_rules_of_implicit_populate),
-		cmocka_unit_test(test_rules_of_dead_realms),
-		cmocka_unit_test(test_rules_of_guest_memfd),
-		cmocka_unit_test(test_rules_of_gics),
-		cmocka_unit_test(test_misuses),
 		cmocka_unit_test(test_early_conversion_is_seen),
 	};
 
