@@ -206,27 +206,73 @@ static void test_populate_is_stuck(void **state)
 	fake_kvm_end();
 }
 
-/* KVM_RUN with immediate_exit is the seal: a realm that cannot be activated is a failed launch. */
+static unsigned count_calls(const struct fake_realm_host *host)
+{
+	unsigned nr_calls = 0;
+
+	for (const char *at = launch_trace(host); (at = strchr(at, '\n')); at++)
+		nr_calls++;
+	return nr_calls;
+}
+
+/*
+ * KVM_RUN with immediate_exit is the seal, and a population that must find the realm active its
+ * proof: a realm that cannot be activated is a failed launch.
+ */
 static void test_seal_fails(void **state)
 {
+	static const char *const calls[] = {"ioctl vcpu0 KVM_RUN", "POPULATE"};
+
 	(void)state;
 	for (enum fake_generation i = FAKE_V12; i < FAKE_POST_V16; i++) {
 		const struct fake_realm_host host = {.generation = i};
-		unsigned nr_calls = 0;
+		const unsigned nr_calls = count_calls(&host);
 
-		/* The launch's last call but for closing is the KVM_RUN. */
-		for (const char *at = launch_trace(&host); (at = strchr(at, '\n')); at++)
-			nr_calls++;
-		fake_realm_begin(&host);
-		fake_realm_vm_prepare(vm, 1);
-		fake_kvm_fail_call(nr_calls, -ENXIO);
-		assert_int_equal(fake_realm_vm_launch(vm), -ENXIO);
-		assert_string_equal(fake_kvm_failed_call(), "ioctl vcpu0 KVM_RUN");
-		assert_string_equal(vm->err.msg, "KVM: the RMM refused to activate the realm: No "
-						 "such device or address");
-		assert_int_equal(vm->realm.state, REALM_DEAD);
-		fake_realm_vm_done(vm);
-		fake_kvm_end();
+		/* The last two calls but for closing. */
+		for (unsigned j = 0; j < 2; j++) {
+			fake_realm_begin(&host);
+			fake_realm_vm_prepare(vm, 1);
+			fake_kvm_fail_call(nr_calls - 1 + j, -ENXIO);
+			assert_int_equal(fake_realm_vm_launch(vm), -ENXIO);
+			assert_non_null(strstr(fake_kvm_failed_call(), calls[j]));
+			assert_string_equal(vm->err.msg,
+					    "KVM: the RMM refused to activate the realm: No such "
+					    "device or address");
+			assert_int_equal(vm->realm.state, REALM_DEAD);
+			fake_realm_vm_done(vm);
+			fake_kvm_end();
+		}
+	}
+}
+
+/*
+ * An activation that fails with what means success, or "again". From v13 to v15 a second KVM_RUN
+ * would say EINTR of the dead realm; so there is none, and EINTR alone is not believed.
+ */
+static void test_seal_is_not_believed(void **state)
+{
+	static const int errors[] = {-EINTR, -EAGAIN, -ENXIO, -ENOMEM};
+
+	(void)state;
+	for (enum fake_generation i = FAKE_V12; i < FAKE_POST_V16; i++) {
+		for (size_t j = 0; j < sizeof(errors) / sizeof(errors[0]); j++) {
+			const struct fake_realm_host host = {.generation = i,
+							     .activation_error = errors[j]};
+			const int dead = i >= FAKE_V16 ? -EIO : -ENXIO;
+			const char *run;
+
+			fake_realm_begin(&host);
+			fake_realm_vm_prepare(vm, 1);
+			assert_int_equal(fake_realm_vm_launch(vm),
+					 errors[j] == -EINTR ? dead : errors[j]);
+			assert_non_null(strstr(vm->err.msg, "refused to activate the realm"));
+			assert_int_equal(vm->realm.state, REALM_DEAD);
+			run = strstr(fake_kvm_trace(), "KVM_RUN");
+			assert_non_null(run);
+			assert_null(strstr(run + 1, "KVM_RUN"));
+			fake_realm_vm_done(vm);
+			fake_kvm_end();
+		}
 	}
 }
 
@@ -524,11 +570,16 @@ static void test_attributes_are_busy(void **state)
 	(void)state;
 	share_and_back(&host);
 
-	start(&stuck, 1, ops, NULL);
-	fault = fake_realm_vm_step(vm, 0);
-	assert_int_equal(fault.kind, VCPU_EXIT_MEMORY_FAULT);
-	assert_int_equal(fake_realm_vm_answer(vm, 0, &fault), -EAGAIN);
-	finish();
+	/* Neither one page that stays in use, nor one after another, is waited for without end. */
+	for (unsigned i = 0; i < 2; i++) {
+		stuck.busy_moves = i > 0;
+		ops[0].nr_exits = 0;
+		start(&stuck, 1, ops, NULL);
+		fault = fake_realm_vm_step(vm, 0);
+		assert_int_equal(fault.kind, VCPU_EXIT_MEMORY_FAULT);
+		assert_int_equal(fake_realm_vm_answer(vm, 0, &fault), -EAGAIN);
+		finish();
+	}
 }
 
 /* v15 can do without the request. */
@@ -775,6 +826,7 @@ int main(void)
 		cmocka_unit_test(test_populate_is_interrupted),
 		cmocka_unit_test(test_populate_is_stuck),
 		cmocka_unit_test(test_seal_fails),
+		cmocka_unit_test(test_seal_is_not_believed),
 		cmocka_unit_test(test_post_v16_has_no_ripas),
 		cmocka_unit_test(test_personalisation_and_hash),
 		cmocka_unit_test(test_implicit_has_no_choice),

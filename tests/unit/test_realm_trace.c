@@ -152,7 +152,8 @@
 #define BUILD_IMPLICIT                                                             \
 	"ioctl vm2 KVM_ARM_RMI_POPULATE base=0x80000000 size=0x5000 flags=1 = 0\n" \
 	"ioctl vm2 KVM_ARM_RMI_POPULATE base=0x80400000 size=0x1000 flags=0 = 0\n" \
-	"ioctl vcpu0 KVM_RUN = -EINTR\n"
+	"ioctl vcpu0 KVM_RUN = -EINTR\n"                                           \
+	"ioctl vm2 KVM_ARM_RMI_POPULATE base=0x80000000 size=0x1000 flags=0 = -EBUSY\n"
 
 #define CLOSE           \
 	"unmap vcpu0\n" \
@@ -196,7 +197,8 @@ static const char *const launches[FAKE_NR_REALM_GENERATIONS] = {
 		NO_NISV VCPUS("0x4", "0x5") GIC ENTRY PRIVATE
 	"ioctl vm2 KVM_ARM_RMI_POPULATE_V12 base=0x80000000 size=0x5000 flags=1 = 20480\n"
 	"ioctl vm2 KVM_ARM_RMI_POPULATE_V12 base=0x80400000 size=0x1000 flags=0 = 4096\n"
-	"ioctl vcpu0 KVM_RUN = -EINTR\n" CLOSE,
+	"ioctl vcpu0 KVM_RUN = -EINTR\n"
+	"ioctl vm2 KVM_ARM_RMI_POPULATE_V12 base=0x80000000 size=0x1000 flags=0 = -EBUSY\n" CLOSE,
 	[FAKE_V13] = OPEN PROBE_V1
 	"ioctl vm1 KVM_ARM_RMI_POPULATE NULL = -EFAULT\n" IMPLICIT_END("8") CREATE("0x121")
 		NO_NISV VCPUS("0x4", "0x5") GIC ENTRY PRIVATE BUILD_IMPLICIT CLOSE,

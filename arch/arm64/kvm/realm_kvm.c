@@ -16,26 +16,33 @@
 
 /*
  * A request that answers EAGAIN or EINTR has done nothing, for a reason that is gone in a moment:
- * it is made again, later each time. What stays so for half a second is a fault of the host's.
+ * it is made again, later each time. What stays so for half a second is a fault of the host's, and
+ * so is what never ends, though each time it is another page's turn.
  */
-#define MAX_TRIES      70
-#define MAX_PAUSE_NS   (8 * 1000 * 1000)
-#define FIRST_PAUSE_NS 1000
+#define MAX_TRIES        70
+#define MAX_TRIES_IN_ALL (64 * MAX_TRIES)
+#define MAX_PAUSE_NS     (8 * 1000 * 1000)
+#define FIRST_PAUSE_NS   1000
+
+/** struct patience - @nr_tries: made without success since there was progress; @nr_in_all: ever */
+struct patience {
+	unsigned nr_tries, nr_in_all;
+};
 
 static bool is_transient(int64_t ret)
 {
 	return ret == -EAGAIN || ret == -EINTR;
 }
 
-/* @nr_tries: made without success since there was progress. Return: it may be tried again. */
-static bool try_again(unsigned *nr_tries)
+/* Return: after a pause, it may be tried again. */
+static bool try_again(struct patience *patience)
 {
 	struct timespec pause = {.tv_nsec = MAX_PAUSE_NS};
 
-	if (++*nr_tries >= MAX_TRIES)
+	if (++patience->nr_tries >= MAX_TRIES || ++patience->nr_in_all >= MAX_TRIES_IN_ALL)
 		return false;
-	if (*nr_tries < 13)
-		pause.tv_nsec = FIRST_PAUSE_NS << *nr_tries;
+	if (patience->nr_tries < 13)
+		pause.tv_nsec = FIRST_PAUSE_NS << patience->nr_tries;
 	nanosleep(&pause, NULL);
 	return true;
 }
@@ -65,8 +72,8 @@ static int set_vm_attributes(const struct realm_kvm *realm, uint64_t offset, uin
 static int set_gmem_attributes(const struct realm_kvm *realm, uint64_t offset, uint64_t size,
 			       bool private)
 {
+	struct patience patience = {0};
 	uint64_t busy_at = offset;
-	unsigned nr_tries = 0;
 	int ret;
 
 	do {
@@ -80,9 +87,9 @@ static int set_gmem_attributes(const struct realm_kvm *realm, uint64_t offset, u
 		/* The pages before are free now: that is progress, though nothing is changed. */
 		if (ret == -EAGAIN && attributes.error_offset > busy_at) {
 			busy_at = attributes.error_offset;
-			nr_tries = 0;
+			patience.nr_tries = 0;
 		}
-	} while (is_transient(ret) && try_again(&nr_tries));
+	} while (is_transient(ret) && try_again(&patience));
 	return ret == -ENOTTY ? 0 : ret;
 }
 
@@ -361,15 +368,15 @@ static int implicit_populate(void *ctx, const struct plan_segment *segment, stru
 				(segment->base.v - gmem_base(realm->gmem).v),
 		.flags = segment->measured ? KVM_REALM_POPULATE_MEASURE : 0,
 	};
-	unsigned nr_tries = 0;
+	struct patience patience = {0};
 	int ret = stage(realm, segment, err);
 
 	while (!ret && args.size > 0) {
 		const int64_t done = populate_some(realm, &args);
 
-		if (done == 0 && try_again(&nr_tries))
+		if (done == 0 && try_again(&patience))
 			continue;
-		nr_tries = 0;
+		patience.nr_tries = 0;
 		if (done <= 0 || (uint64_t)done > args.size)
 			ret = err_set(err, done < 0 ? (int)done : -EIO,
 				      "KVM: %s at 0x%llx cannot be populated: %s", segment->name,
@@ -384,20 +391,39 @@ static int implicit_populate(void *ctx, const struct plan_segment *segment, stru
 	return ret;
 }
 
+/*
+ * Is the realm active? Since v13 KVM_RUN with immediate_exit set answers EINTR for a dead one, too,
+ * but contents are refused in one way by an active realm (EBUSY) and in another by a dead one.
+ */
+static int check_active(const struct realm_kvm *realm)
+{
+	const struct kvm_realm_populate_from page = {
+		.base = gmem_base(realm->gmem).v,
+		.size = GRANULE_SIZE,
+		.source_uaddr = gmem_slot_address(realm->gmem, GMEM_SHARED),
+	};
+	const int64_t ret = populate_some(realm, &page);
+
+	if (ret == -EBUSY)
+		return 0;
+	return ret < 0 ? (int)ret : -EIO;
+}
+
 static int implicit_activate(void *ctx, struct ccr_err *err)
 {
 	struct realm_kvm *realm = self(ctx);
 	struct arch_vcpu *vcpu = &realm->vcpus[0];
-	unsigned nr_tries = 0;
 	int ret;
 
-	/* EINTR is what immediate_exit gives once the realm is active. */
 	kvm_run_set_immediate_exit(vcpu->run, true);
-	do
-		ret = kvm_vcpu_run(vcpu->fd);
-	while (ret == -EAGAIN && try_again(&nr_tries));
+	ret = kvm_vcpu_run(vcpu->fd);
 	kvm_run_set_immediate_exit(vcpu->run, false);
-	if (ret != -EINTR && ret != 0)
+	/* Once only: a realm whose activation has failed cannot be activated any more. */
+	if (ret == -EINTR)
+		ret = check_active(realm);
+	else if (ret == 0)
+		ret = -EIO;
+	if (ret)
 		return err_set(err, ret, "KVM: the RMM refused to activate the realm: %s",
 			       strerror(-ret));
 	return unstage(realm, err);
