@@ -48,7 +48,7 @@ struct vm_vsock {
  * @log_path: file to save a realm's measurement log in, NULL for none
  * @no_reboot: a plain VM's reset ends it instead of starting it anew (a realm's always does)
  * @disks: @nr_disks of them, on the PCI bus in this order
- * @vsock: on the PCI bus behind the disks, if there is one
+ * @vsock: on the PCI bus too, if there is one
  * @bounce_size: bytes of the guest's bounce-buffer pool, 0 for what Linux makes by itself
  * @runtime: the machine's name and control socket, borrowed; NULL for none
  * @console: where the guest's console goes

@@ -39,8 +39,8 @@ struct virtio_slot {
 	atomic_bool stop;
 };
 
-/* Slots of the PCI bus, in the order of their creation; what comes behind the disks moves up. */
-enum { SLOT_CONSOLE, SLOT_RNG, SLOT_DISKS, NR_SLOTS = SLOT_DISKS + VM_MAX_DISKS + 1 };
+/* Slots of the PCI bus. */
+enum { SLOT_CONSOLE, SLOT_RNG, SLOT_DISKS, SLOT_VSOCK = SLOT_DISKS + VM_MAX_DISKS, NR_SLOTS };
 
 /**
  * struct vsockets - the Unix sockets of a guest's vsock
@@ -78,7 +78,7 @@ void vsockets_serve(struct vsockets *vsockets);
  * @arch: interrupts go there
  * @has_uart, @has_pci: which were created
  * @blks: one for each of @nr_disks disks
- * @vsock_slot: 0 without a vsock
+ * @has_vsock: @vsock and @vsockets were created
  */
 struct machine {
 	struct arch_vm *arch;
@@ -93,7 +93,7 @@ struct machine {
 	struct vrng rng;
 	unsigned nr_disks;
 	struct blk blks[VM_MAX_DISKS];
-	unsigned vsock_slot;
+	bool has_vsock;
 	struct vvsock vsock;
 	struct vsockets vsockets;
 	struct virtio_slot slots[NR_SLOTS];

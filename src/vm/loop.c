@@ -215,7 +215,7 @@ static struct pollfd wait_for(int fd, short events)
 
 static void set_sources(struct vm *vm, struct pollfd sources[NR_SOURCES])
 {
-	const bool pci = vm->machine.has_pci, vsock = vm->machine.vsock_slot > 0;
+	const bool pci = vm->machine.has_pci, vsock = vm->machine.has_vsock;
 	const struct virtio_slot *slots = vm->machine.slots;
 
 	sources[SOURCE_WAKE] = wait_for(vm->loop.wake_fd, POLLIN);
@@ -223,8 +223,7 @@ static void set_sources(struct vm *vm, struct pollfd sources[NR_SOURCES])
 	sources[SOURCE_TIMER] = wait_for(vm->loop.timer_fd, POLLIN);
 	sources[SOURCE_VCONSOLE] = wait_for(pci ? slots[SLOT_CONSOLE].kick_fd : -1, POLLIN);
 	sources[SOURCE_RNG] = wait_for(pci ? slots[SLOT_RNG].kick_fd : -1, POLLIN);
-	sources[SOURCE_VSOCK] =
-		wait_for(vsock ? slots[vm->machine.vsock_slot].kick_fd : -1, POLLIN);
+	sources[SOURCE_VSOCK] = wait_for(vsock ? slots[SLOT_VSOCK].kick_fd : -1, POLLIN);
 	sources[SOURCE_VSOCKETS] = wait_for(vsock ? vm->machine.vsockets.epoll_fd : -1, POLLIN);
 	console_set_fds(vm->console, input_room(vm) > 0, sources + SOURCE_CONSOLE);
 	control_set_sources(vm->control, sources + SOURCE_CONTROL);
@@ -263,7 +262,7 @@ static void serve_devices(struct vm *vm, const struct pollfd sources[NR_SOURCES]
 	if (sources[SOURCE_RNG].revents || vrng_wait_ns(&vm->machine.rng) == 0)
 		pcibus_serve(&vm->machine, SLOT_RNG);
 	if (sources[SOURCE_VSOCK].revents)
-		pcibus_serve(&vm->machine, vm->machine.vsock_slot);
+		pcibus_serve(&vm->machine, SLOT_VSOCK);
 	if (sources[SOURCE_VSOCKETS].revents)
 		vsockets_serve(&vm->machine.vsockets);
 	if (hvc_has_output(vm) && console_is_stalled(vm->console))

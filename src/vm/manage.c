@@ -247,7 +247,7 @@ static void stat(void *ctx, struct json_object *object)
 	json_object_object_add(object, "memory", stat_memory(vm->gmem));
 	if (vm->launch->kind != MACHINE_PLAIN)
 		json_object_object_add(object, "realm", stat_realm(vm));
-	if (vm->machine.vsock_slot > 0)
+	if (vm->machine.has_vsock)
 		json_object_object_add(object, "vsock", stat_vsock(vm));
 	json_object_object_add(object, "vcpus", stat_vcpus(&vm->vcpus));
 	json_object_object_add(object, "devices", stat_devices(&vm->machine));

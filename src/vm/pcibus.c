@@ -190,8 +190,7 @@ static int add_disk(struct machine *machine, const struct machine_config *config
 static int add_vsock(struct machine *machine, const struct machine_config *config,
 		     struct virtio_setup *setup, struct ccr_err *err)
 {
-	const unsigned at = SLOT_DISKS + config->nr_disks;
-	int ret = open_slot(&machine->slots[at], setup, err);
+	int ret = open_slot(&machine->slots[SLOT_VSOCK], setup, err);
 
 	if (ret)
 		return ret;
@@ -204,8 +203,8 @@ static int add_vsock(struct machine *machine, const struct machine_config *confi
 		vsockets_done(&machine->vsockets);
 		return err_set(err, ret, "vsock: out of memory");
 	}
-	machine->vsock_slot = at;
-	return plug(machine, at, &machine->vsock.virtio, err);
+	machine->has_vsock = true;
+	return plug(machine, SLOT_VSOCK, &machine->vsock.virtio, err);
 }
 
 int pcibus_init(struct machine *machine, const struct machine_config *config, struct ccr_err *err)
@@ -300,7 +299,7 @@ static void close_slot(struct machine *machine, unsigned at)
 			vconsole_done(&machine->console);
 		else if (at == SLOT_RNG)
 			vrng_done(&machine->rng);
-		else if (at == machine->vsock_slot)
+		else if (at == SLOT_VSOCK)
 			close_vsock(machine);
 		else
 			blk_done(&machine->blks[at - SLOT_DISKS]);
