@@ -2,6 +2,10 @@
 /*
  * attest - in a realm: say what the kernel knows of it, and fetch an attestation token
  *
+ * With --listen it does the same for others, through AF_VSOCK: who connects sends a line with the
+ * challenge in hexadecimal, and gets one line, "token " and base64 or "error " and words, after
+ * which the connection is closed. One is served at a time.
+ *
  * The token goes to standard output (or a file), everything else to standard error, so that the
  * output of `attest CHALLENGE` is a token and nothing but.
  *
@@ -21,9 +25,14 @@
 #include <string.h>
 #include <sys/klog.h>
 #include <sys/mount.h>
+#include <signal.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
+
+#include <linux/vm_sockets.h>
 
 #define CONFIGFS "/sys/kernel/config"
 #define REPORTS  CONFIGFS "/tsm/report"
@@ -33,9 +42,12 @@
 #define MIN_CHALLENGE_SIZE 32
 #define MAX_CHALLENGE_SIZE 64
 /* The kernel's own limit for outblob is half of it. */
-#define MAX_TOKEN_SIZE     65536
-#define MEASUREMENT_SIZE   64
-#define BASE64_LINE_BYTES  48
+#define MAX_TOKEN_SIZE    65536
+#define MEASUREMENT_SIZE  64
+#define BASE64_LINE_BYTES 48
+#define BACKLOG           4
+/* For each read and write of who has connected. */
+#define PATIENCE_S         10
 #define SYSLOG_READ_ALL    3
 #define SYSLOG_SIZE_BUFFER 10
 
@@ -62,8 +74,9 @@ static const char help[] =
 	"CHALLENGE is what the verifier sent: 32 to 64 bytes in hexadecimal. Without one the\n"
 	"kernel's random bytes are taken, and nobody can tell how old the token is.\n"
 	"\n"
-	"  -r, --raw FILE  write the token's bytes to FILE instead (- for standard output)\n"
-	"  -h, --help      show this text\n"
+	"  -r, --raw FILE     write the token's bytes to FILE instead (- for standard output)\n"
+	"  -l, --listen PORT  hand tokens to who connects to this port of AF_VSOCK, until the end\n"
+	"  -h, --help         show this text\n"
 	"\n"
 	"The kernel modules tsm_report and arm-cca-guest must be there. Exit status: 0 done, 1 no\n"
 	"token, 2 usage.\n";
@@ -318,7 +331,8 @@ static bool ask(struct report *report, const struct challenge *challenge)
 	return true;
 }
 
-static void print_base64(const uint8_t *bytes, size_t size)
+/* @line_bytes: bytes that a line holds, a multiple of 3; 0 for no line breaks */
+static void print_base64(FILE *to, const uint8_t *bytes, size_t size, size_t line_bytes)
 {
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 				     "0123456789+/";
@@ -329,12 +343,12 @@ static void print_base64(const uint8_t *bytes, size_t size)
 				 (left > 1 ? (uint32_t)bytes[i + 1] << 8 : 0) |
 				 (left > 2 ? bytes[i + 2] : 0);
 
-		putchar(digits[group >> 18]);
-		putchar(digits[group >> 12 & 63]);
-		putchar(left > 1 ? digits[group >> 6 & 63] : '=');
-		putchar(left > 2 ? digits[group & 63] : '=');
-		if (left <= 3 || (i + 3) % BASE64_LINE_BYTES == 0)
-			putchar('\n');
+		putc(digits[group >> 18], to);
+		putc(digits[group >> 12 & 63], to);
+		putc(left > 1 ? digits[group >> 6 & 63] : '=', to);
+		putc(left > 2 ? digits[group & 63] : '=', to);
+		if (left <= 3 || (line_bytes && (i + 3) % line_bytes == 0))
+			putc('\n', to);
 	}
 }
 
@@ -344,7 +358,7 @@ static bool hand_over(const struct report *report, const char *raw)
 
 	if (!raw) {
 		puts("-----BEGIN CCA TOKEN-----");
-		print_base64(report->token, report->token_size);
+		print_base64(stdout, report->token, report->token_size, BASE64_LINE_BYTES);
 		puts("-----END CCA TOKEN-----");
 		ok = fflush(stdout) == 0;
 	} else if (!strcmp(raw, "-")) {
@@ -360,31 +374,147 @@ static bool hand_over(const struct report *report, const char *raw)
 	return ok;
 }
 
+/* Return: the token is in @report. */
+static bool fetch(const struct challenge *challenge, struct report *report)
+{
+	bool ok;
+
+	if (!find_reports() || !open_report(report))
+		return false;
+	ok = ask(report, challenge);
+	rmdir(report->path);
+	return ok;
+}
+
 static bool attest(const struct challenge *challenge, const char *raw)
 {
 	static struct report report;
-	bool ok;
 
-	if (!find_reports() || !open_report(&report))
-		return false;
-	ok = ask(&report, challenge);
-	rmdir(report.path);
-	return ok && hand_over(&report, raw);
+	return fetch(challenge, &report) && hand_over(&report, raw);
+}
+
+/* ---- for others ----------------------------------------------------------------------------- */
+
+/* Return: false if nobody there wants anything. */
+static bool read_request(int fd, char *line, size_t size)
+{
+	size_t done = 0;
+
+	/* A line that is too long for a challenge is none either. */
+	do {
+		ssize_t n = read(fd, line + done, size - 1 - done);
+
+		if (n <= 0)
+			return false;
+		done += (size_t)n;
+		line[done] = '\0';
+	} while (done < size - 1 && !strchr(line, '\n'));
+	line[strcspn(line, "\r\n")] = '\0';
+	return true;
+}
+
+static void answer(const char *request, FILE *to)
+{
+	static struct report report;
+	struct challenge challenge;
+
+	if (!take_challenge(request, &challenge)) {
+		fprintf(to, "error not a challenge of %d to %d bytes in hexadecimal\n",
+			MIN_CHALLENGE_SIZE, MAX_CHALLENGE_SIZE);
+	} else if (!fetch(&challenge, &report)) {
+		fputs("error the kernel gives no token; the console says why\n", to);
+	} else {
+		fputs("token ", to);
+		print_base64(to, report.token, report.token_size, 0);
+	}
+}
+
+static void serve(int fd)
+{
+	const struct timeval patience = {.tv_sec = PATIENCE_S};
+	char request[2 * MAX_CHALLENGE_SIZE + 3];
+	FILE *to = fdopen(fd, "w");
+
+	if (!to) {
+		close(fd);
+		return;
+	}
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	if (read_request(fd, request, sizeof(request)))
+		answer(request, to);
+	fclose(to);
+}
+
+static int open_port(unsigned port)
+{
+	const struct sockaddr_vm address = {
+		.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY, .svm_port = port};
+	int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0) {
+		note("no vsock: %s; load the module vmw_vsock_virtio_transport", strerror(errno));
+		return -1;
+	}
+	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 &&
+	    listen(fd, BACKLOG) == 0)
+		return fd;
+	note("cannot listen on vsock port %u: %s", port, strerror(errno));
+	close(fd);
+	return -1;
+}
+
+/* Return: only if it cannot go on. */
+static int serve_all(unsigned port)
+{
+	int listener = open_port(port), fd;
+
+	if (listener < 0)
+		return FAILED;
+	signal(SIGPIPE, SIG_IGN);
+	note("listening on vsock port %u", port);
+	while ((fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0 || errno == EINTR ||
+	       errno == ECONNABORTED) {
+		if (fd >= 0)
+			serve(fd);
+	}
+	note("vsock port %u: %s", port, strerror(errno));
+	return FAILED;
+}
+
+static bool take_port(const char *text, unsigned *port)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+
+	*port = (unsigned)value;
+	if (*text >= '0' && *text <= '9' && !*end && value < VMADDR_PORT_ANY)
+		return true;
+	note("'%s' is not a port of vsock", text);
+	return false;
 }
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {{"raw", required_argument, NULL, 'r'},
+						{"listen", required_argument, NULL, 'l'},
 						{"help", no_argument, NULL, 'h'},
 						{NULL, 0, NULL, 0}};
 	struct challenge challenge;
 	const char *raw = NULL;
+	bool listens = false;
+	unsigned port = 0;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "r:h", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "r:l:h", options, NULL)) != -1) {
 		switch (option) {
 		case 'r':
 			raw = optarg;
+			break;
+		case 'l':
+			listens = true;
+			if (!take_port(optarg, &port))
+				return USAGE;
 			break;
 		case 'h':
 			fputs(help, stdout);
@@ -393,6 +523,12 @@ int main(int argc, char **argv)
 			return USAGE;
 		}
 	}
+	if (listens && (raw || optind < argc)) {
+		note("with --listen the challenge comes, and the token goes, through vsock");
+		return USAGE;
+	}
+	if (listens)
+		return serve_all(port);
 	if (argc - optind > 1) {
 		note("one challenge is enough: '%s' is too much", argv[optind + 1]);
 		return USAGE;

@@ -7,6 +7,7 @@
  *	ccr.check=log             save the measurement log that is in memory as /tmp/log, and print
  *	                          its digest, if busybox is there
  *	ccr.modules=a,b           load /lib/modules/a.ko and b.ko, in that order
+ *	ccr.attest=PORT           let `attest` hand out tokens on this port of vsock, from then on
  *	ccr.run=PROGRAM,ARG,...   run it, and say how it ended; looked for in /harness and /bin
  *	ccr.then=poweroff|reboot|panic|shell|hang
  *	                          then do that; shell is the default where there is one
@@ -412,6 +413,20 @@ static void run_program(char *words)
 	say("CCR-GUEST-RAN %s status=%d\n", argv[0], wait_for(child));
 }
 
+/* It says itself when it is ready, and why it is not. */
+static void start_attest(const char *port)
+{
+	char program[] = "attest", option_name[] = "--listen", value[16];
+	char *argv[] = {program, option_name, value, NULL};
+	const pid_t child = fork();
+
+	snprintf(value, sizeof(value), "%s", port);
+	if (child < 0)
+		fail("fork", argv[0]);
+	if (!child)
+		exec_program(argv);
+}
+
 static const char *shell_path(void)
 {
 	if (access("/bin/sh", X_OK) == 0)
@@ -526,7 +541,7 @@ static _Noreturn void finish(const char *then)
 
 int main(void)
 {
-	char cmdline[4096], check[64], modules[512], run[512], then[64];
+	char cmdline[4096], check[64], modules[512], attest[16], run[512], then[64];
 
 	mount_all();
 	open_console();
@@ -536,6 +551,7 @@ int main(void)
 		cmdline[0] = '\0';
 	option(cmdline, "ccr.check", check, sizeof(check));
 	option(cmdline, "ccr.modules", modules, sizeof(modules));
+	option(cmdline, "ccr.attest", attest, sizeof(attest));
 	option(cmdline, "ccr.run", run, sizeof(run));
 	option(cmdline, "ccr.then", then, sizeof(then));
 
@@ -547,6 +563,8 @@ int main(void)
 		check_memory();
 	if (!strcmp(check, "log"))
 		check_log();
+	if (attest[0])
+		start_attest(attest);
 	if (run[0])
 		run_program(run);
 	finish(then);

@@ -28,7 +28,7 @@ enum cli_status {
 struct json_object;
 
 /**
- * struct cli_verify_options - what `ccr-run verify` is asked; NULL for an option not given
+ * struct cli_verify_options - what `verify` and `attest` are asked; NULL for an option not given
  * @token: file with the token, as bytes or as base64; "-" for stdin
  * @challenge: hexadecimal, 32 to 64 bytes; zeros are added as Linux does
  * @rim: hexadecimal
@@ -75,6 +75,7 @@ struct cli_host_options {
  * @from_log: of `measure`: a log to replay in place of a launch, or NULL
  * @corim: of `measure`: where to save reference values, or NULL
  * @verify: of `verify` alone; strings are borrowed from argv or @config
+ * @attest_port: of vsock, where `attest` asks; @save: where it saves the token, or NULL
  * @name: of the machine to run or to control, NULL for a generated one
  * @run_dir: runtime directory, NULL for the usual one
  * @grace_s, @force: how `stop` ends a machine
@@ -111,6 +112,8 @@ struct cli_options {
 	unsigned grace_s;
 	bool force;
 	struct cli_verify_options verify;
+	uint32_t attest_port;
+	const char *save;
 	bool json;
 	bool explain;
 	bool help;

@@ -51,6 +51,16 @@ int vsock_host_connect(const struct vsock_host_socket *socket, uint32_t port);
  */
 int vsock_host_greet(int fd, uint32_t *ret_port);
 
+/**
+ * vsock_host_call() - what a program of the host's does: connect to @path, ask for @port
+ * @patience_s: for the guest's answer, and for each read and write afterwards
+ *
+ * Return: a blocking socket; -ECONNREFUSED if nobody in the guest accepts; -EAGAIN if it does not
+ * answer in time; -EPROTO if something else listens at @path; else why @path cannot be reached, as
+ * connect(2) has it: -ENOENT, -EACCES, -ENOTCONN for a socket whose machine is gone.
+ */
+int vsock_host_call(const char *path, uint32_t port, unsigned patience_s);
+
 /** vsock_host_accepted() - say "OK <port>\n" */
 void vsock_host_accepted(int fd, uint32_t port);
 

@@ -38,6 +38,9 @@ int client_open(struct client *client, const char *run_dir, const char *name, un
 		struct ccr_err *err);
 void client_close(struct client *client);
 
+/** cli_check_machine_name() - does the command line name one. Return: CLI_OK or CLI_USAGE. */
+enum cli_status cli_check_machine_name(const struct cli_options *options, struct ccr_err *err);
+
 /** cli_open_machine() - client_open() for the machine that the command line names */
 enum cli_status cli_open_machine(struct client *client, const struct cli_options *options,
 				 struct ccr_err *err);

@@ -174,6 +174,8 @@ const struct cli_command cli_commands[] = {
 	{"pause", "Stop a machine's vCPUs until it is resumed", "NAME [OPTION...]", cli_pause},
 	{"resume", "Let a paused machine go on", "NAME [OPTION...]", cli_resume},
 	{"console", "Use a machine's console from this terminal", "NAME [OPTION...]", cli_console},
+	{"attest", "Ask a running realm for an attestation token, and verify it",
+	 "NAME [OPTION...]", cli_attest},
 	{0},
 };
 

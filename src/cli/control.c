@@ -23,10 +23,17 @@ static int need_name(const char *name, struct ccr_err *err)
 	return name ? 0 : err_set(err, -EINVAL, "no machine: name one; `ccr-run list` shows them");
 }
 
+enum cli_status cli_check_machine_name(const struct cli_options *options, struct ccr_err *err)
+{
+	if (need_name(options->name, err) || runtime_check_name(options->name, err))
+		return CLI_USAGE;
+	return CLI_OK;
+}
+
 enum cli_status cli_open_machine(struct client *client, const struct cli_options *options,
 				 struct ccr_err *err)
 {
-	if (need_name(options->name, err) || runtime_check_name(options->name, err))
+	if (cli_check_machine_name(options, err))
 		return CLI_USAGE;
 	if (client_open(client, options->run_dir, options->name, CLIENT_PATIENCE_S, err))
 		return CLI_NOT_STARTED;

@@ -4,6 +4,7 @@
 #define CLI_INTERNAL_H
 
 #include "ccr/cli.h"
+#include "ccr/file.h"
 #include "ccr/hash.h"
 #include "ccr/launch.h"
 #include "ccr/measure.h"
@@ -69,6 +70,22 @@ enum cli_status cli_measure(const struct cli_options *options, struct ccr_err *e
 
 /** cli_verify() - `ccr-run verify` */
 enum cli_status cli_verify(const struct cli_options *options, struct ccr_err *err);
+
+/** cli_attest() - `ccr-run attest` */
+enum cli_status cli_attest(const struct cli_options *options, struct ccr_err *err);
+
+/**
+ * cli_token_source - where a token that is to be verified comes from
+ * @ret_token: empty; its bytes or base64, with or without line breaks; freed also after an error
+ *
+ * Called once all that is expected of the token is known. Return: 0, or -errno with @err set.
+ */
+typedef int cli_token_source(const struct cli_options *options, struct blob *ret_token,
+			     struct ccr_err *err);
+
+/** cli_verify_from() - verify what @source gives, print findings. Return: an enum cli_status. */
+enum cli_status cli_verify_from(const struct cli_options *options, cli_token_source *source,
+				struct ccr_err *err);
 
 /**
  * cli_load() - what the options say a guest is made of, and --dump-dtb

@@ -17,6 +17,8 @@
 #define DEFAULT_RAM_SIZE (512ull << 20)
 #define DEFAULT_QUIET_S  10
 #define MAX_QUIET_S      3600
+#define ATTEST_PORT      2048
+#define MAX_PORT         0xfffffffeu /* of vsock; the next one stands for any */
 
 /* Which commands know an option. */
 #define RUN     (1u << 0)
@@ -29,9 +31,11 @@
 #define PAUSE   (1u << 7)
 #define RESUME  (1u << 8)
 #define CONSOLE (1u << 9)
-#define LAUNCH  (RUN | MEASURE | VERIFY) /* what a guest is made of */
-#define HOST    (MEASURE | VERIFY)       /* what its host adds */
-#define NAMED   (STAT | STOP | PAUSE | RESUME | CONSOLE)
+#define ATTEST  (1u << 10)
+#define JUDGE   (VERIFY | ATTEST)
+#define LAUNCH  (RUN | MEASURE | JUDGE) /* what a guest is made of */
+#define HOST    (MEASURE | JUDGE)       /* what its host adds */
+#define NAMED   (STAT | STOP | PAUSE | RESUME | CONSOLE | ATTEST)
 #define ALL     (RUN | MEASURE | CHECK | VERIFY | LIST | NAMED)
 
 #define REPEATS    CLI_OPTION_REPEATS
@@ -337,6 +341,23 @@ static int set_challenge(struct cli_options *options, const char *value, struct 
 	return 0;
 }
 
+static int set_attest_port(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	uint64_t port;
+
+	if (parse_u64(value, &port) || port > MAX_PORT)
+		return bad_value("--port", value, "a port of vsock", err);
+	options->attest_port = (uint32_t)port;
+	return 0;
+}
+
+static int set_save(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	(void)err;
+	options->save = value;
+	return 0;
+}
+
 static int set_rim(struct cli_options *options, const char *value, struct ccr_err *err)
 {
 	(void)err;
@@ -515,32 +536,35 @@ static const struct cli_option table[] = {
 	 "replay a measurement log in place of measuring files", set_from_log},
 	{0, "corim", MEASURE | PATH, required_argument, "FILE",
 	 "save the result as reference values for verifiers", set_corim},
-	{0, "challenge", VERIFY, required_argument, "HEX",
+	{0, "challenge", JUDGE, required_argument, "HEX",
 	 "the challenge that the token was asked for, 32 to 64\n"
-	 "bytes",
+	 "bytes; for attest by default random",
 	 set_challenge},
-	{0, "rim", VERIFY, required_argument, "HEX", "initial measurement that the realm must have",
+	{0, "port", ATTEST, required_argument, "N",
+	 "vsock port where the guest is asked (default 2048)", set_attest_port},
+	{0, "save", ATTEST | PATH, required_argument, "FILE", "save the token", set_save},
+	{0, "rim", JUDGE, required_argument, "HEX", "initial measurement that the realm must have",
 	 set_rim},
-	{0, "rpv", VERIFY | AT_PATH, required_argument, "VALUE",
+	{0, "rpv", JUDGE | AT_PATH, required_argument, "VALUE",
 	 "personalisation value that it must have, written as for\n"
 	 "--realm-pv",
 	 set_verify_rpv},
-	{0, "trust-anchors", VERIFY | PATH, required_argument, "FILE",
+	{0, "trust-anchors", JUDGE | PATH, required_argument, "FILE",
 	 "whose tokens to believe: platforms and their public keys\n"
 	 "(JSON), or one key (PEM or JSON Web Key); none is built in",
 	 set_trust_anchors},
-	{0, "log", VERIFY | PATH, required_argument, "FILE",
+	{0, "log", JUDGE | PATH, required_argument, "FILE",
 	 "measurement log of the realm's launch: replayed, it must give\n"
 	 "the token's RIM; with launch options, names what differs",
 	 set_verify_log},
-	{0, "policy", VERIFY | PATH, required_argument, "FILE",
+	{0, "policy", JUDGE | PATH, required_argument, "FILE",
 	 "what to expect of platform and realm (JSON)", set_policy},
-	{0, "emulated", VERIFY, no_argument, NULL,
+	{0, "emulated", JUDGE, no_argument, NULL,
 	 "the token must be an emulated realm's, which proves nothing\n"
 	 "to anybody; without this such tokens are rejected",
 	 set_emulated},
-	{0, "json", MEASURE | CHECK | VERIFY | LIST | STAT, no_argument, NULL,
-	 "print a JSON object", set_json},
+	{0, "json", MEASURE | CHECK | JUDGE | LIST | STAT, no_argument, NULL, "print a JSON object",
+	 set_json},
 	{0, "config", LAUNCH | TYPED, required_argument, "FILE",
 	 "read options from a JSON file; those given here prevail", set_config},
 	{'v', "verbose", ALL, no_argument, NULL, "say more", set_verbose},
@@ -795,6 +819,7 @@ int cli_parse(const struct cli_command *command, int argc, char **argv,
 		.launch = {.ram_size = DEFAULT_RAM_SIZE, .nr_vcpus = 1, .has_pci = true},
 		.quiet_s = DEFAULT_QUIET_S,
 		.grace_s = QMP_DEFAULT_GRACE_S,
+		.attest_port = ATTEST_PORT,
 		.log_level = LOG_INFO,
 	};
 	int ret = scan(command, argc, argv, true, &options, err);

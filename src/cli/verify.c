@@ -189,8 +189,9 @@ static void decode_base64(struct blob *blob)
 	free(text);
 }
 
-static int load_token(const char *path, struct blob *token, struct ccr_err *err)
+static int load_token(const struct cli_options *options, struct blob *token, struct ccr_err *err)
 {
+	const char *path = options->verify.token;
 	int ret;
 
 	if (!strcmp(path, "-"))
@@ -201,7 +202,6 @@ static int load_token(const char *path, struct blob *token, struct ccr_err *err)
 		return ret;
 	if (token->size == 0)
 		return err_set(err, -ENODATA, "token %s: the file is empty", path);
-	decode_base64(token);
 	return 0;
 }
 
@@ -390,8 +390,8 @@ static enum cli_status verify_loaded(const struct inputs *inputs, bool json, str
 	return CLI_REJECTED;
 }
 
-static enum cli_status load_and_verify(const struct cli_options *all, struct inputs *inputs,
-				       struct ccr_err *err)
+static enum cli_status load_and_verify(const struct cli_options *all, cli_token_source *source,
+				       struct inputs *inputs, struct ccr_err *err)
 {
 	const struct cli_verify_options *options = &all->verify;
 	enum cli_status status = CLI_OK;
@@ -407,26 +407,33 @@ static enum cli_status load_and_verify(const struct cli_options *all, struct inp
 	if (options->trust_anchors && load_anchors(options->trust_anchors, &inputs->anchors, err))
 		return CLI_NOT_STARTED;
 	inputs->policy.anchors = &inputs->anchors;
-	if (load_token(options->token, &inputs->token, err) ||
-	    (options->log && load_log(options->log, inputs, err)))
+	if (source(all, &inputs->token, err))
+		return CLI_NOT_STARTED;
+	decode_base64(&inputs->token);
+	if (options->log && load_log(options->log, inputs, err))
 		return CLI_NOT_STARTED;
 	return verify_loaded(inputs, all->json, err);
 }
 
-enum cli_status cli_verify(const struct cli_options *options, struct ccr_err *err)
+enum cli_status cli_verify_from(const struct cli_options *options, cli_token_source *source,
+				struct ccr_err *err)
 {
 	struct inputs inputs = {0};
-	enum cli_status status;
+	enum cli_status status = load_and_verify(options, source, &inputs, err);
 
-	if (!options->verify.token) {
-		err_set(err, -EINVAL, "no token: give the file that holds it, or - for stdin");
-		return CLI_USAGE;
-	}
-	status = load_and_verify(options, &inputs, err);
 	blob_free(&inputs.token);
 	blob_free(&inputs.log);
 	if (inputs.has_measured)
 		launch_done(&inputs.measured.launch);
 	verify_anchors_done(&inputs.anchors);
 	return status;
+}
+
+enum cli_status cli_verify(const struct cli_options *options, struct ccr_err *err)
+{
+	if (!options->verify.token) {
+		err_set(err, -EINVAL, "no token: give the file that holds it, or - for stdin");
+		return CLI_USAGE;
+	}
+	return cli_verify_from(options, load_token, err);
 }

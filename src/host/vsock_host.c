@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -169,6 +171,57 @@ int vsock_host_connect(const struct vsock_host_socket *socket, uint32_t port)
 
 	snprintf(path, sizeof(path), "%s_%u", socket->path, port);
 	return connect_to(path);
+}
+
+/* Byte by byte: what comes behind the line is the guest's. */
+static int read_answer(int fd)
+{
+	char line[sizeof("OK 4294967295\n")], byte;
+	size_t length = 0;
+	ssize_t done;
+
+	for (;;) {
+		done = recv(fd, &byte, 1, 0);
+		if (done == 0)
+			return -ECONNREFUSED;
+		if (done < 0)
+			return errno == ECONNRESET ? -ECONNREFUSED : -errno;
+		if (byte == '\n')
+			break;
+		if (length == sizeof(line) - 1)
+			return -EPROTO;
+		line[length++] = byte;
+	}
+	return length > 3 && !memcmp(line, "OK ", 3) ? 0 : -EPROTO;
+}
+
+static int ask_for(int fd, uint32_t port, unsigned patience_s)
+{
+	const struct timeval patience = {.tv_sec = patience_s};
+	char line[MAX_GREETING + 1];
+	const int size = snprintf(line, sizeof(line), GREETING "%u\n", port);
+	const int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0)
+		return -errno;
+	if (send(fd, line, (size_t)size, MSG_NOSIGNAL) != size)
+		return -ECONNREFUSED;
+	return read_answer(fd);
+}
+
+int vsock_host_call(const char *path, uint32_t port, unsigned patience_s)
+{
+	const int fd = connect_to(path);
+	int ret;
+
+	if (fd < 0)
+		return fd == -ECONNREFUSED ? -ENOTCONN : fd;
+	ret = ask_for(fd, port, patience_s);
+	if (ret)
+		close(fd);
+	return ret ? ret : fd;
 }
 
 /* Return: 0 or -EPROTO. @line ends before its newline. */

@@ -124,6 +124,7 @@ HOST_RESOURCE_USERS = {
     "src/vm/loop.c": "eventfd signalfd timerfd_create",
     "src/vm/pcibus.c": "eventfd",
     "src/vm/vsockets.c": "epoll_create1",
+    "src/cli/attest.c": "file_save",
     "src/cli/attach.c": "signalfd socketpair",
     "src/cli/commands.c": "file_save",
     "src/cli/config.c": "file_load",

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,14 +202,76 @@ static void test_accepted(void **state)
 	close(pair[0]);
 }
 
+/* The other end of vsock_host_call(): what a machine would do with the greeting. */
+struct machine {
+	const struct vsock_host_socket *socket;
+	const char *answer; /* NULL for none */
+	uint32_t port;
+};
+
+static void *machine_main(void *arg)
+{
+	struct machine *machine = arg;
+	int fd, ret = -EAGAIN;
+
+	while ((fd = vsock_host_accept(machine->socket)) == -EAGAIN)
+		usleep(1000);
+	while ((ret = vsock_host_greet(fd, &machine->port)) == -EAGAIN)
+		usleep(1000);
+	if (machine->answer) {
+		assert_int_equal(ret, 0);
+		assert_true(send(fd, machine->answer, strlen(machine->answer), 0) > 0);
+	}
+	close(fd);
+	return NULL;
+}
+
+static int call(struct bench *b, const char *answer, uint32_t *ret_port)
+{
+	struct machine machine = {.socket = &b->socket, .answer = answer};
+	pthread_t thread;
+	int ret;
+
+	assert_int_equal(pthread_create(&thread, NULL, machine_main, &machine), 0);
+	ret = vsock_host_call(b->path, 4294967295u, 30);
+	pthread_join(thread, NULL);
+	*ret_port = machine.port;
+	return ret;
+}
+
+static void test_call(void **state)
+{
+	struct bench *b = *state;
+	uint32_t port;
+	char rest[8];
+	int fd;
+
+	assert_int_equal(vsock_host_call(b->path, 1, 1), -ENOENT);
+	assert_int_equal(vsock_host_listen(&b->socket, b->path, &b->err), 0);
+	fd = call(b, "OK 4294967295\nrest", &port);
+	assert_true(fd >= 0);
+	assert_int_equal(port, 4294967295u);
+	assert_int_equal(recv(fd, rest, sizeof(rest), 0), 4);
+	assert_memory_equal(rest, "rest", 4);
+	close(fd);
+	assert_int_equal(call(b, NULL, &port), -ECONNREFUSED);
+	assert_int_equal(call(b, "220 mail.example\n", &port), -EPROTO);
+	assert_int_equal(call(b, "OK 000000000000000000000000001\n", &port), -EPROTO);
+	/* Nobody accepts: the time is over. */
+	assert_int_equal(vsock_host_call(b->path, 1, 1), -EAGAIN);
+	close(b->socket.fd);
+	assert_int_equal(vsock_host_call(b->path, 1, 1), -ENOTCONN);
+	free(b->socket.path);
+}
+
 #define HOST_TEST(f) cmocka_unit_test_setup_teardown(f, bench_begin, bench_end)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		HOST_TEST(test_accept),       HOST_TEST(test_path),
-		HOST_TEST(test_relative),     HOST_TEST(test_connect),
-		cmocka_unit_test(test_greet), cmocka_unit_test(test_accepted),
+		HOST_TEST(test_accept),          HOST_TEST(test_path), HOST_TEST(test_relative),
+		HOST_TEST(test_connect),         HOST_TEST(test_call), cmocka_unit_test(test_greet),
+		cmocka_unit_test(test_accepted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
