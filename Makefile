@@ -60,8 +60,12 @@ UAPI_FLAGS := -isystem build/uapi
 UAPI_HEADERS := $(addprefix build/uapi/asm/,kvm.h ptrace.h hwcap.h sve_context.h)
 endif
 
+# What a test of a whole machine links: everything below the commands, on the fake KVM.
+WHOLE_MACHINE = $(filter-out src/main.c src/cli/% src/kvm/sys.c,$(SOURCES)) \
+	$(addprefix tests/fake/,fake_kvm.c fake_gic.c fake_vcpu.c fake_run.c fake_machine.c)
 # links FILE - the sources that a test names in its "links:" comment
-links = $(shell sed -n '/links:/{:a;/\*\//!{N;ba};s/.*links://;s/\*\/.*//;s/\n *\*//g;p;q}' $(1))
+links = $(subst whole-machine,$(WHOLE_MACHINE),$(shell \
+	sed -n '/links:/{:a;/\*\//!{N;ba};s/.*links://;s/\*\/.*//;s/\n *\*//g;p;q}' $(1)))
 # uapi FILE - UAPI_FLAGS for the files that talk to KVM, and for tests of those files
 uapi = $(if $(filter $(KVM_SOURCES),$(1) $(if $(filter tests/%,$(1)),$(links))),$(UAPI_FLAGS))
 

@@ -24,7 +24,7 @@
 #include "ccr/log.h"
 #include "ccr/virtq.h"
 
-#define VIRTIO_MAX_QUEUES 4
+#define VIRTIO_MAX_QUEUES 17
 #define VIRTIO_MAX_CONFIG 64
 
 /**
@@ -34,7 +34,8 @@
  * @pci_class: class code, 24 bits
  * @features: feature bits below 24 that a device of this type can offer
  * @config_size: bytes of configuration space, at most VIRTIO_MAX_CONFIG
- * @queue_sizes: most entries of each queue, powers of two
+ * @nr_queues, @queue_sizes: most entries of each queue, powers of two; of a device that has more
+ *	queues, the others are as large as the last one
  * @process: take what the queues hold. It stops when virtio_pop() says so, or when it can do no
  *	more for now; then the device's owner calls virtio_service() once it can.
  * @write_config: the driver writes [@offset, @offset + @size), which lies in the space; NULL if
@@ -79,6 +80,7 @@ struct virtio_transport {
  * struct virtio_setup - how a device is made
  * @self: passed to the functions of @type
  * @features: of @type's, those that this one offers
+ * @nr_queues: at most VIRTIO_MAX_QUEUES; 0 for as many as the type has
  * @queue_size: a power of two that limits all queues; 0 for no limit but the type's
  * @needs_platform: the driver must take VIRTIO_F_ACCESS_PLATFORM (in realms of every kind)
  * @mem, @host: must outlive the device; @host is copied
@@ -87,6 +89,7 @@ struct virtio_setup {
 	const struct virtio_type *type;
 	void *self;
 	uint64_t features;
+	unsigned nr_queues;
 	uint16_t queue_size;
 	bool needs_platform;
 	const struct virtio_mem *mem;
@@ -129,6 +132,7 @@ struct virtio_dev {
 	struct virtio_stats stats;
 	uint64_t nr_failures; /* times the device had to ask for a reset */
 	struct log_limit log_limit;
+	unsigned nr_queues;
 	struct virtq queues[VIRTIO_MAX_QUEUES];
 	uint8_t config[VIRTIO_MAX_CONFIG];
 };

@@ -26,7 +26,9 @@ enum vm_outcome {
 	VM_FAILED,   /* it cannot go on: KVM or the host failed */
 };
 
-#define VM_MAX_DISKS 16
+#define VM_MAX_DISKS  16
+#define VM_MAX_NETS   4
+#define VM_MAX_SHARES 8
 
 /** struct vm_disk - a disk as the user names it; strings are borrowed */
 struct vm_disk {

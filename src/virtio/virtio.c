@@ -55,9 +55,11 @@ void virtio_init(struct virtio_dev *dev, const struct virtio_setup *setup)
 		.offered = COMMON_FEATURES | (setup->features & type->features),
 		.needs_platform = setup->needs_platform,
 		.log_limit = {MAX_FAILURE_MESSAGES},
+		.nr_queues = setup->nr_queues ? setup->nr_queues : type->nr_queues,
 	};
-	for (unsigned i = 0; i < type->nr_queues; i++) {
-		uint16_t size = type->queue_sizes[i];
+	for (unsigned i = 0; i < dev->nr_queues; i++) {
+		const unsigned last = type->nr_queues - 1;
+		uint16_t size = type->queue_sizes[i < last ? i : last];
 
 		if (setup->queue_size && setup->queue_size < size)
 			size = setup->queue_size;
@@ -198,7 +200,7 @@ static void reset(struct virtio_dev *dev)
 	dev->reset_wanted = false;
 	dev->status = 0;
 	dev->accepted = 0;
-	for (unsigned i = 0; i < dev->type->nr_queues; i++)
+	for (unsigned i = 0; i < dev->nr_queues; i++)
 		virtq_reset(&dev->queues[i]);
 	if (dev->type->reset)
 		dev->type->reset(dev->self);
@@ -255,7 +257,7 @@ static bool choice_is_acceptable(const struct virtio_dev *dev)
 
 static void fix_features(struct virtio_dev *dev)
 {
-	for (unsigned i = 0; i < dev->type->nr_queues; i++) {
+	for (unsigned i = 0; i < dev->nr_queues; i++) {
 		dev->queues[i].has_indirect = virtio_has(dev, VIRTIO_RING_F_INDIRECT_DESC);
 		dev->queues[i].has_event_idx = virtio_has(dev, VIRTIO_RING_F_EVENT_IDX);
 	}
@@ -292,7 +294,7 @@ void virtio_write_status(struct virtio_dev *dev, uint8_t value)
 
 struct virtq *virtio_queue(struct virtio_dev *dev, unsigned index)
 {
-	return index < dev->type->nr_queues ? &dev->queues[index] : NULL;
+	return index < dev->nr_queues ? &dev->queues[index] : NULL;
 }
 
 struct virtq *virtio_queue_setup(struct virtio_dev *dev, unsigned index)

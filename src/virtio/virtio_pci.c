@@ -146,7 +146,7 @@ static uint64_t common_read(struct virtio_pci *transport, uint64_t offset, unsig
 	case VIRTIO_PCI_COMMON_MSIX:
 		return transport->config_vector;
 	case VIRTIO_PCI_COMMON_NUMQ:
-		return dev->type->nr_queues;
+		return dev->nr_queues;
 	case VIRTIO_PCI_COMMON_STATUS:
 		return virtio_read_status(dev);
 	case VIRTIO_PCI_COMMON_CFGGENERATION:
@@ -415,15 +415,15 @@ static const struct pci_type virtio_pci_type = {
 	.write_config = write_config,
 };
 
-static uint32_t region_length(const struct virtio_type *type, unsigned region)
+static uint32_t region_length(const struct virtio_dev *dev, unsigned region)
 {
 	switch (region) {
 	case REGION_COMMON:
 		return COMMON_SIZE;
 	case REGION_DEVICE:
-		return type->config_size;
+		return dev->type->config_size;
 	case REGION_NOTIFY:
-		return NOTIFY_MULTIPLIER * type->nr_queues;
+		return NOTIFY_MULTIPLIER * dev->nr_queues;
 	default:
 		return 1;
 	}
@@ -439,7 +439,7 @@ static void add_region(struct virtio_pci *transport, unsigned region)
 				.cfg_type = regions[region].cfg_type,
 				.bar = VIRTIO_PCI_REGISTERS_BAR,
 				.offset = htole32(region * REGION_SIZE),
-				.length = htole32(region_length(transport->dev->type, region)),
+				.length = htole32(region_length(transport->dev, region)),
 			},
 		.notify_off_multiplier = htole32(NOTIFY_MULTIPLIER),
 	};
@@ -504,7 +504,7 @@ void virtio_pci_init(struct virtio_pci *transport, struct virtio_dev *dev)
 	*transport = (struct virtio_pci){.dev = dev, .config_vector = VIRTIO_MSI_NO_VECTOR};
 	for (unsigned i = 0; i < VIRTIO_MAX_QUEUES; i++)
 		transport->queue_vectors[i] = VIRTIO_MSI_NO_VECTOR;
-	msix_init(&transport->msix, type->nr_queues + 1, &vector_ops, transport);
+	msix_init(&transport->msix, dev->nr_queues + 1, &vector_ops, transport);
 	pci_function_init(&transport->function, &virtio_pci_type, &ids, transport);
 	/* 12 + 4 * 16 + 4 + 20 bytes: there is room. */
 	pci_add_msix(&transport->function, &transport->msix, MSIX_BAR);

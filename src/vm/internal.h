@@ -3,6 +3,7 @@
 #ifndef VM_INTERNAL_H
 #define VM_INTERNAL_H
 
+#include <poll.h>
 #include <signal.h>
 
 #include "ccr/blk.h"
@@ -19,28 +20,103 @@
 #include "ccr/vsock_host.h"
 #include "ccr/vvsock.h"
 
+struct machine;
+struct machine_config;
+
+/** enum server - who works on a device's queues */
+enum server {
+	SERVED_BY_LOOP,
+	SERVED_BY_THREADS, /* of its own, one a lane */
+	SERVED_ELSEWHERE,  /* whoever was given the lanes' descriptors */
+};
+
+/**
+ * struct device_kind - what the machine has to know of a kind of virtio device
+ * @name: for messages
+ * @first_slot: on the PCI bus; devices of this kind have it and those that follow
+ * @count: how many the machine has
+ * @nr_lanes: how many eventfds device @nr has, at most one a queue; NULL for one
+ * @create: make device @nr; @setup is ready but for what its type fills in. Return: 0 with
+ *	@ret_dev, which lives until @destroy; or -errno with @err set, and @destroy is not called.
+ * @destroy: when nobody serves it any more
+ * @wait: fill in one more descriptor of device @nr's to wait for, beside its eventfds; NULL for
+ *	none
+ * @serve: that descriptor is ready; called by who serves the device's first lane
+ * @wait_ns: nanoseconds until device @nr is due although nothing is ready, UINT64_MAX for never;
+ *	NULL for never
+ */
+struct device_kind {
+	const char *name;
+	unsigned first_slot;
+	enum server server;
+	unsigned (*count)(const struct machine_config *config);
+	unsigned (*nr_lanes)(const struct machine_config *config, unsigned nr);
+	int (*create)(struct machine *machine, unsigned nr, const struct machine_config *config,
+		      const struct virtio_setup *setup, struct virtio_dev **ret_dev,
+		      struct ccr_err *err);
+	void (*destroy)(struct machine *machine, unsigned nr);
+	void (*wait)(struct machine *machine, unsigned nr, struct pollfd *ret_source);
+	void (*serve)(struct machine *machine, unsigned nr);
+	uint64_t (*wait_ns)(struct machine *machine, unsigned nr);
+};
+
+/**
+ * vm_device_kinds - every kind, in creation order: the one table of virtio devices
+ *
+ * NULL ends it.
+ */
+extern const struct device_kind *const vm_device_kinds[];
+
+/**
+ * struct virtio_lane - a way for a driver's notifications to whoever serves some of its queues
+ * @kick_fd: eventfd: the driver has notified a queue, or the device wants service
+ * @has_thread: @thread serves it
+ */
+struct virtio_lane {
+	struct virtio_slot *slot;
+	int kick_fd;
+	bool has_thread;
+	pthread_t thread;
+};
+
 /**
  * struct virtio_slot - a virtio device on the PCI bus
  * @dev: NULL in a slot that is not in use
- * @kick_fd: eventfd: the driver has notified a queue, or the device wants service
+ * @nr: of the device among those of its @kind
+ * @lanes: queue i notifies number i modulo @nr_lanes
  * @nr_vectors: of @vectors that are in use
  * @vectors: its message interrupts; each one's eventfd is the slot's
- * @has_thread: @thread serves it; else the event loop does
- * @stop: @thread ends
+ * @stop: the lanes' threads end
  */
 struct virtio_slot {
+	struct machine *machine;
+	const struct device_kind *kind;
+	unsigned nr;
 	struct virtio_dev *dev;
 	struct virtio_pci transport;
-	int kick_fd;
+	unsigned nr_lanes;
+	struct virtio_lane lanes[VIRTIO_MAX_QUEUES];
 	unsigned nr_vectors;
 	struct arch_msi vectors[VIRTIO_MAX_QUEUES + 1];
-	bool has_thread;
-	pthread_t thread;
 	atomic_bool stop;
 };
 
 /* Slots of the PCI bus. */
-enum { SLOT_CONSOLE, SLOT_RNG, SLOT_DISKS, SLOT_VSOCK = SLOT_DISKS + VM_MAX_DISKS, NR_SLOTS };
+enum {
+	SLOT_CONSOLE,
+	SLOT_RNG,
+	SLOT_DISKS,
+	SLOT_VSOCK = SLOT_DISKS + VM_MAX_DISKS,
+	SLOT_NETS,
+	SLOT_SHARES = SLOT_NETS + VM_MAX_NETS,
+	SLOT_BALLOON = SLOT_SHARES + VM_MAX_SHARES,
+	NR_SLOTS,
+};
+
+_Static_assert(NR_SLOTS <= PCI_NR_SLOTS, "every device has a slot");
+
+/** PCIBUS_NR_SOURCES - descriptors that the event loop waits for on behalf of the bus */
+#define PCIBUS_NR_SOURCES (2 * NR_SLOTS)
 
 /**
  * struct vsockets - the Unix sockets of a guest's vsock
@@ -77,7 +153,7 @@ void vsockets_serve(struct vsockets *vsockets);
  * struct machine - the devices of a machine; machine.c has their table
  * @arch: interrupts go there
  * @has_uart, @has_pci: which were created
- * @blks: one for each of @nr_disks disks
+ * @blks: one for each disk
  * @has_vsock: @vsock and @vsockets were created
  */
 struct machine {
@@ -91,7 +167,6 @@ struct machine {
 	struct virtio_mem mem;
 	struct vconsole console;
 	struct vrng rng;
-	unsigned nr_disks;
 	struct blk blks[VM_MAX_DISKS];
 	bool has_vsock;
 	struct vvsock vsock;
@@ -128,14 +203,20 @@ struct machine_config {
  */
 int machine_init(struct machine *machine, const struct machine_config *config, struct ccr_err *err);
 
-/** machine_start() - the disks' threads. Return: 0, or -errno with @err set. */
+/** machine_start() - the devices' threads. Return: 0, or -errno with @err set. */
 int machine_start(struct machine *machine, struct ccr_err *err);
 
-/** machine_done() - when no vCPU runs any more; waits for the disks' threads */
+/** machine_done() - when no vCPU runs any more; waits for the devices' threads */
 void machine_done(struct machine *machine);
 
-/** pcibus_serve() - the event loop's part: the slot's kick_fd is readable */
-void pcibus_serve(struct machine *machine, unsigned slot);
+/** pcibus_set_sources() - what the event loop has to wait for; all of it -1 without a bus */
+void pcibus_set_sources(struct machine *machine, struct pollfd sources[PCIBUS_NR_SOURCES]);
+
+/** pcibus_timeout_ms() - when to call pcibus_serve() without any source ready; -1 for never */
+int pcibus_timeout_ms(struct machine *machine);
+
+/** pcibus_serve() - the event loop's part, for what is ready or due */
+void pcibus_serve(struct machine *machine, const struct pollfd sources[PCIBUS_NR_SOURCES]);
 
 /** pcibus_init(), pcibus_start(), pcibus_done() - host bridge and virtio devices, for machine.c */
 int pcibus_init(struct machine *machine, const struct machine_config *config, struct ccr_err *err);

@@ -20,11 +20,8 @@ enum {
 	SOURCE_WAKE,
 	SOURCE_SIGNAL,
 	SOURCE_TIMER,
-	SOURCE_VCONSOLE,
-	SOURCE_RNG,
-	SOURCE_VSOCK,
-	SOURCE_VSOCKETS,
-	SOURCE_CONSOLE,
+	SOURCE_PCIBUS,
+	SOURCE_CONSOLE = SOURCE_PCIBUS + PCIBUS_NR_SOURCES,
 	SOURCE_CONTROL = SOURCE_CONSOLE + CONSOLE_NR_FDS,
 	NR_SOURCES = SOURCE_CONTROL + CONTROL_NR_SOURCES
 };
@@ -215,16 +212,10 @@ static struct pollfd wait_for(int fd, short events)
 
 static void set_sources(struct vm *vm, struct pollfd sources[NR_SOURCES])
 {
-	const bool pci = vm->machine.has_pci, vsock = vm->machine.has_vsock;
-	const struct virtio_slot *slots = vm->machine.slots;
-
 	sources[SOURCE_WAKE] = wait_for(vm->loop.wake_fd, POLLIN);
 	sources[SOURCE_SIGNAL] = wait_for(vm->loop.signal_fd, POLLIN);
 	sources[SOURCE_TIMER] = wait_for(vm->loop.timer_fd, POLLIN);
-	sources[SOURCE_VCONSOLE] = wait_for(pci ? slots[SLOT_CONSOLE].kick_fd : -1, POLLIN);
-	sources[SOURCE_RNG] = wait_for(pci ? slots[SLOT_RNG].kick_fd : -1, POLLIN);
-	sources[SOURCE_VSOCK] = wait_for(vsock ? slots[SLOT_VSOCK].kick_fd : -1, POLLIN);
-	sources[SOURCE_VSOCKETS] = wait_for(vsock ? vm->machine.vsockets.epoll_fd : -1, POLLIN);
+	pcibus_set_sources(&vm->machine, sources + SOURCE_PCIBUS);
 	console_set_fds(vm->console, input_room(vm) > 0, sources + SOURCE_CONSOLE);
 	control_set_sources(vm->control, sources + SOURCE_CONTROL);
 }
@@ -241,30 +232,15 @@ static int earlier(int a, int b)
 static int set_timeout(struct vm *vm)
 {
 	const int timeout = earlier(console_timeout_ms(vm->console), control_timeout(vm->control));
-	uint64_t rng_ns;
 
 	if (has_output(vm) && console_room(vm->console) > 0)
 		return 0;
-	if (!vm->machine.has_pci)
-		return timeout;
-	rng_ns = vrng_wait_ns(&vm->machine.rng);
-	if (rng_ns == VRNG_NO_WAIT)
-		return timeout;
-	return earlier(timeout, (int)(rng_ns / 1000000) + 1);
+	return earlier(timeout, pcibus_timeout_ms(&vm->machine));
 }
 
 static void serve_devices(struct vm *vm, const struct pollfd sources[NR_SOURCES])
 {
-	if (!vm->machine.has_pci)
-		return;
-	if (sources[SOURCE_VCONSOLE].revents)
-		pcibus_serve(&vm->machine, SLOT_CONSOLE);
-	if (sources[SOURCE_RNG].revents || vrng_wait_ns(&vm->machine.rng) == 0)
-		pcibus_serve(&vm->machine, SLOT_RNG);
-	if (sources[SOURCE_VSOCK].revents)
-		pcibus_serve(&vm->machine, SLOT_VSOCK);
-	if (sources[SOURCE_VSOCKETS].revents)
-		vsockets_serve(&vm->machine.vsockets);
+	pcibus_serve(&vm->machine, sources + SOURCE_PCIBUS);
 	if (hvc_has_output(vm) && console_is_stalled(vm->console))
 		vconsole_set_stalled(&vm->machine.console);
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The PCI bus of a machine: which virtio devices are on it, and how they reach guest memory, the
- * interrupt controller and whoever serves them.
+ * The PCI bus of a machine: how the virtio devices on it reach guest memory, the interrupt
+ * controller and whoever serves them. Which devices there are is in devices.c.
  *
- * Each device has an eventfd. The driver's notifications reach it through KVM (ioeventfd), the
- * device's own wishes through its host's kick. Console, rng and vsock are served by the event loop,
- * each disk by a thread of its own, which sleeps in the host's reads and writes.
+ * A device has a lane or more, each an eventfd. The driver's notifications reach it through KVM
+ * (ioeventfd), the device's own wishes through its host's kick.
  */
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -66,8 +66,8 @@ static void on_bar(void *ctx, unsigned slot, unsigned bar, ipa_t base, bool mapp
 
 	if (bar != VIRTIO_PCI_REGISTERS_BAR)
 		return;
-	for (unsigned i = 0; i < virtio->dev->type->nr_queues; i++)
-		arch_vm_ioeventfd(machine->arch, virtio->kick_fd,
+	for (unsigned i = 0; i < virtio->dev->nr_queues; i++)
+		arch_vm_ioeventfd(machine->arch, virtio->lanes[i % virtio->nr_lanes].kick_fd,
 				  ipa_at(base.v + virtio_pci_notify_offset(i)), mapped);
 }
 
@@ -96,38 +96,49 @@ static void on_msi(void *ctx, const struct pci_msi *msi)
 
 /* Devices. */
 
+/* The device's own wish: it may concern any of its queues. */
 static void kick(void *ctx)
 {
 	const struct virtio_slot *slot = ctx;
 	const uint64_t one = 1;
 
-	/* It can only fail with EAGAIN, when service is due anyway. */
-	if (write(slot->kick_fd, &one, sizeof(one)) < 0)
-		return;
+	for (unsigned i = 0; i < slot->nr_lanes; i++) {
+		/* It can only fail with EAGAIN, when service is due anyway. */
+		if (write(slot->lanes[i].kick_fd, &one, sizeof(one)) < 0)
+			continue;
+	}
 }
 
-static int open_slot(struct virtio_slot *slot, struct virtio_setup *setup, struct ccr_err *err)
+static int open_lanes(struct virtio_slot *slot, unsigned nr, struct ccr_err *err)
 {
-	slot->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (slot->kick_fd < 0)
-		return err_set(err, -errno, "virtio: no eventfd: %s", strerror(errno));
-	setup->host = (struct virtio_host){.kick = kick, .ctx = slot};
+	while (slot->nr_lanes < nr) {
+		struct virtio_lane *lane = &slot->lanes[slot->nr_lanes];
+
+		lane->slot = slot;
+		lane->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (lane->kick_fd < 0)
+			return err_set(err, -errno, "%s: no eventfd: %s", slot->kind->name,
+				       strerror(errno));
+		slot->nr_lanes++;
+	}
 	return 0;
 }
 
 /* One for the configuration and one a queue, as the transport has them. */
-static int add_vectors(struct machine *machine, struct virtio_slot *slot, struct ccr_err *err)
+static int add_vectors(struct virtio_slot *slot, struct ccr_err *err)
 {
-	for (unsigned i = 0; i <= slot->dev->type->nr_queues; i++) {
+	struct arch_vm *arch = slot->machine->arch;
+
+	for (unsigned i = 0; i <= slot->dev->nr_queues; i++) {
 		int fd = -1;
 
-		if (arch_msi_is_supported(machine->arch)) {
+		if (arch_msi_is_supported(arch)) {
 			fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 			if (fd < 0)
-				return err_set(err, -errno, "%s: no eventfd: %s",
-					       slot->dev->type->name, strerror(errno));
+				return err_set(err, -errno, "%s: no eventfd: %s", slot->kind->name,
+					       strerror(errno));
 		}
-		arch_msi_init(machine->arch, &slot->vectors[i], fd);
+		arch_msi_init(arch, &slot->vectors[i], fd);
 		if (slot->vectors[i].event_fd < 0 && fd >= 0)
 			close(fd);
 		slot->nr_vectors++;
@@ -135,76 +146,32 @@ static int add_vectors(struct machine *machine, struct virtio_slot *slot, struct
 	return 0;
 }
 
-/* The device is made; put it on the bus, into the slot that is its place in the table. */
-static int plug(struct machine *machine, unsigned at, struct virtio_dev *dev, struct ccr_err *err)
+/* Make device @nr of a kind and put it on the bus, into the slot that is its place in the table. */
+static int add_device(struct machine *machine, const struct device_kind *kind, unsigned nr,
+		      const struct machine_config *config, struct ccr_err *err)
 {
+	const unsigned at = kind->first_slot + nr;
 	struct virtio_slot *slot = &machine->slots[at];
+	const struct virtio_setup setup = {
+		.mem = &machine->mem,
+		.needs_platform = config->needs_platform,
+		.host = {.kick = kick, .ctx = slot},
+	};
 	int ret;
 
-	virtio_pci_init(&slot->transport, dev);
-	slot->dev = dev;
+	slot->machine = machine;
+	slot->kind = kind;
+	slot->nr = nr;
+	ret = open_lanes(slot, kind->nr_lanes ? kind->nr_lanes(config, nr) : 1, err);
+	if (!ret)
+		ret = kind->create(machine, nr, config, &setup, &slot->dev, err);
+	if (ret)
+		return ret;
+	virtio_pci_init(&slot->transport, slot->dev);
 	ret = pci_host_add_at(&machine->pci, &slot->transport.function, at);
 	if (ret < 0)
-		return err_set(err, ret, "%s: no room on the PCI bus", dev->type->name);
-	return add_vectors(machine, slot, err);
-}
-
-static int add_console(struct machine *machine, struct virtio_setup *setup, struct ccr_err *err)
-{
-	int ret = open_slot(&machine->slots[SLOT_CONSOLE], setup, err);
-
-	if (ret)
-		return ret;
-	ret = vconsole_init(&machine->console, setup);
-	if (ret)
-		return err_set(err, ret, "console: out of memory");
-	return plug(machine, SLOT_CONSOLE, &machine->console.virtio, err);
-}
-
-static int add_rng(struct machine *machine, struct virtio_setup *setup, struct ccr_err *err)
-{
-	const int ret = open_slot(&machine->slots[SLOT_RNG], setup, err);
-
-	if (ret)
-		return ret;
-	vrng_init(&machine->rng, setup, NULL);
-	return plug(machine, SLOT_RNG, &machine->rng.virtio, err);
-}
-
-static int add_disk(struct machine *machine, const struct machine_config *config, unsigned index,
-		    struct virtio_setup *setup, struct ccr_err *err)
-{
-	const struct blk_config blk = {
-		.disk = &config->disks[index],
-		.serial = config->serials[index],
-		.limits = config->limits,
-	};
-	const int ret = open_slot(&machine->slots[SLOT_DISKS + index], setup, err);
-
-	if (ret)
-		return ret;
-	blk_init(&machine->blks[index], &blk, setup);
-	return plug(machine, SLOT_DISKS + index, &machine->blks[index].virtio, err);
-}
-
-static int add_vsock(struct machine *machine, const struct machine_config *config,
-		     struct virtio_setup *setup, struct ccr_err *err)
-{
-	int ret = open_slot(&machine->slots[SLOT_VSOCK], setup, err);
-
-	if (ret)
-		return ret;
-	ret = vsockets_init(&machine->vsockets, config->vsock, &machine->vsock);
-	if (ret)
-		return err_set(err, ret, "vsock: no descriptor: %s", strerror(-ret));
-	ret = vvsock_init(&machine->vsock, config->vsock_cid, &vsockets_host, &machine->vsockets,
-			  setup);
-	if (ret) {
-		vsockets_done(&machine->vsockets);
-		return err_set(err, ret, "vsock: out of memory");
-	}
-	machine->has_vsock = true;
-	return plug(machine, SLOT_VSOCK, &machine->vsock.virtio, err);
+		return err_set(err, ret, "%s: no room on the PCI bus", kind->name);
+	return add_vectors(slot, err);
 }
 
 int pcibus_init(struct machine *machine, const struct machine_config *config, struct ccr_err *err)
@@ -218,91 +185,168 @@ int pcibus_init(struct machine *machine, const struct machine_config *config, st
 		.ctx = machine,
 		.shared_bit = shared_bit,
 	};
-	struct virtio_setup setup = {
-		.mem = &machine->mem,
-		.needs_platform = config->needs_platform,
-	};
-	int ret;
+	int ret = 0;
 
-	for (unsigned i = 0; i < NR_SLOTS; i++)
-		machine->slots[i].kick_fd = -1;
-	machine->vsockets.epoll_fd = -1;
 	machine->mem = (struct virtio_mem){&mem_ops, config->gmem, shared_bit};
 	pci_host_init(&machine->pci, &platform, ipa_at(MEMMAP_PCI_MEM_BASE), MEMMAP_PCI_MEM_SIZE);
 	machine->has_pci = true;
 
-	ret = add_console(machine, &setup, err);
-	if (!ret)
-		ret = add_rng(machine, &setup, err);
-	for (unsigned i = 0; i < config->nr_disks && !ret; i++, machine->nr_disks++)
-		ret = add_disk(machine, config, i, &setup, err);
-	if (config->vsock && !ret)
-		ret = add_vsock(machine, config, &setup, err);
+	for (const struct device_kind *const *kind = vm_device_kinds; *kind && !ret; kind++) {
+		const unsigned nr_devices = (*kind)->count(config);
+
+		for (unsigned i = 0; i < nr_devices && !ret; i++)
+			ret = add_device(machine, *kind, i, config, err);
+	}
 	return ret;
 }
 
-static void clear_kick(const struct virtio_slot *slot)
+/* Service. */
+
+#define NS_PER_MS 1000000u
+
+static void clear_kick(const struct virtio_lane *lane)
 {
 	uint64_t count;
 
-	if (read(slot->kick_fd, &count, sizeof(count)) < 0)
+	if (read(lane->kick_fd, &count, sizeof(count)) < 0)
 		return;
 }
 
-void pcibus_serve(struct machine *machine, unsigned slot)
+/* What a lane waits for: its eventfd, and with the first one whatever else the device has. */
+static void set_sources(struct virtio_lane *lane, struct pollfd sources[2])
 {
-	clear_kick(&machine->slots[slot]);
-	virtio_service(machine->slots[slot].dev);
+	const struct virtio_slot *slot = lane->slot;
+
+	sources[0] = (struct pollfd){.fd = lane->kick_fd, .events = POLLIN};
+	sources[1] = (struct pollfd){.fd = -1};
+	if (lane == slot->lanes && slot->kind->wait)
+		slot->kind->wait(slot->machine, slot->nr, &sources[1]);
 }
 
-static void *disk_main(void *arg)
+static uint64_t wait_ns(const struct virtio_lane *lane)
 {
-	struct virtio_slot *slot = arg;
-	struct pollfd kicked = {.fd = slot->kick_fd, .events = POLLIN};
+	const struct virtio_slot *slot = lane->slot;
 
-	while (!atomic_load(&slot->stop)) {
-		if (poll(&kicked, 1, -1) <= 0)
-			continue;
-		clear_kick(slot);
+	if (lane != slot->lanes || !slot->kind->wait_ns)
+		return UINT64_MAX;
+	return slot->kind->wait_ns(slot->machine, slot->nr);
+}
+
+/* Rounded up, so that what is due then is due. */
+static int to_timeout_ms(uint64_t ns)
+{
+	if (ns == 0)
+		return 0;
+	return ns / NS_PER_MS < INT_MAX ? (int)(ns / NS_PER_MS) + 1 : -1;
+}
+
+static void serve(struct virtio_lane *lane, const struct pollfd sources[2])
+{
+	const struct virtio_slot *slot = lane->slot;
+	const bool is_kicked = sources[0].revents, is_ready = sources[1].revents;
+
+	if (is_ready)
+		slot->kind->serve(slot->machine, slot->nr);
+	if (is_kicked)
+		clear_kick(lane);
+	if (is_kicked || is_ready || wait_ns(lane) == 0)
 		virtio_service(slot->dev);
+}
+
+static bool is_loops(const struct virtio_slot *slot)
+{
+	return slot->dev && slot->kind->server == SERVED_BY_LOOP;
+}
+
+void pcibus_set_sources(struct machine *machine, struct pollfd sources[PCIBUS_NR_SOURCES])
+{
+	for (unsigned i = 0; i < NR_SLOTS; i++) {
+		sources[2 * i] = sources[2 * i + 1] = (struct pollfd){.fd = -1};
+		if (is_loops(&machine->slots[i]))
+			set_sources(&machine->slots[i].lanes[0], sources + 2 * i);
+	}
+}
+
+int pcibus_timeout_ms(struct machine *machine)
+{
+	uint64_t soonest = UINT64_MAX;
+
+	for (unsigned i = 0; i < NR_SLOTS; i++) {
+		uint64_t ns;
+
+		if (!is_loops(&machine->slots[i]))
+			continue;
+		ns = wait_ns(&machine->slots[i].lanes[0]);
+		if (ns < soonest)
+			soonest = ns;
+	}
+	return to_timeout_ms(soonest);
+}
+
+void pcibus_serve(struct machine *machine, const struct pollfd sources[PCIBUS_NR_SOURCES])
+{
+	for (unsigned i = 0; i < NR_SLOTS; i++) {
+		if (is_loops(&machine->slots[i]))
+			serve(&machine->slots[i].lanes[0], sources + 2 * i);
+	}
+}
+
+static void *lane_main(void *arg)
+{
+	struct virtio_lane *lane = arg;
+	struct pollfd sources[2];
+
+	while (!atomic_load(&lane->slot->stop)) {
+		set_sources(lane, sources);
+		if (poll(sources, 2, to_timeout_ms(wait_ns(lane))) >= 0)
+			serve(lane, sources);
 	}
 	return NULL;
 }
 
-int pcibus_start(struct machine *machine, struct ccr_err *err)
+static int start_slot(struct virtio_slot *slot, struct ccr_err *err)
 {
-	for (unsigned i = 0; i < machine->nr_disks; i++) {
-		struct virtio_slot *slot = &machine->slots[SLOT_DISKS + i];
-		const int ret = pthread_create(&slot->thread, NULL, disk_main, slot);
+	for (unsigned i = 0; i < slot->nr_lanes; i++) {
+		struct virtio_lane *lane = &slot->lanes[i];
+		const int ret = pthread_create(&lane->thread, NULL, lane_main, lane);
 
 		if (ret)
-			return err_set(err, -ret, "disk %u: cannot start its thread: %s", i,
-				       strerror(ret));
-		slot->has_thread = true;
+			return err_set(err, -ret, "%s %u: cannot start its thread: %s",
+				       slot->kind->name, slot->nr, strerror(ret));
+		lane->has_thread = true;
 	}
 	return 0;
 }
 
-static void close_vsock(struct machine *machine)
+int pcibus_start(struct machine *machine, struct ccr_err *err)
 {
-	vvsock_done(&machine->vsock);
-	vsockets_done(&machine->vsockets);
+	int ret = 0;
+
+	for (unsigned i = 0; i < NR_SLOTS && !ret; i++) {
+		struct virtio_slot *slot = &machine->slots[i];
+
+		if (slot->dev && slot->kind->server == SERVED_BY_THREADS)
+			ret = start_slot(slot, err);
+	}
+	return ret;
 }
 
-static void close_slot(struct machine *machine, unsigned at)
+static void stop_slot(struct virtio_slot *slot)
 {
-	struct virtio_slot *slot = &machine->slots[at];
+	atomic_store(&slot->stop, true);
+	kick(slot);
+	for (unsigned i = 0; i < slot->nr_lanes; i++) {
+		if (slot->lanes[i].has_thread)
+			pthread_join(slot->lanes[i].thread, NULL);
+		slot->lanes[i].has_thread = false;
+	}
+}
 
+static void close_slot(struct virtio_slot *slot)
+{
 	if (slot->dev) {
 		virtio_pci_done(&slot->transport);
-		if (at == SLOT_CONSOLE)
-			vconsole_done(&machine->console);
-		else if (at == SLOT_RNG)
-			vrng_done(&machine->rng);
-		else if (at == SLOT_VSOCK)
-			close_vsock(machine);
-		else
-			blk_done(&machine->blks[at - SLOT_DISKS]);
+		slot->kind->destroy(slot->machine, slot->nr);
 	}
 	slot->dev = NULL;
 	while (slot->nr_vectors > 0) {
@@ -311,24 +355,15 @@ static void close_slot(struct machine *machine, unsigned at)
 		if (fd >= 0)
 			close(fd);
 	}
-	if (slot->kick_fd >= 0)
-		close(slot->kick_fd);
-	slot->kick_fd = -1;
+	while (slot->nr_lanes > 0)
+		close(slot->lanes[--slot->nr_lanes].kick_fd);
 }
 
 void pcibus_done(struct machine *machine)
 {
-	for (unsigned i = SLOT_DISKS; i < NR_SLOTS; i++) {
-		struct virtio_slot *slot = &machine->slots[i];
-
-		if (!slot->has_thread)
-			continue;
-		atomic_store(&slot->stop, true);
-		kick(slot);
-		pthread_join(slot->thread, NULL);
-		slot->has_thread = false;
-	}
 	for (unsigned i = 0; i < NR_SLOTS; i++)
-		close_slot(machine, i);
+		stop_slot(&machine->slots[i]);
+	for (unsigned i = 0; i < NR_SLOTS; i++)
+		close_slot(&machine->slots[i]);
 	pci_host_done(&machine->pci);
 }

@@ -116,7 +116,7 @@ static void check_device(const struct machine *m, unsigned slot)
 		require(virtio_has(dev, VIRTIO_F_VERSION_1));
 		require(virtio_has(dev, VIRTIO_F_ACCESS_PLATFORM));
 	}
-	for (unsigned i = 0; i < dev->type->nr_queues; i++)
+	for (unsigned i = 0; i < dev->nr_queues; i++)
 		require(dev->queues[i].nr_in_flight <= dev->queues[i].size);
 }
 

@@ -50,6 +50,8 @@ def walk(top="."):
         dirs[:] = sorted(set(dirs) - {".git", "build", "__pycache__"})
         for name in sorted(names):
             path = os.path.normpath(os.path.join(place, name))
+            if path == ".git":  # of a work tree that shares another's repository
+                continue
             if not path.startswith(DATA_DIRS) and os.path.isfile(path):
                 yield path
 

@@ -1,28 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * links: src/vm/vm.c src/vm/vcpu.c src/vm/loop.c src/vm/console.c src/vm/machine.c
- *	src/vm/pcibus.c src/vm/vsockets.c src/host/vsock_host.c
- *	src/virtio/vsock.c src/virtio/vvsock.c src/vm/watch.c src/vm/control.c
- *	src/vm/qmp.c src/vm/manage.c
- *	src/util/jstream.c src/dev/bus.c src/dev/uart.c src/dev/rtc.c src/pci/host.c
- *	src/pci/function.c src/pci/msix.c src/host/disk.c src/host/chardev.c
- *	src/host/chardev_file.c src/host/chardev_pty.c src/host/chardev_socket.c
- *	src/host/chardev_stdio.c src/virtio/virtio.c
- *	src/virtio/virtio_pci.c src/virtio/virtq.c src/virtio/virtq_chain.c src/virtio/mem.c
- *	src/virtio/bounce.c src/virtio/blk.c src/virtio/vconsole.c src/virtio/vrng.c
- *	src/boot/elf.c src/boot/kernel.c src/boot/unpack.c arch/arm64/kvm/emulated.c
- *	arch/arm64/kvm/realm_kvm.c
- *	arch/arm64/kvm/vm.c arch/arm64/kvm/msi.c
- *	arch/arm64/kvm/vcpu.c arch/arm64/kvm/host.c arch/arm64/kvm/probe.c
- *	arch/arm64/kvm/realm_abi.c
- *	arch/arm64/memmap.c arch/arm64/layout.c arch/arm64/image.c arch/arm64/dtree.c
- *	src/kvm/kvm.c src/kvm/exit.c src/mem/gmem.c src/realm/realm.c src/realm/plan.c
- *	src/realm/measure.c src/realm/rsi.c src/realm/token.c src/realm/cose.c src/util/cbor.c
- *	src/realm/evlog.c
- *	src/realm/launch.c src/util/err.c src/util/log.c src/util/hash.c src/util/file.c
- *	src/util/parse.c tests/fake/fake_kvm.c tests/fake/fake_gic.c tests/fake/fake_vcpu.c
- *	tests/fake/fake_run.c src/kvm/describe.c tests/fake/fake_machine.c
- *	src/host/facts.c
+ * links: whole-machine
  */
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which virtio devices a machine has, and what is particular to each kind. */
+#include <errno.h>
+#include <string.h>
+
+#include "internal.h"
+
+static unsigned count_one(const struct machine_config *config)
+{
+	(void)config;
+	return 1;
+}
+
+/* Console: the event loop moves its bytes (loop.c). */
+
+static int create_console(struct machine *machine, unsigned nr, const struct machine_config *config,
+			  const struct virtio_setup *setup, struct virtio_dev **ret_dev,
+			  struct ccr_err *err)
+{
+	(void)nr, (void)config;
+	if (vconsole_init(&machine->console, setup))
+		return err_set(err, -ENOMEM, "console: out of memory");
+	*ret_dev = &machine->console.virtio;
+	return 0;
+}
+
+static void destroy_console(struct machine *machine, unsigned nr)
+{
+	(void)nr;
+	vconsole_done(&machine->console);
+}
+
+static const struct device_kind console_kind = {
+	.name = "console",
+	.first_slot = SLOT_CONSOLE,
+	.server = SERVED_BY_LOOP,
+	.count = count_one,
+	.create = create_console,
+	.destroy = destroy_console,
+};
+
+/* Entropy source: what was asked for in excess waits for the next period. */
+
+static int create_rng(struct machine *machine, unsigned nr, const struct machine_config *config,
+		      const struct virtio_setup *setup, struct virtio_dev **ret_dev,
+		      struct ccr_err *err)
+{
+	(void)nr, (void)config, (void)err;
+	vrng_init(&machine->rng, setup, NULL);
+	*ret_dev = &machine->rng.virtio;
+	return 0;
+}
+
+static void destroy_rng(struct machine *machine, unsigned nr)
+{
+	(void)nr;
+	vrng_done(&machine->rng);
+}
+
+static uint64_t rng_wait_ns(struct machine *machine, unsigned nr)
+{
+	(void)nr;
+	return vrng_wait_ns(&machine->rng);
+}
+
+static const struct device_kind rng_kind = {
+	.name = "rng",
+	.first_slot = SLOT_RNG,
+	.server = SERVED_BY_LOOP,
+	.count = count_one,
+	.create = create_rng,
+	.destroy = destroy_rng,
+	.wait_ns = rng_wait_ns,
+};
+
+/* Disks: each has a thread, which sleeps in the host's reads and writes. */
+
+static unsigned count_disks(const struct machine_config *config)
+{
+	return config->nr_disks;
+}
+
+static int create_disk(struct machine *machine, unsigned nr, const struct machine_config *config,
+		       const struct virtio_setup *setup, struct virtio_dev **ret_dev,
+		       struct ccr_err *err)
+{
+	const struct blk_config blk = {
+		.disk = &config->disks[nr],
+		.serial = config->serials[nr],
+		.limits = config->limits,
+	};
+
+	(void)err;
+	blk_init(&machine->blks[nr], &blk, setup);
+	*ret_dev = &machine->blks[nr].virtio;
+	return 0;
+}
+
+static void destroy_disk(struct machine *machine, unsigned nr)
+{
+	blk_done(&machine->blks[nr]);
+}
+
+static const struct device_kind disk_kind = {
+	.name = "disk",
+	.first_slot = SLOT_DISKS,
+	.server = SERVED_BY_THREADS,
+	.count = count_disks,
+	.create = create_disk,
+	.destroy = destroy_disk,
+};
+
+/* vsock: the host's sockets are in one epoll set. */
+
+static unsigned count_vsocks(const struct machine_config *config)
+{
+	return config->vsock ? 1 : 0;
+}
+
+static int create_vsock(struct machine *machine, unsigned nr, const struct machine_config *config,
+			const struct virtio_setup *setup, struct virtio_dev **ret_dev,
+			struct ccr_err *err)
+{
+	int ret = vsockets_init(&machine->vsockets, config->vsock, &machine->vsock);
+
+	(void)nr;
+	if (ret)
+		return err_set(err, ret, "vsock: no descriptor: %s", strerror(-ret));
+	ret = vvsock_init(&machine->vsock, config->vsock_cid, &vsockets_host, &machine->vsockets,
+			  setup);
+	if (ret) {
+		vsockets_done(&machine->vsockets);
+		return err_set(err, ret, "vsock: out of memory");
+	}
+	machine->has_vsock = true;
+	*ret_dev = &machine->vsock.virtio;
+	return 0;
+}
+
+static void destroy_vsock(struct machine *machine, unsigned nr)
+{
+	(void)nr;
+	vvsock_done(&machine->vsock);
+	vsockets_done(&machine->vsockets);
+	machine->has_vsock = false;
+}
+
+static void vsock_wait(struct machine *machine, unsigned nr, struct pollfd *ret_source)
+{
+	(void)nr;
+	*ret_source = (struct pollfd){.fd = machine->vsockets.epoll_fd, .events = POLLIN};
+}
+
+static void vsock_serve(struct machine *machine, unsigned nr)
+{
+	(void)nr;
+	vsockets_serve(&machine->vsockets);
+}
+
+static const struct device_kind vsock_kind = {
+	.name = "vsock",
+	.first_slot = SLOT_VSOCK,
+	.server = SERVED_BY_LOOP,
+	.count = count_vsocks,
+	.create = create_vsock,
+	.destroy = destroy_vsock,
+	.wait = vsock_wait,
+	.serve = vsock_serve,
+};
+
+const struct device_kind *const vm_device_kinds[] = {
+	&console_kind, &rng_kind, &disk_kind, &vsock_kind, NULL,
+};
