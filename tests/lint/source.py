@@ -13,6 +13,8 @@ from pathlib import Path
 
 CODE_DIRS = ("src", "arch", "include", "guest", "tests")
 CACHE = Path("build/lint")
+# Results of the linters, by the hash of all that went into them: several work trees may share them.
+RESULTS = Path(os.environ.get("LINT_RESULTS", CACHE / "results"))
 # Inputs and expected outputs of tests are what they are.
 DATA_DIRS = ("tests/unit/golden/", "tests/fuzz/corpus/")
 
@@ -155,22 +157,24 @@ def run(command):
     return done.returncode, done.stdout
 
 
-def cached_run(kind, path, command, extra=(), product=None):
-    """run(command), or what it said last time if its version and all it read are still the same.
+def cached_run(kind, path, command, extra=(), suffix=None):
+    """run(command), or what it said when its version and all it read were the same.
 
-    product is a file that the command makes; "{}" in the command stands for where.
+    With a suffix the command makes a file; "{}" in the command stands for where. Its path is a
+    third result, and that file exists if the status is 0.
     """
-    CACHE.joinpath(kind).mkdir(parents=True, exist_ok=True)
+    RESULTS.joinpath(kind).mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256(repr([command, tool_version(command[0])]).encode())
     for name in [*extra, *with_dependencies(path)]:
         digest.update(f"\0{name}\0".encode() + Path(name).read_bytes())
-    key = digest.hexdigest()
+    key = RESULTS / kind / digest.hexdigest()
 
-    note = CACHE / kind / (path.replace("/", "__") + ".json")
+    note = Path(f"{key}.json")
+    product = Path(f"{key}{suffix}")
     try:
         last = json.loads(note.read_text())
-        if last["key"] == key and (product is None or last["status"] or product.is_file()):
-            return last["status"], last["output"]
+        if not suffix or last["status"] or product.is_file():
+            return (last["status"], last["output"], product)[: 3 if suffix else 2]
     except (OSError, ValueError, KeyError):
         pass
 
@@ -178,9 +182,9 @@ def cached_run(kind, path, command, extra=(), product=None):
     mine = f".{os.getpid()}.tmp"
     made = Path(f"{product}{mine}")
     status, output = run([part.replace("{}", str(made)) for part in command])
-    if product and made.is_file():
+    if suffix and made.is_file():
         made.replace(product)
     new = Path(f"{note}{mine}")
-    new.write_text(json.dumps({"key": key, "status": status, "output": output}))
+    new.write_text(json.dumps({"status": status, "output": output}))
     new.replace(note)
-    return status, output
+    return (status, output, product)[: 3 if suffix else 2]

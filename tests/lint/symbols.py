@@ -11,9 +11,8 @@ import source
 def compile_object(path):
     """(object, reasons). Without PIC, a const table of pointers is read-only data, as it will be
     once the loader is done; so what nm shows as data is mutable."""
-    target = source.CACHE / "obj" / (path.replace("/", "__") + ".o")
     command = ["gcc", "-c", "-O1", "-w", "-fno-pic", *source.flags(path), "-o", "{}", path]
-    status, output = source.cached_run("obj", path, command, product=target)
+    status, output, target = source.cached_run("obj", path, command, suffix=".o")
     if not status:
         return target, []
     errors = re.findall(r"^\S+:\d+:\d+: (?:fatal )?error: .*$", output, re.MULTILINE)
