@@ -46,7 +46,7 @@ BASE_CFLAGS := -std=gnu17 -D_GNU_SOURCE=1 -Iinclude -pthread -ffile-prefix-map=$
 HARDEN      := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 HARDEN_LD   := -Wl,-z,relro,-z,now,-z,noexecstack
 SANITIZE    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-LIBS        := -lfdt -lz -lzstd -ljson-c -lcrypto -lpthread
+LIBS        := -lfdt -lelf -lz -lzstd -ljson-c -lcrypto -lpthread
 
 # KVM's arm64 structures come from <asm/kvm.h>, which an x86 machine has only among its cross
 # headers. Just that header and what it includes is lent, to just the files that talk to KVM: the

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Our own reader, and not libelf: a kernel needs two structures of the format, libelf's licence
- * would bind every static program that is made from these sources, and what parses a hostile file
- * had better be short.
+ * What the file says is read by libelf. Whether a kernel may say that is decided here: libelf takes
+ * what it finds for granted, and cuts a table that is longer than the file without a word.
  */
-#include <elf.h>
-#include <endian.h>
 #include <errno.h>
+#include <gelf.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +15,7 @@
 #define MAX_SEGMENTS 64
 
 /*
- * struct segment - a PT_LOAD program header in this machine's byte order
+ * struct segment - a PT_LOAD program header
  * @offset: of its first byte in the file; @file_size bytes come from there
  * @mem_size: bytes in memory, at least @file_size; the rest is zero
  */
@@ -34,8 +32,9 @@ struct reader {
 	const struct blob *file;
 	const char *path;
 	const struct elf_window *window;
-	uint64_t bias;     /* between where it was linked to and where it goes */
-	Elf64_Ehdr header; /* as in the file */
+	uint64_t bias; /* between where it was linked to and where it goes */
+	Elf *elf;
+	GElf_Ehdr header;
 	unsigned nr_segments;
 	struct segment segments[MAX_SEGMENTS];
 	struct ccr_err *err;
@@ -63,7 +62,7 @@ static int check_machine(const struct reader *r)
 		{EM_RISCV, "RISC-V"},  {EM_PPC64, "POWER"}, {EM_S390, "IBM Z"},
 		{EM_MIPS, "MIPS"},     {258, "LoongArch"},
 	};
-	const uint16_t machine = le16toh(r->header.e_machine);
+	const uint16_t machine = r->header.e_machine;
 
 	if (machine == EM_AARCH64)
 		return 0;
@@ -80,7 +79,7 @@ static int check_machine(const struct reader *r)
 
 static int check_type(const struct reader *r)
 {
-	switch (le16toh(r->header.e_type)) {
+	switch (r->header.e_type) {
 	case ET_EXEC:
 	case ET_DYN:
 		return 0;
@@ -95,21 +94,16 @@ static int check_type(const struct reader *r)
 	}
 }
 
-/* Class and byte order come first: they say how the rest is to be read. */
-static int check_header(struct reader *r)
+/* Byte order comes first: whoever made such a kernel knows its machine. */
+static int check_header(const struct reader *r)
 {
 	const uint8_t *ident = r->header.e_ident;
 
-	if (r->file->size < sizeof(r->header))
-		return damaged(r, "its header is not complete");
-	memcpy(&r->header, r->file->data, sizeof(r->header));
 	if (ident[EI_DATA] == ELFDATA2MSB)
 		return err_set(r->err, -EINVAL,
 			       "kernel image %s: it is a big-endian ELF file; build it "
 			       "little-endian",
 			       r->path);
-	if (ident[EI_DATA] != ELFDATA2LSB)
-		return damaged(r, "its byte order is not known");
 	if (check_machine(r))
 		return -EINVAL;
 	if (ident[EI_CLASS] != ELFCLASS64)
@@ -153,27 +147,27 @@ static int check_segment(const struct reader *r, const struct segment *s)
  */
 static void choose_bias(struct reader *r, uint64_t lowest)
 {
-	if (le16toh(r->header.e_type) == ET_DYN && lowest < r->window->base)
+	if (r->header.e_type == ET_DYN && lowest < r->window->base)
 		r->bias = r->window->base;
 }
 
-static int take_segment(struct reader *r, const Elf64_Phdr *header)
+static int take_segment(struct reader *r, const GElf_Phdr *header)
 {
 	struct segment s = {
-		.offset = le64toh(header->p_offset),
-		.virt = le64toh(header->p_vaddr),
-		.phys = le64toh(header->p_paddr),
-		.file_size = le64toh(header->p_filesz),
-		.mem_size = le64toh(header->p_memsz),
+		.offset = header->p_offset,
+		.virt = header->p_vaddr,
+		.phys = header->p_paddr,
+		.file_size = header->p_filesz,
+		.mem_size = header->p_memsz,
 	};
 
-	if (le32toh(header->p_type) == PT_INTERP || le32toh(header->p_type) == PT_TLS)
+	if (header->p_type == PT_INTERP || header->p_type == PT_TLS)
 		return err_set(
 			r->err, -EINVAL,
 			"kernel image %s: it is an ELF program that an operating system runs, "
 			"not a kernel",
 			r->path);
-	if (le32toh(header->p_type) != PT_LOAD || s.mem_size == 0)
+	if (header->p_type != PT_LOAD || s.mem_size == 0)
 		return 0;
 	if (r->nr_segments == MAX_SEGMENTS)
 		return err_set(r->err, -EINVAL,
@@ -191,18 +185,17 @@ static int take_segment(struct reader *r, const Elf64_Phdr *header)
 
 static int read_segments(struct reader *r)
 {
-	const uint64_t offset = le64toh(r->header.e_phoff);
-	const uint64_t nr = le16toh(r->header.e_phnum);
+	GElf_Phdr header;
+	size_t nr;
 	int ret = 0;
 
-	if (nr > 0 && le16toh(r->header.e_phentsize) != sizeof(Elf64_Phdr))
+	if (r->header.e_phnum > 0 && r->header.e_phentsize != sizeof(Elf64_Phdr))
 		return damaged(r, "its program headers have another size");
-	if (offset > r->file->size || nr > (r->file->size - offset) / sizeof(Elf64_Phdr))
+	if (elf_getphdrnum(r->elf, &nr) || nr < r->header.e_phnum)
 		return damaged(r, "its program headers are not in the file");
-	for (uint64_t i = 0; !ret && i < nr; i++) {
-		Elf64_Phdr header;
-
-		memcpy(&header, r->file->data + offset + i * sizeof(header), sizeof(header));
+	for (size_t i = 0; !ret && i < nr; i++) {
+		if (!gelf_getphdr(r->elf, (int)i, &header))
+			return damaged(r, "its program headers are not in the file");
 		ret = take_segment(r, &header);
 	}
 	if (!ret && r->nr_segments == 0)
@@ -214,7 +207,7 @@ static int read_segments(struct reader *r)
 
 static int find_entry(const struct reader *r, uint64_t *ret_entry)
 {
-	const uint64_t entry = le64toh(r->header.e_entry);
+	const uint64_t entry = r->header.e_entry;
 
 	for (unsigned i = 0; i < r->nr_segments; i++) {
 		const struct segment *s = &r->segments[i];
@@ -265,6 +258,52 @@ static uint8_t *gather(const struct reader *r, uint64_t base, size_t size)
 	return data;
 }
 
+/*
+ * More sections than the header has room for are told by the first section, and libelf makes an
+ * object of each: several times the file's size. A kernel has no use for that.
+ */
+static bool hides_number_of_sections(const struct blob *file)
+{
+	union {
+		Elf32_Ehdr e32;
+		Elf64_Ehdr e64;
+	} header;
+
+	memcpy(&header, file->data, sizeof(header));
+	if (header.e32.e_ident[EI_CLASS] == ELFCLASS32)
+		return header.e32.e_shnum == 0 && header.e32.e_shoff != 0;
+	return header.e64.e_shnum == 0 && header.e64.e_shoff != 0;
+}
+
+static int open_file(struct reader *r)
+{
+	if (r->file->size < sizeof(Elf64_Ehdr))
+		return damaged(r, "its header is not complete");
+	if (hides_number_of_sections(r->file))
+		return damaged(r, "its header does not say how many sections it has");
+	(void)elf_version(EV_CURRENT);
+	r->elf = elf_memory((char *)r->file->data, r->file->size);
+	if (!r->elf)
+		return damaged(r, elf_errmsg(-1));
+	if (elf_kind(r->elf) != ELF_K_ELF || !gelf_getehdr(r->elf, &r->header))
+		return damaged(r, "its class, byte order or version is not known");
+	return 0;
+}
+
+static int read_file(struct reader *r, struct elf_image *image)
+{
+	int ret = open_file(r);
+
+	if (!ret)
+		ret = check_header(r);
+	if (!ret)
+		ret = read_segments(r);
+	if (!ret)
+		ret = find_entry(r, &image->entry);
+	(void)elf_end(r->elf);
+	return ret;
+}
+
 int elf_flatten(struct blob *blob, const char *path, const struct elf_window *window,
 		struct elf_image *ret_image, struct ccr_err *err)
 {
@@ -272,13 +311,8 @@ int elf_flatten(struct blob *blob, const char *path, const struct elf_window *wi
 	struct blob content = {0};
 	struct elf_image image;
 	uint64_t file_end;
-	int ret;
+	int ret = read_file(&r, &image);
 
-	ret = check_header(&r);
-	if (!ret)
-		ret = read_segments(&r);
-	if (!ret)
-		ret = find_entry(&r, &image.entry);
 	if (ret)
 		return ret;
 	measure(&r, &image, &file_end);

@@ -139,7 +139,7 @@ sysroot() {
 	local root=build/sysroot/arm64 files
 
 	files=$(with_suite "$STABLE" fetch "$STABLE" libfdt-dev zlib1g-dev libzstd-dev \
-		libssl-dev libjson-c-dev) ||
+		libssl-dev libjson-c-dev libelf-dev) ||
 		failed "$STABLE" "the libraries to link against"
 	rm -rf "$root"
 	# shellcheck disable=SC2086 # a list of paths without spaces in what varies

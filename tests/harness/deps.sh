@@ -9,7 +9,7 @@ set -eu
 # shellcheck source=lib.sh source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 
-BUILD="gcc libc6-dev libfdt-dev zlib1g-dev libzstd-dev libssl-dev libjson-c-dev"
+BUILD="gcc libc6-dev libfdt-dev zlib1g-dev libzstd-dev libssl-dev libjson-c-dev libelf-dev"
 # An arm64 machine builds arm64 programs with its own compiler.
 [ "$(uname -m)" = aarch64 ] || BUILD="$BUILD gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
 UNIT="libcmocka-dev"

@@ -65,6 +65,20 @@ static void init_usual(struct file *file)
 	add(file, PT_LOAD, BASE + 0x1000, 0x100, 0x200);
 }
 
+/* Only what says of which kind it is: nobody reads on. */
+static void write_small_header(const struct file *file, uint8_t *data)
+{
+	Elf32_Ehdr header = {
+		.e_type = file->header.e_type,
+		.e_machine = file->header.e_machine,
+		.e_shoff = (Elf32_Off)file->header.e_shoff,
+		.e_shnum = file->header.e_shnum,
+	};
+
+	memcpy(header.e_ident, file->header.e_ident, sizeof(header.e_ident));
+	memcpy(data, &header, sizeof(header));
+}
+
 static struct blob make(const struct file *file)
 {
 	const size_t table = file->header.e_phnum * sizeof(Elf64_Phdr);
@@ -75,6 +89,8 @@ static struct blob make(const struct file *file)
 	memcpy(blob.data + sizeof(file->header), file->phdrs, table);
 	for (unsigned i = 0; sizeof(file->header) + table <= CODE && i < 0x100; i++)
 		blob.data[CODE + i] = (uint8_t)(i + 1);
+	if (file->header.e_ident[EI_CLASS] == ELFCLASS32)
+		write_small_header(file, blob.data);
 	/* Of exactly its size, so that a read behind it is seen. */
 	blob.data = realloc(blob.data, file->size ? file->size : 1);
 	assert_non_null(blob.data);
@@ -270,8 +286,35 @@ static void damage_is_noticed(void **state)
 	file.header.e_type = 17;
 	refuses(&file, DAMAGED "it is of no known type");
 	init_usual(&file);
-	file.header.e_ident[EI_DATA] = 3;
-	refuses(&file, DAMAGED "its byte order is not known");
+	for (unsigned i = EI_CLASS; i <= EI_VERSION; i++) {
+		init_usual(&file);
+		file.header.e_ident[i] = 3;
+		refuses(&file, DAMAGED "its class, byte order or version is not known");
+	}
+}
+
+/* libelf keeps an object for each section. */
+static void number_of_sections_is_limited(void **state)
+{
+	struct elf_image image;
+	struct file file;
+	struct blob blob;
+
+	(void)state;
+	init_usual(&file);
+	file.header.e_shoff = CODE;
+	file.header.e_shentsize = sizeof(Elf64_Shdr);
+	refuses(&file, DAMAGED "its header does not say how many sections it has");
+	file.header.e_ident[EI_CLASS] = ELFCLASS32;
+	refuses(&file, DAMAGED "its header does not say how many sections it has");
+	/* What is beyond the file is no business of whoever loads it. */
+	init_usual(&file);
+	file.header.e_shoff = UINT64_MAX - 63;
+	file.header.e_shentsize = sizeof(Elf64_Shdr);
+	file.header.e_shnum = 0xfeff;
+	blob = flatten(&file, &image);
+	assert_int_equal(blob.size, 0x100);
+	blob_free(&blob);
 }
 
 static void addresses_are_checked(void **state)
@@ -367,6 +410,7 @@ int main(void)
 		cmocka_unit_test(last_byte_of_the_window_is_usable),
 		cmocka_unit_test(other_kinds_are_named),
 		cmocka_unit_test(damage_is_noticed),
+		cmocka_unit_test(number_of_sections_is_limited),
 		cmocka_unit_test(addresses_are_checked),
 		cmocka_unit_test(entry_must_be_an_instruction),
 		cmocka_unit_test(numbers_of_segments),
