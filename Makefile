@@ -257,7 +257,9 @@ $(UNIT_PROGRAMS): build/unit/%: build/san/tests/unit/%.o $$(call objects,san,tes
 		| deps-unit
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lcmocka $(LIBS)
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lcmocka $(PEER) $(LIBS)
+# A second opinion, of which Debian has no static library.
+build/unit/test_cbor_peer: PEER := -lcbor
 
 build/cli/mint: build/san/tests/cli/mint.o $$(call objects,san,tests/cli/mint.c)
 	$(call say,LD,$@)

@@ -17,8 +17,8 @@
 /** CBOR_MAX_PAIRS - a map with more is refused, so that looking for equal keys stays cheap */
 #define CBOR_MAX_PAIRS 64
 
-/** enum cbor_type - values are RFC 8949's major types */
-enum cbor_type {
+/** enum cbor_major - values are RFC 8949's major types */
+enum cbor_major {
 	CBOR_UINT = 0,
 	CBOR_NINT = 1, /* the number is -1 - value */
 	CBOR_BYTES = 2,
@@ -41,7 +41,7 @@ enum cbor_type {
  *	or tag. @content_size bytes; 0 for the other types.
  */
 struct cbor_item {
-	enum cbor_type type;
+	enum cbor_major type;
 	uint64_t value;
 	const uint8_t *content;
 	size_t content_size;
@@ -87,8 +87,8 @@ void cbor_enter(const struct cbor_item *item, struct cbor_reader *reader);
  */
 int cbor_find(const struct cbor_item *map, int64_t key, struct cbor_item *ret_value);
 
-/** cbor_is_int() - whether an item is this number */
-bool cbor_is_int(const struct cbor_item *item, int64_t number);
+/** cbor_is_number() - whether an item is this number */
+bool cbor_is_number(const struct cbor_item *item, int64_t number);
 
 /**
  * cbor_int() - the number that an item is
@@ -116,7 +116,7 @@ struct cbor_writer {
 void cbor_writer_init(struct cbor_writer *writer, void *buf, size_t capacity);
 
 /** cbor_put_head() - type and value in the shortest form; what belongs to it follows */
-void cbor_put_head(struct cbor_writer *writer, enum cbor_type type, uint64_t value);
+void cbor_put_head(struct cbor_writer *writer, enum cbor_major type, uint64_t value);
 
 /** cbor_put_raw() - bytes that are CBOR already */
 void cbor_put_raw(struct cbor_writer *writer, const void *data, size_t size);

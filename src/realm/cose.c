@@ -181,7 +181,7 @@ static int check_key_use(const struct cbor_item *map, const struct scheme *schem
 
 	if (cbor_find(map, KEY_D, &item) == 0)
 		return err_set(err, -EINVAL, "COSE_Key has a private part");
-	if (cbor_find(map, KEY_ALG, &item) == 0 && !cbor_is_int(&item, scheme->alg))
+	if (cbor_find(map, KEY_ALG, &item) == 0 && !cbor_is_number(&item, scheme->alg))
 		return err_set(err, -EINVAL,
 			       "COSE_Key: its algorithm is not %s, which %s goes with",
 			       scheme->alg_name, scheme->curve_name);
@@ -191,7 +191,7 @@ static int check_key_use(const struct cbor_item *map, const struct scheme *schem
 		return err_set(err, -EINVAL, "COSE_Key: key_ops is not an array");
 	cbor_enter(&item, &reader);
 	while (cbor_read(&reader, &op) == 0) {
-		if (cbor_is_int(&op, OPS_VERIFY))
+		if (cbor_is_number(&op, OPS_VERIFY))
 			return 0;
 	}
 	return err_set(err, -EINVAL, "COSE_Key is not for verifying");
@@ -219,7 +219,7 @@ int cose_key_from_cbor(const uint8_t *data, size_t size, struct cose_key *ret_ke
 		return err_set(err, -EINVAL, "COSE_Key %s", why);
 	if (map.type != CBOR_MAP)
 		return err_set(err, -EINVAL, "COSE_Key is not a map");
-	if (cbor_find(&map, KEY_KTY, &item) || !cbor_is_int(&item, KTY_EC2))
+	if (cbor_find(&map, KEY_KTY, &item) || !cbor_is_number(&item, KTY_EC2))
 		return err_set(err, -EINVAL, "COSE_Key: its type is not EC2");
 	if (cbor_find(&map, KEY_CRV, &item) || cbor_int(&item, &curve) ||
 	    !(scheme = scheme_of_curve(curve)))

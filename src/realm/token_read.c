@@ -11,7 +11,7 @@
 struct claim {
 	enum token_label label;
 	const char *name;
-	enum cbor_type type;
+	enum cbor_major type;
 	bool required;
 	size_t min;
 	size_t max;
@@ -124,7 +124,7 @@ static const char *const realm_profiles[] = {
 
 #define NR_PROFILES (sizeof(platform_profiles) / sizeof(platform_profiles[0]))
 
-static const char *type_name(enum cbor_type type)
+static const char *type_name(enum cbor_major type)
 {
 	static const char *const names[] = {
 		[CBOR_UINT] = "an unsigned number", [CBOR_NINT] = "a negative number",
@@ -136,7 +136,7 @@ static const char *type_name(enum cbor_type type)
 	return names[type];
 }
 
-static const char *unit_of(enum cbor_type type)
+static const char *unit_of(enum cbor_major type)
 {
 	return type == CBOR_UINT ? "value" : type == CBOR_ARRAY ? "number of entries" : "length";
 }
@@ -227,7 +227,7 @@ static int read_member(const struct cbor_item *map, enum token_label label, bool
 		if (item.type != CBOR_ARRAY || item.value != 2)
 			return err_set(err, -EINVAL, "its %s is not wrapped in an array", what);
 		cbor_enter(&item, &reader);
-		if (cbor_read(&reader, &format) || !cbor_is_int(&format, TOKEN_CONTENT_FORMAT) ||
+		if (cbor_read(&reader, &format) || !cbor_is_number(&format, TOKEN_CONTENT_FORMAT) ||
 		    cbor_read(&reader, &item))
 			return err_set(err, -EINVAL, "its %s is not in format %d", what,
 				       TOKEN_CONTENT_FORMAT);

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Our own reader, and not a library: of those that Debian 12 has for C none comes as a static
+ * archive, which the arm64 program is made of, and libcbor 0.8 does not read tag 18, which every
+ * COSE signature here has. tests/unit/test_cbor_peer.c holds this one to libcbor in all else.
+ */
 #include <errno.h>
 #include <string.h>
 
@@ -254,7 +259,7 @@ int cbor_find(const struct cbor_item *map, int64_t key, struct cbor_item *ret_va
 
 	cbor_enter(map, &reader);
 	while (cbor_read(&reader, &name) == 0 && cbor_read(&reader, &value) == 0) {
-		if (cbor_is_int(&name, key)) {
+		if (cbor_is_number(&name, key)) {
 			*ret_value = value;
 			return 0;
 		}
@@ -270,7 +275,7 @@ int cbor_int(const struct cbor_item *item, int64_t *ret_number)
 	return 0;
 }
 
-bool cbor_is_int(const struct cbor_item *item, int64_t number)
+bool cbor_is_number(const struct cbor_item *item, int64_t number)
 {
 	int64_t value;
 
@@ -301,7 +306,7 @@ void cbor_put_raw(struct cbor_writer *writer, const void *data, size_t size)
 	writer->size += size;
 }
 
-void cbor_put_head(struct cbor_writer *writer, enum cbor_type type, uint64_t value)
+void cbor_put_head(struct cbor_writer *writer, enum cbor_major type, uint64_t value)
 {
 	uint8_t head[9] = {(uint8_t)(type << 5)};
 	size_t size = 0;

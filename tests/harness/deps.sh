@@ -12,7 +12,7 @@ set -eu
 BUILD="gcc libc6-dev libfdt-dev zlib1g-dev libzstd-dev libssl-dev libjson-c-dev libelf-dev"
 # An arm64 machine builds arm64 programs with its own compiler.
 [ "$(uname -m)" = aarch64 ] || BUILD="$BUILD gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
-UNIT="libcmocka-dev"
+UNIT="libcmocka-dev libcbor-dev"
 CLI="python3 openssl"
 RUN="cpio xz-utils"
 EMULATOR="qemu-system-arm"

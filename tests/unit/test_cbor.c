@@ -32,7 +32,7 @@ static void test_good_items(void **state)
 {
 	static const struct {
 		const char *hex;
-		enum cbor_type type;
+		enum cbor_major type;
 		uint64_t value;
 		size_t content_size;
 	} items[] = {
@@ -250,16 +250,16 @@ static void test_find(void **state)
 	(void)state;
 	assert_int_equal(decode("a5010a200b61310c41010d19acca0e", buf, &map, &why), 0);
 	assert_int_equal(cbor_find(&map, 1, &value), 0);
-	assert_true(cbor_is_int(&value, 10));
+	assert_true(cbor_is_number(&value, 10));
 	assert_int_equal(cbor_find(&map, -1, &value), 0);
-	assert_true(cbor_is_int(&value, 11));
+	assert_true(cbor_is_number(&value, 11));
 	assert_int_equal(cbor_find(&map, 44234, &value), 0);
-	assert_true(cbor_is_int(&value, 14));
+	assert_true(cbor_is_number(&value, 14));
 	/* Neither values nor keys of other types are taken for the key. */
 	assert_int_equal(cbor_find(&map, 10, &value), -ENOENT);
 	assert_int_equal(cbor_find(&map, 0x31, &value), -ENOENT);
 	assert_int_equal(cbor_find(&map, 0, &value), -ENOENT);
-	assert_true(cbor_is_int(&value, 14));
+	assert_true(cbor_is_number(&value, 14));
 }
 
 static void test_numbers(void **state)
@@ -283,7 +283,7 @@ static void test_numbers(void **state)
 	assert_int_equal(cbor_int(&item, &number), -EINVAL);
 	assert_int_equal(decode("4101", buf, &item, &why), 0);
 	assert_int_equal(cbor_int(&item, &number), -EINVAL);
-	assert_false(cbor_is_int(&item, 1));
+	assert_false(cbor_is_number(&item, 1));
 	assert_int_equal(number, 7);
 }
 
