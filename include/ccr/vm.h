@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ccr/broker.h"
 #include "ccr/chardev.h"
 #include "ccr/err.h"
 #include "ccr/launch.h"
@@ -54,6 +55,8 @@ struct vm_vsock {
  * @bounce_size: bytes of the guest's bounce-buffer pool, 0 for what Linux makes by itself
  * @runtime: the machine's name and control socket, borrowed; NULL for none
  * @console: where the guest's console goes
+ * @confine_broker: called in each broker's process, as struct broker_config has it; its ctx is this
+ *	configuration. NULL for brokers that are not confined
  * @quiet_s: seconds without output, or without RSI_VERSION in a realm, after which a diagnosis is
  *	printed; 0 for never
  */
@@ -68,6 +71,7 @@ struct vm_config {
 	uint64_t bounce_size;
 	const struct runtime *runtime;
 	struct chardev_config console;
+	int (*confine_broker)(void *ctx, const struct broker_scope *scope, struct ccr_err *err);
 	unsigned quiet_s;
 };
 

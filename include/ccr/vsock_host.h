@@ -5,7 +5,7 @@
  * Who wants to reach the guest connects to PATH, sends "CONNECT <port>\n", and once somebody in the
  * guest has accepted gets "OK <port of its own>\n"; from then on the bytes are the connection's. If
  * nobody does, the connection is closed. Who in the guest wants to reach port P of the host (CID 2)
- * is connected to PATH_P.
+ * is connected to PATH_P, which a broker does (broker.h).
  */
 #ifndef CCR_VSOCK_HOST_H
 #define CCR_VSOCK_HOST_H
@@ -39,9 +39,6 @@ void vsock_host_close(struct vsock_host_socket *socket);
 
 /** vsock_host_accept() - a program of the host's. Return: non-blocking socket; -errno. */
 int vsock_host_accept(const struct vsock_host_socket *socket);
-
-/** vsock_host_connect() - to who listens at PATH_@port. Return: non-blocking socket; -errno. */
-int vsock_host_connect(const struct vsock_host_socket *socket, uint32_t port);
 
 /**
  * vsock_host_greet() - read "CONNECT <port>\n", and nothing behind it

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the kinds of chardev are made of. */
+/* What the kinds of chardev and of broker are made of. */
 #ifndef HOST_INTERNAL_H
 #define HOST_INTERNAL_H
 
+#include "ccr/broker.h"
 #include "ccr/chardev.h"
 
 /**
@@ -29,5 +30,21 @@ void chardev_greet(struct chardev *dev);
 
 /** chardev_make_raw() - a terminal that passes all bytes unchanged. Return: 0 or -errno. */
 int chardev_make_raw(int fd);
+
+/**
+ * struct broker_service - what a kind of broker does, in its process
+ * @name: of the process
+ * @open: everything that is opened by path; @scope is the process's own, and stays
+ * @serve: one request, decoded. @reply is all zeros, and @ret_fd -1; a descriptor given there is
+ *	passed on and closed. Return: 0 or -errno.
+ */
+struct broker_service {
+	const char *name;
+	int (*open)(void **ret_state, const struct broker_scope *scope, struct ccr_err *err);
+	int (*serve)(void *state, const struct broker_request *request, struct broker_reply *reply,
+		     int *ret_fd);
+};
+
+extern const struct broker_service broker_files_service, broker_sockets_service;
 
 #endif

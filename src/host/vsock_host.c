@@ -165,14 +165,6 @@ int vsock_host_accept(const struct vsock_host_socket *socket)
 	return fd < 0 ? -errno : fd;
 }
 
-int vsock_host_connect(const struct vsock_host_socket *socket, uint32_t port)
-{
-	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
-
-	snprintf(path, sizeof(path), "%s_%u", socket->path, port);
-	return connect_to(path);
-}
-
 /* Byte by byte: what comes behind the line is the guest's. */
 static int read_answer(int fd)
 {

@@ -121,7 +121,8 @@ static int create_vsock(struct machine *machine, unsigned nr, const struct machi
 			const struct virtio_setup *setup, struct virtio_dev **ret_dev,
 			struct ccr_err *err)
 {
-	int ret = vsockets_init(&machine->vsockets, config->vsock, &machine->vsock);
+	int ret =
+		vsockets_init(&machine->vsockets, config->vsock, config->sockets, &machine->vsock);
 
 	(void)nr;
 	if (ret)

@@ -7,6 +7,7 @@
 #include <signal.h>
 
 #include "ccr/blk.h"
+#include "ccr/broker.h"
 #include "ccr/console.h"
 #include "ccr/control.h"
 #include "ccr/pci.h"
@@ -118,14 +119,19 @@ _Static_assert(NR_SLOTS <= PCI_NR_SLOTS, "every device has a slot");
 /** PCIBUS_NR_SOURCES - descriptors that the event loop waits for on behalf of the bus */
 #define PCIBUS_NR_SOURCES (2 * NR_SLOTS)
 
+/* What the broker of sockets may connect to, by number. */
+enum { VSOCK_TARGET, NR_TARGETS };
+
 /**
  * struct vsockets - the Unix sockets of a guest's vsock
  * @socket: where the host's programs connect to; borrowed
+ * @broker: connects to them; borrowed
  * @epoll_fd: readable when vsockets_serve() has work; -1 in a machine without a vsock
  * @fds: of each connection; -1 for none
  */
 struct vsockets {
 	const struct vsock_host_socket *socket;
+	struct broker *broker;
 	struct vvsock *device;
 	int epoll_fd;
 	int fds[VSOCK_MAX_CONNS];
@@ -136,12 +142,12 @@ extern const struct vsock_host vsockets_host;
 
 /**
  * vsockets_init() - nobody has connected
- * @socket, @device: outlive it; @device is made later, before vsockets_serve()
+ * @socket, @broker, @device: outlive it; @device is made later, before vsockets_serve()
  *
  * Return: 0 or -errno; vsockets_done() is needed only after 0.
  */
 int vsockets_init(struct vsockets *vsockets, const struct vsock_host_socket *socket,
-		  struct vvsock *device);
+		  struct broker *broker, struct vvsock *device);
 
 /** vsockets_done() - after vvsock_done(), which closes the connections */
 void vsockets_done(struct vsockets *vsockets);
@@ -180,6 +186,7 @@ struct machine {
  * @serials: one for each disk
  * @limits: what each disk allows its driver
  * @vsock: the host's side, NULL for a machine without a vsock; @vsock_cid: the guest's address
+ * @sockets: the broker that connects to the host's sockets
  * @needs_platform: drivers must know that devices reach shared memory only
  */
 struct machine_config {
@@ -194,6 +201,7 @@ struct machine_config {
 	struct bounce_limits limits;
 	const struct vsock_host_socket *vsock;
 	uint32_t vsock_cid;
+	struct broker *sockets;
 };
 
 /**
@@ -242,7 +250,7 @@ struct loop {
 
 /**
  * struct vm - one life of a machine, from creation to its end; a reset begins another
- * @config, @launch, @console, @disks, @vsock, @control: outlive it
+ * @config, @launch, @console, @disks, @vsock, @sockets, @control: outlive it
  * @rim: of a sealed realm; all zeros in a plain VM
  */
 struct vm {
@@ -251,6 +259,7 @@ struct vm {
 	struct console *console;
 	const struct disk *disks;
 	const struct vsock_host_socket *vsock;
+	struct broker *sockets;
 	struct control *control;
 	struct gmem *gmem;
 	struct arch_vm arch;

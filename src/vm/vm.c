@@ -250,6 +250,7 @@ static int create_devices(struct vm *vm, struct ccr_err *err)
 		.disks = vm->disks,
 		.vsock = vm->vsock,
 		.vsock_cid = vm->config->vsock.cid,
+		.sockets = vm->sockets,
 		.serials = serials,
 	};
 	const int ret = limit_disks(vm, &config.limits, err);
@@ -335,6 +336,8 @@ struct host_ends {
 	struct disk disks[VM_MAX_DISKS];
 	bool has_vsock;
 	struct vsock_host_socket vsock;
+	bool has_sockets;
+	struct broker sockets;
 };
 
 /* One life, from creation to its end. */
@@ -353,6 +356,7 @@ static int live_once(const struct vm_config *config, const struct arch_host *hos
 		.console = &ends->console,
 		.disks = ends->disks,
 		.vsock = ends->has_vsock ? &ends->vsock : NULL,
+		.sockets = ends->has_sockets ? &ends->sockets : NULL,
 		.control = control,
 		.arch = {.fd = -1, .gmem_fd = -1, .gic_fd = -1, .its_fd = -1},
 	};
@@ -377,6 +381,41 @@ static int live_once(const struct vm_config *config, const struct arch_host *hos
 	return ret;
 }
 
+/* In a broker's process: the images that are about to be loaded are not for it. */
+static void shrink_broker(void *ctx)
+{
+	const struct vm_config *config = ctx;
+
+	launch_drop_images(config->launch);
+}
+
+static int start_broker(const struct vm_config *config, const struct broker_scope *scope,
+			struct broker *broker, struct ccr_err *err)
+{
+	const struct broker_config broker_config = {
+		.scope = *scope,
+		.shrink = shrink_broker,
+		.confine = config->confine_broker,
+		.ctx = (void *)(uintptr_t)config,
+	};
+
+	return broker_start(broker, &broker_config, err);
+}
+
+/* What the machine connects to only once it runs. */
+static int open_sockets(const struct vm_config *config, struct host_ends *ends, struct ccr_err *err)
+{
+	struct broker_scope scope = {.nr_targets = NR_TARGETS};
+	int ret;
+
+	if (!ends->has_vsock)
+		return 0;
+	scope.targets[VSOCK_TARGET] = (struct broker_target){ends->vsock.path, true};
+	ret = start_broker(config, &scope, &ends->sockets, err);
+	ends->has_sockets = !ret;
+	return ret;
+}
+
 static int open_ends(const struct vm_config *config, struct host_ends *ends, struct ccr_err *err)
 {
 	int ret = 0;
@@ -390,11 +429,13 @@ static int open_ends(const struct vm_config *config, struct host_ends *ends, str
 		ret = vsock_host_listen(&ends->vsock, config->vsock.path, err);
 		ends->has_vsock = !ret;
 	}
-	return ret;
+	return ret ? ret : open_sockets(config, ends, err);
 }
 
 static void close_ends(struct host_ends *ends)
 {
+	if (ends->has_sockets)
+		broker_stop(&ends->sockets);
 	if (ends->has_vsock)
 		vsock_host_close(&ends->vsock);
 	while (ends->nr_disks > 0)

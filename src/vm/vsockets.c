@@ -7,8 +7,8 @@
  * that it is there. All calls of vsock.h happen under the device's lock; a driver's reset, on a
  * vCPU's thread, closes sockets through it as well.
  *
- * The guest decides when a connection to PATH_P is made. Once this program is confined, a process
- * beside it will have to make it.
+ * The guest decides when a connection to PATH_P is made; the broker makes it, because this process
+ * can open nothing once the guest runs.
  */
 #include <errno.h>
 #include <sys/epoll.h>
@@ -45,7 +45,7 @@ static int adopt(struct vsockets *vsockets, unsigned index, int fd)
 static int on_connect(void *ctx, unsigned index, uint32_t port)
 {
 	struct vsockets *vsockets = ctx;
-	const int fd = vsock_host_connect(vsockets->socket, port);
+	const int fd = broker_connect(vsockets->broker, VSOCK_TARGET, port);
 
 	return fd < 0 ? fd : adopt(vsockets, index, fd);
 }
@@ -104,11 +104,11 @@ const struct vsock_host vsockets_host = {
 };
 
 int vsockets_init(struct vsockets *vsockets, const struct vsock_host_socket *socket,
-		  struct vvsock *device)
+		  struct broker *broker, struct vvsock *device)
 {
 	int ret;
 
-	*vsockets = (struct vsockets){.socket = socket, .device = device};
+	*vsockets = (struct vsockets){.socket = socket, .broker = broker, .device = device};
 	for (unsigned i = 0; i < VSOCK_MAX_CONNS; i++)
 		vsockets->fds[i] = -1;
 	vsockets->epoll_fd = epoll_create1(EPOLL_CLOEXEC);

@@ -57,7 +57,7 @@ HEADERS = {
     "dev": ("bus", "rtc", "uart"),
     "pci": ("msix", "pci"),
     "virtio core": ("virtio", "virtio_mem", "virtio_pci", "virtq"),
-    "host": ("chardev", "disk", "facts", "runtime", "vsock_host"),
+    "host": ("broker", "broker_proto", "chardev", "disk", "facts", "runtime", "vsock_host"),
     "boot": ("elf", "kernel"),
     "arm64": ("dtree", "image", "layout", "memmap"),
     "realm": (
@@ -111,6 +111,10 @@ HOST_RESOURCE_USERS = {
     "arch/arm64/kvm/report.c": "kvm_vm_create kvm_vm_create_device",
     "arch/arm64/kvm/vm.c": "kvm_vm_create kvm_vm_create_device",
     "arch/arm64/kvm/vcpu.c": "kvm_vm_create_vcpu kvm_sys_map_run",
+    "src/host/broker.c": "fork open socketpair",
+    # In processes of their own, on behalf of a machine that may not.
+    "src/host/broker_files.c": "open openat syscall",
+    "src/host/broker_sockets.c": "connect socket",
     "src/host/disk.c": "open",
     "src/host/vsock_host.c": "socket bind listen accept4 connect",
     "src/host/chardev_file.c": "open",
@@ -171,7 +175,7 @@ DENIALS = (
     Denial(
         "only main ends the program: return an error",
         _call("exit", "_exit", "_Exit", "quick_exit", "abort", "raise", "assert", "err", "errx"),
-        ("src/main.c", "src/util/log.c"),
+        ("src/main.c", "src/util/log.c", "src/host/broker.c"),
     ),
     Denial(
         "only the log prints messages: fill a struct ccr_err",
@@ -182,12 +186,14 @@ DENIALS = (
 
 # The same on object files, where no macro can hide it: what only these may need from libc.
 ENDING_SYMBOLS = {"exit", "_exit", "_Exit", "quick_exit", "abort", "perror", "__assert_fail"}
-ENDING_USERS = ("src/main.c", "src/util/log.c")
+# A broker is a process of its own, which ends where it began.
+ENDING_USERS = ("src/main.c", "src/util/log.c", "src/host/broker.c")
 
 # Non-static symbols begin with the file's stem or with the module's directory; or with these.
 SYMBOL_PREFIXES = {
     "src/main.c": ("main",),
     "src/util/file.c": ("blob_",),
+    "src/host/broker": ("broker_",),
     "arch/arm64/kvm/offer.c": ("realm_",),
     "arch/arm64/kvm/probe.c": ("realm_",),  # which realm interface there is
     "arch/arm64/kvm/": ("arch_",),

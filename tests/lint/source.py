@@ -50,7 +50,8 @@ def walk(top="."):
     """All files of the project below a directory, relative to it, in a fixed order."""
     for place, dirs, names in os.walk(top):
         dirs[:] = sorted(set(dirs) - {".git", "build", "__pycache__"})
-        for name in sorted(names):
+        # In a linked work tree .git is a file.
+        for name in sorted(set(names) - {".git"}):
             path = os.path.normpath(os.path.join(place, name))
             if path == ".git":  # of a work tree that shares another's repository
                 continue

@@ -123,27 +123,6 @@ static void test_relative(void **state)
 	vsock_host_close(&b->socket);
 }
 
-static void test_connect(void **state)
-{
-	struct bench *b = *state;
-	struct vsock_host_socket port;
-	char path[80];
-	int near, far;
-
-	assert_int_equal(vsock_host_listen(&b->socket, b->path, &b->err), 0);
-	assert_int_equal(vsock_host_connect(&b->socket, 4294967295u), -ENOENT);
-	snprintf(path, sizeof(path), "%s_4294967295", b->path);
-	assert_int_equal(vsock_host_listen(&port, path, &b->err), 0);
-	near = vsock_host_connect(&b->socket, 4294967295u);
-	assert_true(near >= 0);
-	far = vsock_host_accept(&port);
-	assert_true(far >= 0);
-	close(near);
-	close(far);
-	vsock_host_close(&port);
-	vsock_host_close(&b->socket);
-}
-
 static int greet(const char *text, uint32_t *ret_port, char *rest)
 {
 	int pair[2], ret;
@@ -269,9 +248,9 @@ static void test_call(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		HOST_TEST(test_accept),          HOST_TEST(test_path), HOST_TEST(test_relative),
-		HOST_TEST(test_connect),         HOST_TEST(test_call), cmocka_unit_test(test_greet),
-		cmocka_unit_test(test_accepted),
+		HOST_TEST(test_accept),       HOST_TEST(test_path),
+		HOST_TEST(test_relative),     HOST_TEST(test_call),
+		cmocka_unit_test(test_greet), cmocka_unit_test(test_accepted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
