@@ -92,14 +92,24 @@ struct chardev {
  * chardev_open() - everything that has to be opened, once and before the guest runs
  * @config: only read during the call
  *
- * stdio: stdin and stdout; a terminal becomes raw. pty: makes a pseudo-terminal and logs its name.
- * file: emptied, or made for the user alone; refused if it is in use as a disk or by another
+ * stdio: stdin, unless it is a terminal, and stdout. pty: makes a pseudo-terminal and logs its
+ * name. file: emptied, or made for the user alone; refused if it is in use as a disk or by another
  * console; there is no input. socket: listens, for the user alone; what is at the path is replaced
  * only if it is a socket on which nobody listens.
  *
  * Return: 0, or -errno with @err set. chardev_close() is safe either way.
  */
 int chardev_open(struct chardev *dev, const struct chardev_config *config, struct ccr_err *err);
+
+/**
+ * chardev_start() - the guest runs from now on
+ *
+ * stdio: if stdin is a terminal and we are in its foreground, it becomes raw, and keys go to the
+ * guest. Until then Ctrl-c is a signal, as always. Once started this has no effect.
+ *
+ * Return: 0, or -errno with @err set.
+ */
+int chardev_start(struct chardev *dev, struct ccr_err *err);
 
 /**
  * chardev_adopt() - make an end of a connected stream socket; when the peer leaves, it is closed

@@ -28,6 +28,9 @@ struct console {
 /** console_open() - as chardev_open(). Return: 0, or -errno with @err set. */
 int console_open(struct console *console, const struct chardev_config *config, struct ccr_err *err);
 
+/** console_start() - as chardev_start(). Return: 0, or -errno with @err set. */
+int console_start(struct console *console, struct ccr_err *err);
+
 /** console_close() - restores the terminal; safe after a failed console_open() and for {0} */
 void console_close(struct console *console);
 

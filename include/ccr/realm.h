@@ -34,10 +34,14 @@ struct realm_backend {
 /**
  * struct realm - a realm under construction or running
  * @backend, @ctx: borrowed
+ * @is_unwanted: asked by realm_build() before each step, with @asked, whether somebody has thought
+ *	better of it; may be NULL
  */
 struct realm {
 	const struct realm_backend *backend;
 	void *ctx;
+	bool (*is_unwanted)(void *asked);
+	void *asked;
 	enum realm_state state;
 };
 
@@ -58,7 +62,8 @@ int realm_step(struct realm *realm, const struct plan *plan, const struct plan_s
 /**
  * realm_build() - all steps of @plan in the order of @host's family
  *
- * Return: 0 and a SEALED realm, or -errno with @err set and a DEAD one.
+ * Return: 0 and a SEALED realm, or -errno with @err set and a DEAD one; -ECANCELED because it is
+ * unwanted.
  */
 int realm_build(struct realm *realm, const struct plan *plan, const struct realm_host *host,
 		struct ccr_err *err);

@@ -130,8 +130,12 @@ static int with_terminal(struct attachment *attachment, struct ccr_err *err)
 	const struct chardev_config ours = {.kind = CHARDEV_STDIO};
 	int ret = console_open(&attachment->console, &ours, err);
 
-	if (ret)
+	if (!ret)
+		ret = console_start(&attachment->console, err);
+	if (ret) {
+		console_close(&attachment->console);
 		return ret;
+	}
 	if (attachment->console.base.is_terminal)
 		log_info("attached to %s; Ctrl-a d detaches", attachment->client->name);
 	ret = serve(attachment, err);

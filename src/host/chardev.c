@@ -58,6 +58,11 @@ int chardev_open(struct chardev *dev, const struct chardev_config *config, struc
 	return ret;
 }
 
+int chardev_start(struct chardev *dev, struct ccr_err *err)
+{
+	return dev->ops && dev->ops->start ? dev->ops->start(dev, err) : 0;
+}
+
 static void close_fd(int *fd)
 {
 	if (*fd >= 0)

@@ -63,12 +63,16 @@ static int stdio_open(struct chardev *dev, const char *path, struct ccr_err *err
 	if (ret)
 		return err_set(err, ret, "console: stdout cannot be used: %s", strerror(-ret));
 	dev->is_patient = true;
-	if (!isatty(STDIN_FILENO)) {
-		if (fcntl(STDIN_FILENO, F_GETFD) >= 0)
-			dev->in_fd = STDIN_FILENO;
-		return 0;
-	}
-	if (!owns_terminal())
+	if (!isatty(STDIN_FILENO) && fcntl(STDIN_FILENO, F_GETFD) >= 0)
+		dev->in_fd = STDIN_FILENO;
+	return 0;
+}
+
+static int stdio_start(struct chardev *dev, struct ccr_err *err)
+{
+	int ret;
+
+	if (dev->is_raw || !isatty(STDIN_FILENO) || !owns_terminal())
 		return 0;
 	ret = open_terminal(dev);
 	if (ret)
@@ -93,6 +97,7 @@ static void stdio_output_lost(struct chardev *dev, int code)
 
 const struct chardev_ops chardev_stdio_ops = {
 	.open = stdio_open,
+	.start = stdio_start,
 	.close = stdio_close,
 	.output_lost = stdio_output_lost,
 };

@@ -9,6 +9,7 @@
 /**
  * struct chardev_ops - a kind of host end; what it does not need is NULL
  * @open: @dev has all its descriptors at -1; on error chardev_close() cleans up
+ * @start: as chardev_start()
  * @close: undo what closing descriptors does not
  * @meet: @wait_fd is readable, or there is output for a peer that is not there
  * @output_lost: the peer takes no output any more, because of -@code; once for a peer
@@ -16,6 +17,7 @@
  */
 struct chardev_ops {
 	int (*open)(struct chardev *dev, const char *path, struct ccr_err *err);
+	int (*start)(struct chardev *dev, struct ccr_err *err);
 	void (*close)(struct chardev *dev);
 	void (*meet)(struct chardev *dev);
 	void (*output_lost)(struct chardev *dev, int code);

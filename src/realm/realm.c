@@ -70,6 +70,13 @@ int realm_step(struct realm *realm, const struct plan *plan, const struct plan_s
 	return 0;
 }
 
+static int check_wanted(const struct realm *realm, struct ccr_err *err)
+{
+	if (!realm->is_unwanted || !realm->is_unwanted(realm->asked))
+		return 0;
+	return err_set(err, -ECANCELED, "realm: given up before it was complete");
+}
+
 int realm_build(struct realm *realm, const struct plan *plan, const struct realm_host *host,
 		struct ccr_err *err)
 {
@@ -81,8 +88,11 @@ int realm_build(struct realm *realm, const struct plan *plan, const struct realm
 		ret = err_set(err, -ENOMEM, "realm: out of memory");
 	else
 		ret = plan_steps(plan, host, steps, &nr_steps, err);
-	for (unsigned i = 0; i < nr_steps && !ret; i++)
-		ret = realm_step(realm, plan, &steps[i], err);
+	for (unsigned i = 0; i < nr_steps && !ret; i++) {
+		ret = check_wanted(realm, err);
+		if (!ret)
+			ret = realm_step(realm, plan, &steps[i], err);
+	}
 	if (ret)
 		realm->state = REALM_DEAD;
 	free(steps);

@@ -11,6 +11,11 @@ int console_open(struct console *console, const struct chardev_config *config, s
 	return chardev_open(&console->base, config, err);
 }
 
+int console_start(struct console *console, struct ccr_err *err)
+{
+	return chardev_start(&console->base, err);
+}
+
 void console_close(struct console *console)
 {
 	chardev_close(&console->client);

@@ -235,6 +235,7 @@ void pcibus_done(struct machine *machine);
  * struct loop - the event loop
  * @wake_fd: eventfd; UART output has come, or @ended was set
  * @signal_fd, @timer_fd: as their names say
+ * @stopped_early: a signal has come before the guest ran
  * @hvc_spoke_last: the guest's last output came from the virtio console
  * @ended, @outcome, @err: why the machine ended; @outcome and @err are valid once @ended is set
  */
@@ -242,6 +243,7 @@ struct loop {
 	int wake_fd;
 	int signal_fd;
 	int timer_fd;
+	bool stopped_early;
 	bool hvc_spoke_last;
 	atomic_bool ended;
 	enum vm_outcome outcome;
@@ -292,6 +294,13 @@ void loop_end(struct loop *loop, enum vm_outcome outcome, const struct ccr_err *
 
 /** loop_run() - serve console, signals and timers until the machine has ended */
 void loop_run(struct vm *vm);
+
+/**
+ * loop_is_stopped_early() - while the machine is being made: whether a signal says to end it
+ *
+ * Says so the first time, and remembers it.
+ */
+bool loop_is_stopped_early(struct vm *vm);
 
 /** loop_stop() - end the machine because somebody on the host wants it, in words for people (@who)
  * and in QEMU's (@reason); nothing happens if it is ending already

@@ -96,16 +96,36 @@ void loop_stop(struct vm *vm, const char *who, const char *reason)
 	vcpu_group_end(&vm->vcpus, VM_STOPPED, NULL);
 }
 
-static void on_signal(struct vm *vm)
+/* Return: the name of a signal that is to end the machine; NULL if there is none. */
+static const char *take_signal(struct vm *vm)
 {
 	struct signalfd_siginfo info;
 
-	if (read(vm->loop.signal_fd, &info, sizeof(info)) == sizeof(info))
-		loop_stop(vm,
-			  info.ssi_signo == SIGTERM  ? "SIGTERM"
-			  : info.ssi_signo == SIGINT ? "SIGINT"
-						     : "SIGHUP",
-			  "host-signal");
+	if (read(vm->loop.signal_fd, &info, sizeof(info)) != sizeof(info))
+		return NULL;
+	return info.ssi_signo == SIGTERM  ? "SIGTERM"
+	       : info.ssi_signo == SIGINT ? "SIGINT"
+					  : "SIGHUP";
+}
+
+static void on_signal(struct vm *vm)
+{
+	const char *name = take_signal(vm);
+
+	if (name)
+		loop_stop(vm, name, "host-signal");
+}
+
+bool loop_is_stopped_early(struct vm *vm)
+{
+	const char *name = take_signal(vm);
+
+	if (name && !vm->loop.stopped_early) {
+		log_info("stopped by %s, before the guest ran", name);
+		vm->control->reason = "host-signal";
+		vm->loop.stopped_early = true;
+	}
+	return vm->loop.stopped_early;
 }
 
 /*

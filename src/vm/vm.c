@@ -135,6 +135,18 @@ static int expect_wait(struct expectation *expected, int ret, struct ccr_err *er
 	return 0;
 }
 
+static bool is_unwanted(void *asked)
+{
+	return loop_is_stopped_early(asked);
+}
+
+/* A large realm takes a while, and nobody should have to wait for it in order to end it. */
+static void let_signals_stop(struct realm *realm, struct vm *vm)
+{
+	realm->is_unwanted = is_unwanted;
+	realm->asked = vm;
+}
+
 static int load_emulated(struct vm *vm, struct ccr_err *err)
 {
 	const struct plan *plan = &vm->launch->plan;
@@ -151,6 +163,7 @@ static int load_emulated(struct vm *vm, struct ccr_err *err)
 		return ret;
 	emulated_init(&vm->emulated, vm->gmem, &vm->arch, vm->vcpus.arch);
 	realm_init(&realm, &emulated_backend, &vm->emulated);
+	let_signals_stop(&realm, vm);
 	ret = realm_build(&realm, plan, &realm_emulated_host, err);
 	ret = expect_wait(&expected, ret, err);
 	if (ret)
@@ -187,6 +200,7 @@ static int load_realm(struct vm *vm, const struct realm_abi *abi, struct ccr_err
 	if (ret)
 		return ret;
 	realm_init(&realm, realm_kvm_backend(abi), &vm->realm);
+	let_signals_stop(&realm, vm);
 	ret = realm_build(&realm, &vm->launch->plan, &host, err);
 	vm->vcpus.realm = &vm->realm;
 	ret = expect_wait(&expected, ret, err);
@@ -340,6 +354,18 @@ struct host_ends {
 	struct broker sockets;
 };
 
+/* Keys are the host's until here: whoever sees a launch go wrong may press Ctrl-c. */
+static int start_console(struct console *console, struct ccr_err *err)
+{
+	const bool was_raw = console->base.is_raw;
+	const int ret = console_start(console, err);
+
+	if (!ret && console->base.is_raw && !was_raw)
+		log_info("this terminal is the guest's now; Ctrl-a x ends the machine, Ctrl-a h "
+			 "lists the keys");
+	return ret;
+}
+
 /* One life, from creation to its end. */
 static int live_once(const struct vm_config *config, const struct arch_host *host,
 		     struct host_ends *ends, struct control *control, enum vm_outcome *ret_outcome,
@@ -364,13 +390,19 @@ static int live_once(const struct vm_config *config, const struct arch_host *hos
 	if (!ret)
 		ret = create(vm, host, err);
 	launch_drop_images(vm->launch);
+	if (!ret)
+		ret = start_console(vm->console, err);
 	if (!ret) {
 		ret = start(vm, err);
 		if (!ret)
 			go(vm);
 		vcpu_group_stop(&vm->vcpus);
 	}
-	if (!ret) {
+	if (ret == -ECANCELED && vm->loop.stopped_early) {
+		*ret_outcome = VM_STOPPED;
+		*err = (struct ccr_err){0};
+		ret = 0;
+	} else if (!ret) {
 		*ret_outcome = vm->loop.outcome;
 		if (vm->loop.err.code)
 			*err = vm->loop.err;

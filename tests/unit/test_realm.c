@@ -281,6 +281,41 @@ static void test_emulated_host(void **state)
 	assert_false(realm_emulated_host.lpa2);
 }
 
+struct doubts {
+	unsigned nr_asked;
+	unsigned until;
+};
+
+static bool is_unwanted(void *asked)
+{
+	struct doubts *doubts = asked;
+
+	return doubts->nr_asked++ == doubts->until;
+}
+
+static void test_build_is_unwanted(void **state)
+{
+	static const char *const done[] = {"", "create 33;",
+					   "create 33;ripas 0x80000000+0x4000000;"};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(done) / sizeof(*done); i++) {
+		struct doubts doubts = {.until = i};
+		struct notes notes = {0};
+		struct ccr_err err = {0};
+		struct realm realm;
+
+		realm_init(&realm, &backend, &notes);
+		realm.is_unwanted = is_unwanted;
+		realm.asked = &doubts;
+		assert_int_equal(realm_build(&realm, &plan, &realm_emulated_host, &err),
+				 -ECANCELED);
+		assert_string_equal(err.msg, "realm: given up before it was complete");
+		assert_string_equal(notes.text, done[i]);
+		assert_int_equal(realm.state, REALM_DEAD);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -289,6 +324,7 @@ int main(void)
 		cmocka_unit_test(test_backend_speaks_for_itself),
 		cmocka_unit_test(test_build),
 		cmocka_unit_test(test_build_stops),
+		cmocka_unit_test(test_build_is_unwanted),
 		cmocka_unit_test(test_build_refuses_plan),
 		cmocka_unit_test(test_build_twice),
 		cmocka_unit_test(test_emulated_host),
