@@ -6,6 +6,7 @@
  *	vcat listen PORT     in the guest: who connects first gets stdin, and writes stdout
  *	vcat connect PORT    in the guest: the same with the host's port
  *	vcat call PATH PORT  on the host: the same with the guest's port, through the socket PATH
+ *	vcat call PATH       on the host: the same with whoever listens on the socket PATH
  *	vcat serve PATH      on the host: the same with who connects to the socket PATH first
  *
  * The end of stdin is passed on; all is over when both sides have ended. Exit status 1, and the
@@ -141,15 +142,27 @@ static struct sockaddr_un unix_address(const char *path)
 	return address;
 }
 
-static int unix_call(const char *path, const char *port)
+/* Return: the stream; -1, with the reason told. */
+static int unix_connect(const char *path)
 {
 	const struct sockaddr_un address = unix_address(path);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
+		fail("connect");
+		return -1;
+	}
+	return fd;
+}
+
+static int unix_call(const char *path, const char *port)
+{
+	int fd = unix_connect(path);
 	char line[64], answer = '\0';
 	unsigned nr = 0;
 
-	if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-		return fail("connect");
+	if (fd < 0)
+		return 1;
 	snprintf(line, sizeof(line), "CONNECT %s\n", port);
 	if (!write_all(fd, line, strlen(line)))
 		return fail("CONNECT");
@@ -161,6 +174,13 @@ static int unix_call(const char *path, const char *port)
 		return 1;
 	}
 	return relay(fd);
+}
+
+static int unix_talk(const char *path)
+{
+	int fd = unix_connect(path);
+
+	return fd < 0 ? 1 : relay(fd);
 }
 
 static int unix_serve(const char *path)
@@ -187,9 +207,11 @@ int main(int argc, char **argv)
 		return vsock_connect((unsigned)atoi(argv[2]));
 	if (!strcmp(mode, "call") && argc > 3)
 		return unix_call(argv[2], argv[3]);
+	if (!strcmp(mode, "call"))
+		return unix_talk(argv[2]);
 	if (!strcmp(mode, "serve"))
 		return unix_serve(argv[2]);
 	fprintf(stderr,
-		"usage: vcat echo|listen|connect PORT, vcat call PATH PORT, vcat serve PATH\n");
+		"usage: vcat echo|listen|connect PORT, vcat call PATH [PORT], vcat serve PATH\n");
 	return 2;
 }

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=dash
+# shellcheck disable=SC2154,SC2034 # run.sh sets top, guest, ccr_run, dir, out, err; lib.sh the rest
+#
+# Where `--console` sends a guest's output, and where the keys come from.
+
+# typed TEXT - lines that make the guest's shell print TEXT in capitals, which no echo of the keys
+# can be taken for
+typed() {
+	echo "echo $1 | tr a-z A-Z"
+}
+
+# shell_at WHERE ARGUMENT... - a guest with a shell, whose console is there
+shell_at() {
+	where=$1
+	shift
+	start --console "$where" -k "$guest/Image" -i "$guest/initrd.gz" "$@"
+}
+
+# powered_off - the guest has ended by itself; what it printed went to its console and not here
+powered_off() {
+	wait "$pid"
+	status=$?
+	want_status 0
+	[ ! -s "$out" ] || fail "something on standard output: $(head -c 200 "$out")"
+}
+
+
+test_console_stdio() {
+	mkfifo "$dir/keys"
+	: >"$out"
+	: >"$err"
+	(run_guest --console stdio -k "$guest/Image" -i "$guest/initrd.gz" \
+		-p "quiet ccr.then=shell") <"$dir/keys" >"$out" 2>"$err" &
+	pid=$!
+	exec 3>"$dir/keys"
+	await "$out" CCR-GUEST-READY
+	typed hello >&3
+	await "$out" HELLO
+	# The end of the keys is not the machine's.
+	echo '(sleep 2; echo still here | tr a-z A-Z; poweroff) &' >&3
+	exec 3>&-
+	wait "$pid"
+	status=$?
+	want_status 0
+	want "$out" 'STILL HERE'
+}
+
+# One client at a time, and another one after it.
+test_console_socket() {
+	shell_at "socket:$dir/console" --realm=emulated -p "quiet ccr.then=shell"
+	until [ -S "$dir/console" ]; do
+		kill -0 "$pid" || fail "ended before there was a socket"
+		sleep 0.2
+	done
+	mkfifo "$dir/keys"
+	vcat call "$dir/console" <"$dir/keys" >"$dir/screen" &
+	first=$!
+	exec 3>"$dir/keys"
+	await "$dir/screen" 'CCR-GUEST-READY.* realm=1'
+	typed hello >&3
+	await "$dir/screen" HELLO
+	vcat call "$dir/console" </dev/null >"$dir/second"
+	want "$dir/second" 'this console has another client'
+	exec 3>&-
+	kill "$first"
+	{ typed again && echo poweroff; } | vcat call "$dir/console" >"$dir/later"
+	want "$dir/later" AGAIN
+	powered_off
+	[ ! -e "$dir/console" ] || fail "the socket was left behind"
+}
+
+# What the file had is gone, and all of the guest's output is there: TAP has a plan.
+test_console_file() {
+	seq 10000 >"$dir/console"
+	launch --console "file:$dir/console" --realm=emulated -k "$guest/rsi.img" -m 64M
+	want_status 0
+	[ ! -s "$out" ] || fail "something on standard output: $(head -c 200 "$out")"
+	out=$dir/console
+	want_tap
+	refuse "$out" '^9999$'
+}
+
+test_console_none() {
+	launch --console none -k "$guest/Image" -i "$guest/initrd.gz" -p "quiet ccr.then=poweroff"
+	want_status 0
+	[ ! -s "$out" ] || fail "something on standard output: $(head -c 200 "$out")"
+}
