@@ -885,6 +885,13 @@ void cli_print_help(const struct cli_command *command)
 	       "Launches arm64 Linux guests, as Arm CCA realms or as plain VMs.\n\nCommands:\n");
 	for (command = cli_commands; command->name; command++)
 		printf("  %-10s %s\n", command->name, command->summary);
-	printf("\n`ccr-run COMMAND --help` lists a command's options; `ccr-run --version` the "
-	       "version.\n");
+	printf("\nA realm, from its start to its end (--realm=emulated for hosts without CCA):\n"
+	       "  ccr-run check                                     what can this host do?\n"
+	       "  ccr-run -k Image -i initrd.gz --realm --name web  keys go to the guest; Ctrl-a x "
+	       "ends it\n"
+	       "  ccr-run stat web                                  from another terminal; so are\n"
+	       "  ccr-run console web                               Ctrl-a d leaves it running\n"
+	       "  ccr-run stop web\n");
+	printf("\n`ccr-run COMMAND --help` lists a command's options, `man ccr-run` explains "
+	       "them.\n`ccr-run --version` is the version.\n");
 }
