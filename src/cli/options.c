@@ -346,7 +346,7 @@ static int set_attest_port(struct cli_options *options, const char *value, struc
 	uint64_t port;
 
 	if (parse_u64(value, &port) || port > MAX_PORT)
-		return bad_value("--port", value, "a port of vsock", err);
+		return bad_value("--port", value, "a vsock port below 4294967295", err);
 	options->attest_port = (uint32_t)port;
 	return 0;
 }
