@@ -68,13 +68,20 @@ static int pty_open(struct chardev *dev, const char *path, struct ccr_err *err)
 
 static void pty_meet(struct chardev *dev)
 {
-	struct pollfd master = {.fd = dev->own_fd};
+	struct pollfd master = {.fd = dev->own_fd, .events = POLLIN};
 	struct epoll_event event;
 
 	/* Only to be told again. */
 	(void)!epoll_wait(dev->wait_fd, &event, 1, 0);
-	if (poll(&master, 1, 0) >= 0 && !(master.revents & POLLHUP) && dev->out_fd < 0)
-		chardev_greet(dev);
+	if (poll(&master, 1, 0) < 0)
+		return;
+	if (!(master.revents & POLLHUP)) {
+		if (dev->out_fd < 0)
+			chardev_greet(dev);
+	} else if (master.revents & POLLIN) {
+		/* Keys of somebody who has gone again; nothing else will tell of them. */
+		dev->in_fd = dev->own_fd;
+	}
 }
 
 /* Whoever opens it next finds it as the first one did, whatever the last one has set. */

@@ -666,6 +666,31 @@ static void test_pty_input_first(void **state)
 	}
 }
 
+/* As `echo key > /dev/pts/N` does, and somebody who only reads comes after it. */
+static void test_pty_input_alone(void **state)
+{
+	struct bench *bench = *state;
+	int fd;
+
+	open_kind(bench, CHARDEV_PTY);
+	settle(&bench->dev);
+	for (unsigned i = 0; i < 3; i++) {
+		fd = open_slave(bench);
+		type(fd, "key");
+		close(fd);
+		assert_true(serve(&bench->dev, true, WAIT_MS) > 0);
+		assert_input(&bench->dev, "key");
+		assert_true(serve(&bench->dev, true, WAIT_MS) > 0);
+		assert_int_equal(chardev_read(&bench->dev, (uint8_t[1]){0}, 1), 0);
+		settle(&bench->dev);
+		assert_int_equal(serve(&bench->dev, true, 0), 0);
+	}
+	fd = open_slave(bench);
+	put(&bench->dev, "answer");
+	assert_output(&bench->dev, fd, "answer");
+	close(fd);
+}
+
 static void test_pty_without_reader(void **state)
 {
 	struct bench *bench = *state;
@@ -827,6 +852,7 @@ int main(void)
 		with_bench(test_replaced_socket),
 		with_bench(test_pty),
 		with_bench(test_pty_input_first),
+		with_bench(test_pty_input_alone),
 		with_bench(test_pty_without_reader),
 		cmocka_unit_test(test_blocked_stdout),
 		with_bench(test_adopt),
