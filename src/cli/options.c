@@ -889,9 +889,9 @@ void cli_print_help(const struct cli_command *command)
 	       "  ccr-run check                                     what can this host do?\n"
 	       "  ccr-run -k Image -i initrd.gz --realm --name web  keys go to the guest; Ctrl-a x "
 	       "ends it\n"
-	       "  ccr-run stat web                                  from another terminal; so are\n"
-	       "  ccr-run console web                               Ctrl-a d leaves it running\n"
-	       "  ccr-run stop web\n");
+	       "  ccr-run stat web                                  from elsewhere: what it does,\n"
+	       "  ccr-run console web                               its console (Ctrl-a d leaves),\n"
+	       "  ccr-run stop web                                  and its end\n");
 	printf("\n`ccr-run COMMAND --help` lists a command's options, `man ccr-run` explains "
 	       "them.\n`ccr-run --version` is the version.\n");
 }
