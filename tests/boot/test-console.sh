@@ -46,6 +46,27 @@ test_console_stdio() {
 	want "$out" 'STILL HERE'
 }
 
+# The virtio console in a realm. Whoever opens the terminal later finds what was printed meanwhile.
+test_console_pty() {
+	shell_at pty --realm=emulated -p "quiet console=hvc0 ccr.then=shell"
+	await "$err" 'console: /dev/pts/'
+	pts=$(sed -n 's/.*console: //p' "$err")
+	cat "$pts" >"$dir/screen" &
+	first=$!
+	await "$dir/screen" 'CCR-GUEST-READY.* realm=1'
+	typed hello >"$pts"
+	await "$dir/screen" HELLO
+	echo '(sleep 3; echo nobody looks | tr a-z A-Z) &' >"$pts"
+	kill "$first"
+	sleep 6
+	cat "$pts" >"$dir/later" &
+	typed again >"$pts"
+	await "$dir/later" AGAIN
+	await "$dir/later" 'NOBODY LOOKS'
+	echo poweroff >"$pts"
+	powered_off
+}
+
 # One client at a time, and another one after it.
 test_console_socket() {
 	shell_at "socket:$dir/console" --realm=emulated -p "quiet ccr.then=shell"
