@@ -24,6 +24,12 @@ test_stack_token_sha512_1cpu_2g() {
 	attested kvm 7265616c6d --measurement-algo sha512 -m 2G -c 1 --realm-pv realm
 }
 
+test_stack_token_odd_sizes_and_kaslr_seed() {
+	odd_sizes
+	attested kvm 00 -m 256M -c 1 --kaslr-seed 0x123456789abcdef0
+	attested kvm 00 --measurement-algo sha512 -m 1G -c 4 --kaslr-seed 1
+}
+
 test_stack_token_without_initrd() {
 	measured_alone kvm 7265616c6d --measurement-algo sha512 -m 256M --realm-pv realm
 	measured_alone kvm c0ffee -m 2G -c 4 --realm-pv hex:c0ffee

@@ -55,6 +55,11 @@ test_token_sha256_4cpus_2g() {
 	attested emulated c0ffee -m 2G -c 4 --realm-pv "@$dir/rpv"
 }
 
+test_token_odd_sizes_and_kaslr_seed() {
+	odd_sizes
+	attested emulated 00 --measurement-algo sha512 -m 1G -c 4 --kaslr-seed 0x123456789abcdef0
+}
+
 test_token_sha512_1cpu_without_initrd() {
 	measured_alone emulated 7265616c6d --measurement-algo sha512 -m 256M -c 1 --realm-pv realm
 }

@@ -36,7 +36,8 @@ attested() {
 	rpv=$2
 	shift 2
 	options=$*
-	set -- --realm="$kind" -k "$guest/Image" -i "$guest/initrd.gz" -p "$token_params" "$@"
+	set -- --realm="$kind" -k "${kernel:-$guest/Image}" -i "${initrd:-$guest/initrd.gz}" \
+		-p "$token_params" "$@"
 	rim=$("$ccr_run" measure "$@" 2>"$dir/measure") || fail "measure: $(cat "$dir/measure")"
 	launch "$@"
 	want_status 0
@@ -47,6 +48,19 @@ attested() {
 	[ "$(claim rpv)" = "$(padded "$rpv" 128)" ] || fail "the token's rpv is $(claim rpv)"
 	[ "$(claim challenge)" = "$challenge" ] || fail "the token is for $(claim challenge)"
 	progress "$kind RIM $rim: initrd, $options"
+}
+
+# odd_sizes - a kernel and an initrd that end within a word, and so within a page; both boot
+odd_sizes() {
+	kernel=$dir/Image
+	initrd=$dir/initrd
+	cp "$guest/Image" "$kernel"
+	cp "$guest/initrd.gz" "$initrd"
+	for file in "$kernel" "$initrd"; do
+		while [ $(($(wc -c <"$file") % 4)) != 3 ]; do
+			printf '\0' >>"$file"
+		done
+	done
 }
 
 # measured_alone KIND RPV-HEX ARGUMENT... - the same without an initrd, where no Linux gets far: the
