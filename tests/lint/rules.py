@@ -57,7 +57,7 @@ HEADERS = {
     "dev": ("bus", "rtc", "uart"),
     "pci": ("msix", "pci"),
     "virtio core": ("virtio", "virtio_mem", "virtio_pci", "virtq"),
-    "host": ("broker", "broker_proto", "chardev", "disk", "facts", "runtime", "vsock_host"),
+    "host": ("aio", "broker", "broker_proto", "chardev", "disk", "facts", "runtime", "vsock_host"),
     "boot": ("elf", "kernel"),
     "arm64": ("dtree", "image", "layout", "memmap"),
     "realm": (
@@ -96,7 +96,7 @@ HOST_RESOURCES = (
     "open open64 openat openat2 creat fopen fopen64 freopen opendir file_open_ro file_load "
     "file_save kvm_sys_open kvm_vm_create kvm_vm_create_vcpu kvm_vm_create_device kvm_sys_map_run "
     "mmap memfd_create shm_open mkstemp mkostemp tmpfile tmpnam "
-    "posix_openpt openpty eventfd signalfd timerfd_create epoll_create1 inotify_init1 pidfd_open pipe pipe2 userfaultfd "
+    "posix_openpt openpty io_uring_queue_init eventfd signalfd timerfd_create epoll_create1 inotify_init1 pidfd_open pipe pipe2 userfaultfd "
     "socket socketpair connect bind listen accept accept4 "
     "fork vfork clone execve execv execvp fexecve posix_spawn popen system mount syscall"
 ).split()
@@ -111,6 +111,8 @@ HOST_RESOURCE_USERS = {
     "arch/arm64/kvm/report.c": "kvm_vm_create kvm_vm_create_device",
     "arch/arm64/kvm/vm.c": "kvm_vm_create kvm_vm_create_device",
     "arch/arm64/kvm/vcpu.c": "kvm_vm_create_vcpu kvm_sys_map_run",
+    "src/host/aio_threads.c": "eventfd",
+    "src/host/aio_uring.c": "io_uring_queue_init",
     "src/host/broker.c": "fork open socketpair",
     # In processes of their own, on behalf of a machine that may not.
     "src/host/broker_files.c": "open openat syscall",

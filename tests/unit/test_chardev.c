@@ -289,7 +289,7 @@ static void test_file_in_use(void **state)
 
 	memset(sector, 'd', DISK_SECTOR_SIZE);
 	make_file(bench->path, sector);
-	assert_int_equal(disk_open(&disk, bench->path, true, &bench->err), 0);
+	assert_int_equal(disk_open(&disk, bench->path, DISK_READ_ONLY, &bench->err), 0);
 	assert_refused(bench, CHARDEV_FILE, -EBUSY, "is in use");
 	assert_int_equal(disk.size, DISK_SECTOR_SIZE);
 	disk_close(&disk);

@@ -57,7 +57,7 @@ static void test_open(void **state)
 {
 	struct bench *b = *state;
 
-	assert_int_equal(disk_open(&b->disk, b->path, false, &b->err), 0);
+	assert_int_equal(disk_open(&b->disk, b->path, 0, &b->err), 0);
 	assert_int_equal(b->disk.size, IMAGE_SIZE);
 	assert_int_equal(b->disk.block_size, 512);
 	assert_false(b->disk.read_only);
@@ -98,12 +98,12 @@ static void test_locks(void **state)
 	struct bench *b = *state;
 	struct disk other;
 
-	assert_int_equal(disk_open(&other, b->path, true, &b->err), 0);
-	assert_int_equal(disk_open(&b->disk, b->path, true, &b->err), 0);
+	assert_int_equal(disk_open(&other, b->path, DISK_READ_ONLY, &b->err), 0);
+	assert_int_equal(disk_open(&b->disk, b->path, DISK_READ_ONLY, &b->err), 0);
 	disk_close(&b->disk);
 	refuse(b, b->path, false, -EBUSY, "in use");
 	disk_close(&other);
-	assert_int_equal(disk_open(&other, b->path, false, &b->err), 0);
+	assert_int_equal(disk_open(&other, b->path, 0, &b->err), 0);
 	refuse(b, b->path, true, -EBUSY, "in use");
 	disk_close(&other);
 }
@@ -116,7 +116,7 @@ static void test_read_write(void **state)
 
 	for (unsigned i = 0; i < sizeof(out); i++)
 		out[i] = (char)(i * 7);
-	assert_int_equal(disk_open(&b->disk, b->path, false, &b->err), 0);
+	assert_int_equal(disk_open(&b->disk, b->path, 0, &b->err), 0);
 	assert_int_equal(disk_write(&b->disk, iov, 3, 4096), 0);
 	assert_int_equal(disk_flush(&b->disk), 0);
 	iov[0] = (struct iovec){in, 1000};
@@ -131,7 +131,7 @@ static void test_read_only(void **state)
 	char bytes[512] = {0};
 	struct iovec iov = {bytes, sizeof(bytes)};
 
-	assert_int_equal(disk_open(&b->disk, b->path, true, &b->err), 0);
+	assert_int_equal(disk_open(&b->disk, b->path, DISK_READ_ONLY, &b->err), 0);
 	assert_int_equal(disk_write(&b->disk, &iov, 1, 0), -EROFS);
 	assert_int_equal(disk_discard(&b->disk, 0, 512), -EROFS);
 	assert_int_equal(disk_zero(&b->disk, 0, 512, false), -EROFS);
@@ -145,7 +145,7 @@ static void test_image_shrinks(void **state)
 	char bytes[8192];
 	struct iovec iov = {bytes, sizeof(bytes)};
 
-	assert_int_equal(disk_open(&b->disk, b->path, false, &b->err), 0);
+	assert_int_equal(disk_open(&b->disk, b->path, 0, &b->err), 0);
 	assert_int_equal(truncate(b->path, 4096), 0);
 	assert_int_equal(disk_read(&b->disk, &iov, 1, 0), -EIO);
 }
@@ -158,7 +158,7 @@ static void test_zero(void **state)
 	int ret;
 
 	memset(bytes, 0xaa, sizeof(bytes));
-	assert_int_equal(disk_open(&b->disk, b->path, false, &b->err), 0);
+	assert_int_equal(disk_open(&b->disk, b->path, 0, &b->err), 0);
 	assert_int_equal(disk_write(&b->disk, &iov, 1, 0), 0);
 	assert_int_equal(disk_zero(&b->disk, 512, 100 * 1024, false), 0);
 	assert_int_equal(disk_zero(&b->disk, 128 * 1024, 65536, true), 0);

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the engines of aio.c are made of. */
+#ifndef HOST_AIO_H
+#define HOST_AIO_H
+
+#include "ccr/aio.h"
+
+/** struct aio_ops - an engine; the functions are those of ccr/aio.h without their prefix */
+struct aio_ops {
+	const char *name;
+	void (*submit)(struct aio *aio, struct aio_request *request);
+	void (*begin)(struct aio *aio);
+	struct aio_request *(*take)(struct aio *aio);
+	int (*fd)(const struct aio *aio);
+	void (*destroy)(struct aio *aio);
+};
+
+/** struct aio - the first member of each engine */
+struct aio {
+	const struct aio_ops *ops;
+};
+
+/** aio_uring_create(), aio_threads_create() - as aio_create(), each of one kind */
+int aio_uring_create(struct aio **ret_aio, const struct disk *disk, struct ccr_err *err);
+int aio_threads_create(struct aio **ret_aio, const struct disk *disk, unsigned nr_threads,
+		       struct ccr_err *err);
+
+#endif
