@@ -22,7 +22,7 @@ uint64_t bounce_default_size(uint64_t ram_size);
 
 /**
  * struct bounce_limits - what a disk allows its driver
- * @queue_size: requests in flight, a power of two
+ * @queue_size: requests in flight in each queue, a power of two
  * @seg_max, @size_max: segments a request, and bytes a segment; @size_max 0 for any
  */
 struct bounce_limits {
@@ -34,11 +34,11 @@ struct bounce_limits {
 /**
  * bounce_limit_disk() - limits under which all disks together, with console and rng, fit the pool
  * @pool_size: bytes; 0 if the guest does not bounce
- * @nr_disks: that share it, at least 1
+ * @nr_queues: of all disks together, at least 1
  *
  * Return: 0; -ENOSPC with @err set if the pool is too small for so many.
  */
-int bounce_limit_disk(uint64_t pool_size, unsigned nr_disks, struct bounce_limits *ret_limits,
+int bounce_limit_disk(uint64_t pool_size, unsigned nr_queues, struct bounce_limits *ret_limits,
 		      struct ccr_err *err);
 
 #endif

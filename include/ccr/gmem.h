@@ -116,8 +116,8 @@ int gmem_write(struct gmem *gmem, ipa_t at, const void *buf, size_t size);
 int gmem_load16(struct gmem *gmem, ipa_t at, uint16_t *ret_value);
 int gmem_store16(struct gmem *gmem, ipa_t at, uint16_t value);
 
-/** GMEM_MAX_PINS - most ranges lists that can be held at once */
-#define GMEM_MAX_PINS 64
+/** GMEM_MAX_PINS - most range lists that can be held at once: what all disks may have in flight */
+#define GMEM_MAX_PINS 8192
 
 struct gmem_range {
 	ipa_t at;

@@ -37,7 +37,8 @@
  * @nr_queues, @queue_sizes: most entries of each queue, powers of two; of a device that has more
  *	queues, the others are as large as the last one
  * @process: take what the queues hold. It stops when virtio_pop() says so, or when it can do no
- *	more for now; then the device's owner calls virtio_service() once it can.
+ *	more for now; then the device's owner calls virtio_service() once it can. NULL for a
+ *	device that has a function of its own in place of virtio_service()
  * @write_config: the driver writes [@offset, @offset + @size), which lies in the space; NULL if
  *	nothing in it is writable
  * @reset: forget the driver; NULL if there is nothing to forget. No I/O is going on.
@@ -100,17 +101,19 @@ struct virtio_setup {
  * struct virtio_stats - what a device has done since its creation, resets notwithstanding
  * @nr_buffers: buffers given back to the driver; @nr_interrupts: times it was told of some
  * @bytes_out, @bytes_in: in these buffers, from the driver and to it; headers count
+ * @nr_host_errors: of these buffers, those whose request the host has failed
  */
 struct virtio_stats {
 	uint64_t nr_buffers;
 	uint64_t nr_interrupts;
 	uint64_t bytes_out;
 	uint64_t bytes_in;
+	uint64_t nr_host_errors;
 };
 
 /**
  * struct virtio_dev - a device; private to virtio.c but for what transports and devices are told
- * @nr_busy: workers in a system call on behalf of a request
+ * @nr_busy: requests that are with the host
  * @reset_wanted: the driver has asked for a reset, which waits for them
  * @may_dma: the transport lets the device touch memory
  */
@@ -201,12 +204,20 @@ void virtio_notify(struct virtio_dev *dev, unsigned index);
 void virtio_fail(struct virtio_dev *dev, const char *why);
 
 /**
- * virtio_begin_io(), virtio_end_io() - let go of the lock for a system call, and take it back
+ * virtio_hold(), virtio_release() - a buffer goes to the host, and has come back
  *
- * A reset that the driver asks for in between is put off until all I/O has ended, so memory that
- * a driver gets back is its own.
+ * A reset that the driver asks for in between is put off until all buffers have come back, so
+ * memory that a driver gets back is its own. The lock is held in both, and may be let go of in
+ * between.
  *
  * Return: false if the buffers in hand are no longer the device's and must not be pushed.
+ */
+void virtio_hold(struct virtio_dev *dev);
+bool virtio_release(struct virtio_dev *dev);
+
+/**
+ * virtio_begin_io(), virtio_end_io() - hold and let go of the lock for a system call; take the lock
+ *	back and release. Return: as virtio_release().
  */
 void virtio_begin_io(struct virtio_dev *dev);
 bool virtio_end_io(struct virtio_dev *dev);

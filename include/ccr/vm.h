@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ccr/aio.h"
 #include "ccr/broker.h"
 #include "ccr/chardev.h"
 #include "ccr/err.h"
@@ -31,11 +32,19 @@ enum vm_outcome {
 #define VM_MAX_NETS   4
 #define VM_MAX_SHARES 8
 
-/** struct vm_disk - a disk as the user names it; strings are borrowed */
+/**
+ * struct vm_disk - a disk as the user names it; strings are borrowed
+ * @direct: around the host's page cache
+ * @serial: NULL for one made from its number
+ * @nr_queues: 0 for a choice by the number of vCPUs
+ */
 struct vm_disk {
 	const char *path;
 	bool read_only;
-	const char *serial; /* NULL for one made from its number */
+	bool direct;
+	const char *serial;
+	enum aio_kind io;
+	unsigned nr_queues;
 };
 
 /** struct vm_vsock - a vsock as the user names it; see vsock_host.h. @path is borrowed. */

@@ -187,20 +187,57 @@ static int set_silence(struct cli_options *options, const char *value, struct cc
 	return 0;
 }
 
+static bool set_disk_io(struct vm_disk *disk, const char *name)
+{
+	static const char *const names[] = {
+		[AIO_AUTO] = "auto",
+		[AIO_URING] = "uring",
+		[AIO_THREADS] = "threads",
+	};
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!strcmp(name, names[i])) {
+			disk->io = (enum aio_kind)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool set_disk_queues(struct vm_disk *disk, const char *number)
+{
+	uint64_t nr;
+
+	if (parse_u64(number, &nr) || nr < 1 || nr > BLK_MAX_QUEUES)
+		return false;
+	disk->nr_queues = (unsigned)nr;
+	return true;
+}
+
 static int set_disk_part(struct vm_disk *disk, const char *part, struct ccr_err *err)
 {
+	bool ok = true;
+
 	if (!strcmp(part, "ro"))
 		disk->read_only = true;
+	else if (!strcmp(part, "direct"))
+		disk->direct = true;
+	else if (!strncmp(part, "io=", 3))
+		ok = set_disk_io(disk, part + 3);
+	else if (!strncmp(part, "queues=", 7))
+		ok = set_disk_queues(disk, part + 7);
 	else if (!strncmp(part, "serial=", 7) && strlen(part + 7) <= BLK_SERIAL_SIZE)
 		disk->serial = part + 7;
 	else
-		return err_set(err, -EINVAL,
-			       "--disk %s: %s is neither ro nor serial= with up to %d characters",
-			       disk->path, part, BLK_SERIAL_SIZE);
-	return 0;
+		ok = false;
+	return ok ? 0
+		  : err_set(err, -EINVAL,
+			    "--disk %s: %s is none of ro, direct, io=auto, uring or threads, "
+			    "queues=1 to %d, serial= with up to %d characters",
+			    disk->path, part, BLK_MAX_QUEUES, BLK_SERIAL_SIZE);
 }
 
-/* FILE[,ro][,serial=TEXT], cut up in a copy that the options own. */
+/* FILE and parts behind commas, cut up in a copy that the options own. */
 static int set_disk(struct cli_options *options, const char *value, struct ccr_err *err)
 {
 	struct vm_disk *disk = &options->disks[options->nr_disks];
@@ -464,7 +501,9 @@ static const struct cli_option table[] = {
 	{'p', "params", LAUNCH, required_argument, "TEXT",
 	 "kernel command line; nothing is added to it", set_params},
 	{'d', "disk", LAUNCH | REPEATS | PATH, required_argument, "FILE",
-	 "raw disk image or block device; FILE[,ro][,serial=TEXT]", set_disk},
+	 "raw disk image or block device; FILE[,ro][,direct]\n"
+	 "[,io=uring|threads][,queues=N][,serial=TEXT]",
+	 set_disk},
 	{0, "vsock", LAUNCH | PATH, required_argument, "FILE",
 	 "streams between host and guest through Unix sockets, the\n"
 	 "first of them FILE; FILE[,cid=N] (default 3)",

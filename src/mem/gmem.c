@@ -20,10 +20,14 @@ struct backing {
 	uint8_t *map;
 };
 
-/* Ranges in the hands of a system call; @nr is 0 if the entry is free. */
+/*
+ * Ranges in the hands of a system call; @nr is 0 if the entry is free, and @next_free is then the
+ * handle of another one, or -1.
+ */
 struct pin {
 	const struct gmem_range *ranges;
 	unsigned nr;
+	int next_free;
 };
 
 struct gmem {
@@ -43,7 +47,10 @@ struct gmem {
 	bool aliases; /* dead private pages show the shared ones */
 	pthread_mutex_t pin_lock;
 	pthread_cond_t unpinned;
-	struct pin pins[GMEM_MAX_PINS]; /* under pin_lock */
+	/* Under pin_lock; of the pins only the first nr_pins have ever been used. */
+	int free_pin;
+	int nr_pins;
+	struct pin pins[GMEM_MAX_PINS];
 };
 
 static bool test_bit(const struct gmem *gmem, uint64_t page)
@@ -174,6 +181,7 @@ int gmem_create(struct gmem **ret_gmem, enum gmem_kind kind, ipa_t base, uint64_
 	gmem->shared_bit = kind == GMEM_PLAIN ? 0 : shared_bit;
 	gmem->sides[GMEM_PRIVATE].fd = -1;
 	gmem->sides[GMEM_SHARED].fd = -1;
+	gmem->free_pin = -1;
 	init_lock(&gmem->lock);
 	pthread_mutex_init(&gmem->pin_lock, NULL);
 	pthread_cond_init(&gmem->unpinned, NULL);
@@ -356,15 +364,19 @@ int gmem_store16(struct gmem *gmem, ipa_t at, uint16_t value)
 
 static int take_pin(struct gmem *gmem, const struct gmem_range *ranges, unsigned nr)
 {
-	int handle = 0;
+	int handle = -EBUSY;
 
 	pthread_mutex_lock(&gmem->pin_lock);
-	while (handle < GMEM_MAX_PINS && gmem->pins[handle].nr > 0)
-		handle++;
-	if (handle < GMEM_MAX_PINS)
+	if (gmem->free_pin >= 0) {
+		handle = gmem->free_pin;
+		gmem->free_pin = gmem->pins[handle].next_free;
+	} else if (gmem->nr_pins < GMEM_MAX_PINS) {
+		handle = gmem->nr_pins++;
+	}
+	if (handle >= 0)
 		gmem->pins[handle] = (struct pin){.ranges = ranges, .nr = nr};
 	pthread_mutex_unlock(&gmem->pin_lock);
-	return handle < GMEM_MAX_PINS ? handle : -EBUSY;
+	return handle;
 }
 
 int gmem_pin(struct gmem *gmem, const struct gmem_range *ranges, unsigned nr, struct iovec *iov)
@@ -388,7 +400,8 @@ int gmem_pin(struct gmem *gmem, const struct gmem_range *ranges, unsigned nr, st
 void gmem_unpin(struct gmem *gmem, int handle)
 {
 	pthread_mutex_lock(&gmem->pin_lock);
-	gmem->pins[handle] = (struct pin){0};
+	gmem->pins[handle] = (struct pin){.next_free = gmem->free_pin};
+	gmem->free_pin = handle;
 	pthread_cond_broadcast(&gmem->unpinned);
 	pthread_mutex_unlock(&gmem->pin_lock);
 }
@@ -480,7 +493,7 @@ static int switch_side(struct gmem *gmem, uint64_t page, uint64_t top, bool shar
 /* Under pin_lock. */
 static bool is_pinned(const struct gmem *gmem, ipa_t at, uint64_t size)
 {
-	for (unsigned i = 0; i < GMEM_MAX_PINS; i++) {
+	for (int i = 0; i < gmem->nr_pins; i++) {
 		for (unsigned j = 0; j < gmem->pins[i].nr; j++) {
 			const struct gmem_range *range = &gmem->pins[i].ranges[j];
 

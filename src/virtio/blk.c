@@ -4,6 +4,7 @@
 #include <linux/virtio_blk.h>
 #include <linux/virtio_ids.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ccr/blk.h"
@@ -21,13 +22,39 @@ _Static_assert(CONFIG_SIZE <= VIRTIO_MAX_CONFIG, "the configuration space fits")
 #define MAX_DISCARD_SECTORS (1u << 21)
 #define MAX_ZERO_SECTORS    (1u << 17)
 
-/* struct request - one command; all sizes are of the data, without header and status */
-struct request {
-	const struct virtq_chain *chain;
+/* Messages about requests that the host has failed, per disk. */
+#define MAX_ERROR_MESSAGES 8
+
+/*
+ * A request's life
+ * ----------------
+ *
+ *	free --pop--> decoded --submit--> in flight --ended--> given back to the driver --> free
+ *	                 |                                     ^
+ *	                 +-- nothing for the host to do -------+
+ *
+ * While it is in flight it holds the device (virtio_hold()), which puts a reset off, and the pages
+ * of its data (a pin), which keeps them shared. The device's lock is held but for the system call
+ * that begins a batch.
+ */
+
+/*
+ * struct blk_request - all sizes are of the data, without header and status
+ * @io: what the host does
+ * @written: to the start of the writable part, once it has ended
+ * @is_pinned: @pin is held
+ * @next: of the free ones
+ */
+struct blk_request {
+	struct aio_request io;
 	uint32_t type;
 	uint64_t sector;
 	uint32_t out_size, in_size;
-	uint32_t written; /* to the start of the writable part */
+	uint32_t written;
+	bool is_pinned;
+	struct blk_request *next;
+	struct virtq_chain chain;
+	struct virtio_pin pin;
 };
 
 static bool is_write_back(const struct blk *blk)
@@ -41,48 +68,46 @@ static bool is_on_disk(const struct blk *blk, uint64_t sector, uint64_t nr_secto
 	return range_within(sector, nr_sectors, 0, blk->disk->size / DISK_SECTOR_SIZE);
 }
 
-static int finish_write(const struct blk *blk, int ret, bool write_back)
-{
-	return ret || write_back ? ret : disk_flush(blk->disk);
-}
+/* Each prepares a request's io. Return: 0; 1 if the host has nothing to do; -errno. */
 
-static int transfer(const struct blk *blk, struct request *request, enum virtq_side side,
-		    bool write_back)
+static int prepare_transfer(const struct blk *blk, struct blk_request *request)
 {
-	const bool is_read = side == VIRTQ_IN;
+	const bool is_read = request->type == VIRTIO_BLK_T_IN;
+	const enum virtq_side side = is_read ? VIRTQ_IN : VIRTQ_OUT;
 	const uint32_t size = is_read ? request->in_size : request->out_size;
 	struct virtio_segment slices[VIRTIO_MAX_SEGMENTS];
-	struct virtio_pin pin;
 	unsigned nr;
 	int ret;
 
 	if (size == 0 || size % DISK_SECTOR_SIZE ||
 	    !is_on_disk(blk, request->sector, size / DISK_SECTOR_SIZE))
 		return -EINVAL;
-	nr = virtq_chain_slice(request->chain, side, is_read ? 0 : HEADER_SIZE, size, slices);
-	ret = virtio_mem_pin(blk->mem, slices, nr, &pin);
+	if (!is_read && blk->disk->read_only)
+		return -EROFS;
+	nr = virtq_chain_slice(&request->chain, side, is_read ? 0 : HEADER_SIZE, size, slices);
+	ret = virtio_mem_pin(blk->mem, slices, nr, &request->pin);
 	if (ret)
 		return ret;
-	ret = (is_read ? disk_read : disk_write)(blk->disk, pin.iov, nr,
-						 request->sector * DISK_SECTOR_SIZE);
-	virtio_mem_unpin(blk->mem, &pin);
-	if (is_read && !ret)
-		request->written = size;
-	return is_read ? ret : finish_write(blk, ret, write_back);
+	request->is_pinned = true;
+	request->io = (struct aio_request){
+		.op = is_read ? AIO_READ : AIO_WRITE,
+		.durable = !is_read && !is_write_back(blk),
+		.iov = request->pin.iov,
+		.nr_iov = nr,
+		.offset = request->sector * DISK_SECTOR_SIZE,
+		.size = size,
+	};
+	return 0;
 }
 
-static int get_id(const struct blk *blk, struct request *request)
+static int prepare_flush(const struct blk *blk, struct blk_request *request)
 {
-	const uint32_t size = request->in_size < BLK_SERIAL_SIZE ? request->in_size
-								 : BLK_SERIAL_SIZE;
-	int ret = virtq_chain_write(&blk->virtio.queues[0], request->chain, 0, blk->serial, size);
-
-	if (!ret)
-		request->written = size;
-	return ret;
+	(void)blk;
+	request->io = (struct aio_request){.op = AIO_FLUSH};
+	return 0;
 }
 
-static int free_range(const struct blk *blk, const struct request *request, bool write_back)
+static int prepare_range(const struct blk *blk, struct blk_request *request)
 {
 	const bool zero = request->type == VIRTIO_BLK_T_WRITE_ZEROES;
 	struct virtio_blk_discard_write_zeroes range;
@@ -92,7 +117,7 @@ static int free_range(const struct blk *blk, const struct request *request, bool
 
 	if (request->out_size != sizeof(range))
 		return -EINVAL;
-	ret = virtq_chain_read(&blk->virtio.queues[0], request->chain, HEADER_SIZE, &range,
+	ret = virtq_chain_read(&blk->virtio.queues[0], &request->chain, HEADER_SIZE, &range,
 			       sizeof(range));
 	if (ret)
 		return ret;
@@ -104,32 +129,69 @@ static int free_range(const struct blk *blk, const struct request *request, bool
 	if (nr_sectors == 0 || nr_sectors > (zero ? MAX_ZERO_SECTORS : MAX_DISCARD_SECTORS) ||
 	    !is_on_disk(blk, sector, nr_sectors))
 		return -EINVAL;
-	sector *= DISK_SECTOR_SIZE;
-	nr_sectors *= DISK_SECTOR_SIZE;
-	if (!zero)
-		return disk_discard(blk->disk, sector, nr_sectors);
-	ret = disk_zero(blk->disk, sector, nr_sectors, flags != 0);
-	return finish_write(blk, ret, write_back);
+	request->io = (struct aio_request){
+		.op = zero ? AIO_ZERO : AIO_DISCARD,
+		.durable = zero && !is_write_back(blk),
+		.may_discard = flags != 0,
+		.offset = sector * DISK_SECTOR_SIZE,
+		.size = nr_sectors * DISK_SECTOR_SIZE,
+	};
+	return 0;
 }
 
-/* Runs without the device's lock. */
-static int perform(const struct blk *blk, struct request *request, bool write_back)
+static int answer_id(const struct blk *blk, struct blk_request *request)
+{
+	const uint32_t size = request->in_size < BLK_SERIAL_SIZE ? request->in_size
+								 : BLK_SERIAL_SIZE;
+	int ret = virtq_chain_write(&blk->virtio.queues[0], &request->chain, 0, blk->serial, size);
+
+	if (ret)
+		return ret;
+	request->written = size;
+	return 1;
+}
+
+static int prepare(const struct blk *blk, struct blk_request *request)
 {
 	switch (request->type) {
 	case VIRTIO_BLK_T_IN:
-		return transfer(blk, request, VIRTQ_IN, write_back);
 	case VIRTIO_BLK_T_OUT:
-		return transfer(blk, request, VIRTQ_OUT, write_back);
+		return prepare_transfer(blk, request);
 	case VIRTIO_BLK_T_FLUSH:
-		return disk_flush(blk->disk);
+		return prepare_flush(blk, request);
 	case VIRTIO_BLK_T_GET_ID:
-		return get_id(blk, request);
+		return answer_id(blk, request);
 	case VIRTIO_BLK_T_DISCARD:
 	case VIRTIO_BLK_T_WRITE_ZEROES:
-		return free_range(blk, request, write_back);
+		return prepare_range(blk, request);
 	default:
 		return -EOPNOTSUPP;
 	}
+}
+
+/* Return: NULL, or why the driver cannot be answered. */
+static const char *decode(struct blk *blk, struct blk_request *request)
+{
+	const struct virtq_chain *chain = &request->chain;
+	struct virtio_blk_outhdr header;
+
+	if (chain->out_size < HEADER_SIZE || chain->in_size < STATUS_SIZE)
+		return "a request without header or status";
+	if (virtq_chain_read(&blk->virtio.queues[0], chain, 0, &header, HEADER_SIZE))
+		return "a request header that is not in shared memory";
+	request->type = le32toh(header.type);
+	request->sector = le64toh(header.sector);
+	request->out_size = chain->out_size - HEADER_SIZE;
+	request->in_size = chain->in_size - STATUS_SIZE;
+	request->written = 0;
+	request->is_pinned = false;
+	return NULL;
+}
+
+static void put_request(struct blk_lane *lane, struct blk_request *request)
+{
+	request->next = lane->free;
+	lane->free = request;
 }
 
 static uint8_t to_status(int ret)
@@ -139,31 +201,13 @@ static uint8_t to_status(int ret)
 	return ret == -EOPNOTSUPP ? VIRTIO_BLK_S_UNSUPP : VIRTIO_BLK_S_IOERR;
 }
 
-/* Return: NULL, or why the driver cannot be answered. */
-static const char *decode(struct blk *blk, const struct virtq_chain *chain, struct request *request)
-{
-	struct virtio_blk_outhdr header;
-
-	if (chain->out_size < HEADER_SIZE || chain->in_size < STATUS_SIZE)
-		return "a request without header or status";
-	if (virtq_chain_read(&blk->virtio.queues[0], chain, 0, &header, HEADER_SIZE))
-		return "a request header that is not in shared memory";
-	*request = (struct request){
-		.chain = chain,
-		.type = le32toh(header.type),
-		.sector = le64toh(header.sector),
-		.out_size = chain->out_size - HEADER_SIZE,
-		.in_size = chain->in_size - STATUS_SIZE,
-	};
-	return NULL;
-}
-
-static void complete(struct blk *blk, const struct request *request, uint8_t status)
+static void give_back(struct blk *blk, unsigned index, struct blk_request *request, int ret)
 {
 	struct virtio_dev *dev = &blk->virtio;
+	const uint8_t status = to_status(ret);
 	uint32_t written = request->written;
 
-	if (virtq_chain_write(&dev->queues[0], request->chain, request->in_size, &status,
+	if (virtq_chain_write(&dev->queues[index], &request->chain, request->in_size, &status,
 			      STATUS_SIZE)) {
 		virtio_fail(dev, "a request status that is not in shared memory");
 		return;
@@ -171,31 +215,105 @@ static void complete(struct blk *blk, const struct request *request, uint8_t sta
 	/* Only what is written without a gap counts. */
 	if (written == request->in_size)
 		written += STATUS_SIZE;
-	virtio_push(dev, 0, request->chain, written);
-	virtio_notify(dev, 0);
+	virtio_push(dev, index, &request->chain, written);
 }
 
-static void blk_process(void *self)
+/* The host's own failures; what a driver asks for in vain is its business. */
+static void note_error(struct blk *blk, const struct blk_request *request)
 {
-	struct blk *blk = self;
-	struct virtq_chain chain;
-	struct request request;
+	static const char *const names[] = {
+		[AIO_READ] = "read",       [AIO_WRITE] = "write", [AIO_FLUSH] = "flush",
+		[AIO_DISCARD] = "discard", [AIO_ZERO] = "zero",
+	};
 
-	while (virtio_pop(&blk->virtio, 0, &chain)) {
-		const char *why = decode(blk, &chain, &request);
-		const bool write_back = is_write_back(blk);
-		int ret;
+	if (request->io.result == -EOPNOTSUPP)
+		return;
+	blk->virtio.stats.nr_host_errors++;
+	if (log_allow(&blk->error_limit))
+		log_warn("disk %.*s: %s at byte %llu failed: %s; the guest was told",
+			 BLK_SERIAL_SIZE, blk->serial, names[request->io.op],
+			 (unsigned long long)request->io.offset, strerror(-request->io.result));
+}
 
+static bool give_back_ended(struct blk *blk, unsigned index)
+{
+	struct blk_lane *lane = &blk->lanes[index];
+	struct aio_request *ended;
+	bool any = false;
+
+	while ((ended = aio_take(lane->aio))) {
+		struct blk_request *request = (struct blk_request *)ended;
+
+		if (request->is_pinned)
+			virtio_mem_unpin(blk->mem, &request->pin);
+		if (ended->result)
+			note_error(blk, request);
+		else if (request->type == VIRTIO_BLK_T_IN)
+			request->written = request->in_size;
+		if (virtio_release(&blk->virtio))
+			give_back(blk, index, request, ended->result);
+		put_request(lane, request);
+		any = true;
+	}
+	return any;
+}
+
+/*
+ * @ret_submitted: something was handed to the engine. Return: false if the queue is empty, as far
+ * as that can be said, or no request is free.
+ */
+static bool take_new(struct blk *blk, unsigned index, bool *ret_submitted)
+{
+	struct blk_lane *lane = &blk->lanes[index];
+	struct blk_request *request;
+	unsigned nr = 0;
+
+	*ret_submitted = false;
+	while (nr < AIO_MAX_DEPTH && (request = lane->free) &&
+	       virtio_pop(&blk->virtio, index, &request->chain)) {
+		const char *why = decode(blk, request);
+		const int ret = why ? 0 : prepare(blk, request);
+
+		nr++;
 		if (why) {
 			virtio_fail(&blk->virtio, why);
-			return;
+		} else if (ret) {
+			give_back(blk, index, request, ret < 0 ? ret : 0);
+		} else {
+			lane->free = request->next;
+			virtio_hold(&blk->virtio);
+			aio_submit(lane->aio, &request->io);
+			*ret_submitted = true;
 		}
-		virtio_begin_io(&blk->virtio);
-		ret = perform(blk, &request, write_back);
-		if (!virtio_end_io(&blk->virtio))
-			return;
-		complete(blk, &request, to_status(ret));
 	}
+	return nr > 0;
+}
+
+/*
+ * What ends while a batch is begun is given back right away, and its interrupt then goes out with
+ * that of others.
+ */
+void blk_work(struct blk *blk, unsigned lane)
+{
+	bool more, submitted;
+
+	virtio_lock(&blk->virtio);
+	do {
+		more = give_back_ended(blk, lane);
+		more |= take_new(blk, lane, &submitted);
+		virtio_notify(&blk->virtio, lane);
+		if (submitted) {
+			virtio_unlock(&blk->virtio);
+			aio_begin(blk->lanes[lane].aio);
+			virtio_lock(&blk->virtio);
+		}
+	} while (more);
+	virtio_unlock(&blk->virtio);
+}
+
+int blk_fd(const struct blk *blk, unsigned lane)
+{
+	return aio_fd(blk->lanes[lane].aio);
 }
 
 static void set_write_back(struct blk *blk, bool write_back)
@@ -224,11 +342,10 @@ static const struct virtio_type blk_type = {
 	.features = BIT(VIRTIO_BLK_F_SIZE_MAX) | BIT(VIRTIO_BLK_F_SEG_MAX) | BIT(VIRTIO_BLK_F_RO) |
 		    BIT(VIRTIO_BLK_F_BLK_SIZE) | BIT(VIRTIO_BLK_F_FLUSH) |
 		    BIT(VIRTIO_BLK_F_CONFIG_WCE) | BIT(VIRTIO_BLK_F_DISCARD) |
-		    BIT(VIRTIO_BLK_F_WRITE_ZEROES),
+		    BIT(VIRTIO_BLK_F_WRITE_ZEROES) | BIT(VIRTIO_BLK_F_MQ),
 	.config_size = CONFIG_SIZE,
 	.nr_queues = 1,
 	.queue_sizes = {VIRTQ_MAX_SIZE},
-	.process = blk_process,
 	.write_config = blk_write_config,
 	.reset = blk_reset,
 };
@@ -237,6 +354,8 @@ static uint64_t features_of(const struct blk_config *config)
 {
 	uint64_t features = BIT(VIRTIO_BLK_F_SEG_MAX) | BIT(VIRTIO_BLK_F_BLK_SIZE);
 
+	if (config->nr_queues > 1)
+		features |= BIT(VIRTIO_BLK_F_MQ);
 	if (config->limits.size_max)
 		features |= BIT(VIRTIO_BLK_F_SIZE_MAX);
 	if (config->disk->read_only)
@@ -245,8 +364,9 @@ static uint64_t features_of(const struct blk_config *config)
 	       BIT(VIRTIO_BLK_F_DISCARD) | BIT(VIRTIO_BLK_F_WRITE_ZEROES);
 }
 
-static void fill_config(struct blk *blk, const struct bounce_limits *limits)
+static void fill_config(struct blk *blk, const struct blk_config *config)
 {
+	const struct bounce_limits *limits = &config->limits;
 	const uint32_t sectors_per_block = blk->disk->block_size / DISK_SECTOR_SIZE;
 	struct virtio_blk_config space = {
 		.capacity = htole64(blk->disk->size / DISK_SECTOR_SIZE),
@@ -254,6 +374,7 @@ static void fill_config(struct blk *blk, const struct bounce_limits *limits)
 		.seg_max = htole32(limits->seg_max),
 		.blk_size = htole32(blk->disk->block_size),
 		.wce = 1,
+		.num_queues = htole16((uint16_t)config->nr_queues),
 	};
 
 	/* A read-only disk offers neither. */
@@ -268,23 +389,66 @@ static void fill_config(struct blk *blk, const struct bounce_limits *limits)
 	memcpy(blk->virtio.config, &space, CONFIG_SIZE);
 }
 
-void blk_init(struct blk *blk, const struct blk_config *config, const struct virtio_setup *setup)
+static void close_lane(struct blk_lane *lane)
+{
+	aio_destroy(lane->aio);
+	free(lane->requests);
+	*lane = (struct blk_lane){0};
+}
+
+static int open_lane(struct blk_lane *lane, const struct blk_config *config, struct ccr_err *err)
+{
+	const unsigned nr_threads = AIO_MAX_THREADS / config->nr_queues;
+	int ret;
+
+	lane->requests = calloc(AIO_MAX_DEPTH, sizeof(*lane->requests));
+	if (!lane->requests)
+		return err_set(err, -ENOMEM, "disk: out of memory");
+	/* The first is used first: the memory of those that are never needed is never touched. */
+	for (unsigned i = AIO_MAX_DEPTH; i > 0; i--)
+		put_request(lane, &lane->requests[i - 1]);
+	ret = aio_create(&lane->aio, config->disk, config->io, nr_threads, err);
+	if (ret)
+		close_lane(lane);
+	return ret;
+}
+
+static void close_lanes(struct blk *blk)
+{
+	for (unsigned i = 0; i < BLK_MAX_QUEUES; i++)
+		close_lane(&blk->lanes[i]);
+}
+
+int blk_init(struct blk *blk, const struct blk_config *config, const struct virtio_setup *setup,
+	     struct ccr_err *err)
 {
 	struct virtio_setup own = *setup;
+	int ret = 0;
 
+	*blk = (struct blk){
+		.mem = setup->mem,
+		.disk = config->disk,
+		.error_limit = {MAX_ERROR_MESSAGES},
+	};
 	own.type = &blk_type;
 	own.self = blk;
 	own.features = features_of(config);
 	own.queue_size = config->limits.queue_size;
-	blk->mem = setup->mem;
-	blk->disk = config->disk;
-	memset(blk->serial, 0, sizeof(blk->serial));
+	own.nr_queues = config->nr_queues;
 	memcpy(blk->serial, config->serial, strnlen(config->serial, sizeof(blk->serial)));
+	for (unsigned i = 0; i < config->nr_queues && !ret; i++)
+		ret = open_lane(&blk->lanes[i], config, err);
+	if (ret) {
+		close_lanes(blk);
+		return ret;
+	}
 	virtio_init(&blk->virtio, &own);
-	fill_config(blk, &config->limits);
+	fill_config(blk, config);
+	return 0;
 }
 
 void blk_done(struct blk *blk)
 {
+	close_lanes(blk);
 	virtio_done(&blk->virtio);
 }

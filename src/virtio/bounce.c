@@ -38,7 +38,7 @@ uint64_t bounce_default_size(uint64_t ram_size)
 	return size < POOL_MAX_SIZE ? size : POOL_MAX_SIZE;
 }
 
-int bounce_limit_disk(uint64_t pool_size, unsigned nr_disks, struct bounce_limits *ret_limits,
+int bounce_limit_disk(uint64_t pool_size, unsigned nr_queues, struct bounce_limits *ret_limits,
 		      struct ccr_err *err)
 {
 	uint16_t depth = MIN_DEPTH;
@@ -48,13 +48,13 @@ int bounce_limit_disk(uint64_t pool_size, unsigned nr_disks, struct bounce_limit
 		*ret_limits = (struct bounce_limits){MAX_DEPTH, MAX_SEGMENTS, 0};
 		return 0;
 	}
-	share = pool_size > OTHERS_SIZE ? (pool_size - OTHERS_SIZE) / 3 * 2 / nr_disks : 0;
+	share = pool_size > OTHERS_SIZE ? (pool_size - OTHERS_SIZE) / 3 * 2 / nr_queues : 0;
 	if (share < (uint64_t)MIN_DEPTH * (OVERHEAD_SIZE + SEGMENT_SIZE))
 		return err_set(
 			err, -ENOSPC,
-			"%u disks do not fit the guest's bounce buffers of %llu KiB; give it "
-			"more with --bounce, or use fewer disks",
-			nr_disks, (unsigned long long)(pool_size >> 10));
+			"%u disk queues do not fit the guest's bounce buffers of %llu KiB; give it "
+			"more with --bounce, or use fewer disks or queues",
+			nr_queues, (unsigned long long)(pool_size >> 10));
 	while (depth < MAX_DEPTH && share / (2u * depth) >= OVERHEAD_SIZE + GOOD_DATA_SIZE)
 		depth *= 2;
 	segments = (share / depth - OVERHEAD_SIZE) / SEGMENT_SIZE;

@@ -10,7 +10,7 @@
  *	NEEDS_RESET	virtio_fail(), in any state	only a reset
  *
  * What is not allowed in a state is ignored, as the specification lets drivers read back what they
- * wrote. A reset asked for while a worker is in a system call takes effect when the last one comes
+ * wrote. A reset asked for while requests are with the host takes effect when the last one comes
  * back; until then status reads as before, for which the specification makes drivers wait, and
  * nothing else is accepted.
  */
@@ -103,7 +103,7 @@ struct virtio_stats virtio_get_stats(struct virtio_dev *dev, uint64_t *ret_failu
 void virtio_service(struct virtio_dev *dev)
 {
 	virtio_lock(dev);
-	if (virtio_may_work(dev))
+	if (virtio_may_work(dev) && dev->type->process)
 		dev->type->process(dev->self);
 	virtio_unlock(dev);
 }
@@ -207,19 +207,29 @@ static void reset(struct virtio_dev *dev)
 	dev->transport->reset(dev->transport_ctx);
 }
 
-void virtio_begin_io(struct virtio_dev *dev)
+void virtio_hold(struct virtio_dev *dev)
 {
 	dev->nr_busy++;
+}
+
+bool virtio_release(struct virtio_dev *dev)
+{
+	dev->nr_busy--;
+	if (dev->reset_wanted && dev->nr_busy == 0)
+		reset(dev);
+	return virtio_may_work(dev);
+}
+
+void virtio_begin_io(struct virtio_dev *dev)
+{
+	virtio_hold(dev);
 	virtio_unlock(dev);
 }
 
 bool virtio_end_io(struct virtio_dev *dev)
 {
 	virtio_lock(dev);
-	dev->nr_busy--;
-	if (dev->reset_wanted && dev->nr_busy == 0)
-		reset(dev);
-	return virtio_may_work(dev);
+	return virtio_release(dev);
 }
 
 static uint32_t half(uint64_t bits, uint32_t select)

@@ -73,7 +73,7 @@ static const struct device_kind rng_kind = {
 	.wait_ns = rng_wait_ns,
 };
 
-/* Disks: each has a thread, which sleeps in the host's reads and writes. */
+/* Disks: each queue has a thread and an I/O engine, which the thread waits for. */
 
 static unsigned count_disks(const struct machine_config *config)
 {
@@ -88,12 +88,29 @@ static int create_disk(struct machine *machine, unsigned nr, const struct machin
 		.disk = &config->disks[nr],
 		.serial = config->serials[nr],
 		.limits = config->limits,
+		.io = config->disk_wishes[nr].io,
+		.nr_queues = config->disk_queues[nr],
 	};
+	const int ret = blk_init(&machine->blks[nr], &blk, setup, err);
 
-	(void)err;
-	blk_init(&machine->blks[nr], &blk, setup);
-	*ret_dev = &machine->blks[nr].virtio;
-	return 0;
+	if (!ret)
+		*ret_dev = &machine->blks[nr].virtio;
+	return ret;
+}
+
+static unsigned disk_lanes(const struct machine_config *config, unsigned nr)
+{
+	return config->disk_queues[nr];
+}
+
+static int disk_lane_fd(struct machine *machine, unsigned nr, unsigned lane)
+{
+	return blk_fd(&machine->blks[nr], lane);
+}
+
+static void work_disk(struct machine *machine, unsigned nr, unsigned lane)
+{
+	blk_work(&machine->blks[nr], lane);
 }
 
 static void destroy_disk(struct machine *machine, unsigned nr)
@@ -101,13 +118,19 @@ static void destroy_disk(struct machine *machine, unsigned nr)
 	blk_done(&machine->blks[nr]);
 }
 
+_Static_assert(VM_MAX_DISKS *BLK_MAX_QUEUES *AIO_MAX_DEPTH <= GMEM_MAX_PINS,
+	       "memory can be held for all that disks may have in flight");
+
 static const struct device_kind disk_kind = {
 	.name = "disk",
 	.first_slot = SLOT_DISKS,
 	.server = SERVED_BY_THREADS,
 	.count = count_disks,
+	.nr_lanes = disk_lanes,
 	.create = create_disk,
 	.destroy = destroy_disk,
+	.lane_fd = disk_lane_fd,
+	.work = work_disk,
 };
 
 /* vsock: the host's sockets are in one epoll set. */

@@ -43,6 +43,9 @@ enum server {
  * @wait: fill in one more descriptor of device @nr's to wait for, beside its eventfds; NULL for
  *	none
  * @serve: that descriptor is ready; called by who serves the device's first lane
+ * @lane_fd: a descriptor of each lane's to wait for, in place of @wait; NULL for none
+ * @work: serve a lane, whichever of its descriptors is ready, in place of @serve and
+ *	virtio_service(); NULL for those
  * @wait_ns: nanoseconds until device @nr is due although nothing is ready, UINT64_MAX for never;
  *	NULL for never
  */
@@ -58,6 +61,8 @@ struct device_kind {
 	void (*destroy)(struct machine *machine, unsigned nr);
 	void (*wait)(struct machine *machine, unsigned nr, struct pollfd *ret_source);
 	void (*serve)(struct machine *machine, unsigned nr);
+	int (*lane_fd)(struct machine *machine, unsigned nr, unsigned lane);
+	void (*work)(struct machine *machine, unsigned nr, unsigned lane);
 	uint64_t (*wait_ns)(struct machine *machine, unsigned nr);
 };
 
@@ -183,7 +188,7 @@ struct machine {
 /**
  * struct machine_config - what machine_init() builds on; all of it is borrowed
  * @disks: open, @nr_disks of them
- * @serials: one for each disk
+ * @serials, @disk_wishes, @disk_queues: one for each disk; how many queues it has
  * @limits: what each disk allows its driver
  * @vsock: the host's side, NULL for a machine without a vsock; @vsock_cid: the guest's address
  * @sockets: the broker that connects to the host's sockets
@@ -198,6 +203,8 @@ struct machine_config {
 	unsigned nr_disks;
 	const struct disk *disks;
 	const char (*serials)[BLK_SERIAL_SIZE + 1];
+	const struct vm_disk *disk_wishes;
+	unsigned disk_queues[VM_MAX_DISKS];
 	struct bounce_limits limits;
 	const struct vsock_host_socket *vsock;
 	uint32_t vsock_cid;

@@ -186,6 +186,7 @@ static struct json_object *stat_virtio(struct virtio_dev *dev, unsigned slot)
 	add_int(object, "buffers", stats.nr_buffers);
 	add_int(object, "interrupts", stats.nr_interrupts);
 	add_int(object, "failures", nr_failures);
+	add_int(object, "host-errors", stats.nr_host_errors);
 	return object;
 }
 

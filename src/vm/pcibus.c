@@ -219,7 +219,13 @@ static void set_sources(struct virtio_lane *lane, struct pollfd sources[2])
 
 	sources[0] = (struct pollfd){.fd = lane->kick_fd, .events = POLLIN};
 	sources[1] = (struct pollfd){.fd = -1};
-	if (lane == slot->lanes && slot->kind->wait)
+	if (slot->kind->lane_fd)
+		sources[1] = (struct pollfd){
+			.fd = slot->kind->lane_fd(slot->machine, slot->nr,
+						  (unsigned)(lane - slot->lanes)),
+			.events = POLLIN,
+		};
+	else if (lane == slot->lanes && slot->kind->wait)
 		slot->kind->wait(slot->machine, slot->nr, &sources[1]);
 }
 
@@ -245,10 +251,14 @@ static void serve(struct virtio_lane *lane, const struct pollfd sources[2])
 	const struct virtio_slot *slot = lane->slot;
 	const bool is_kicked = sources[0].revents, is_ready = sources[1].revents;
 
-	if (is_ready)
-		slot->kind->serve(slot->machine, slot->nr);
 	if (is_kicked)
 		clear_kick(lane);
+	if (slot->kind->work) {
+		slot->kind->work(slot->machine, slot->nr, (unsigned)(lane - slot->lanes));
+		return;
+	}
+	if (is_ready)
+		slot->kind->serve(slot->machine, slot->nr);
 	if (is_kicked || is_ready || wait_ns(lane) == 0)
 		virtio_service(slot->dev);
 }

@@ -238,17 +238,39 @@ static int load(struct vm *vm, const struct arch_host *host, struct ccr_err *err
 	return -EPROTO;
 }
 
-/* In a realm all DMA is bounced, through a pool that disks must not overrun. */
-static int limit_disks(const struct vm *vm, struct bounce_limits *limits, struct ccr_err *err)
+/* Most queues of a disk that nobody has asked for. */
+#define DEFAULT_QUEUES 4
+
+/*
+ * A queue for each vCPU lets them submit at once. In a realm all of them share a small pool of
+ * bounce buffers, and are slower the less each of them may have in flight.
+ */
+static unsigned nr_queues_of(const struct vm *vm, const struct vm_disk *disk)
 {
+	const unsigned nr_vcpus = vm->launch->map.nr_vcpus;
+
+	if (disk->nr_queues)
+		return disk->nr_queues;
+	if (vm->launch->kind != MACHINE_PLAIN)
+		return 1;
+	return nr_vcpus < DEFAULT_QUEUES ? nr_vcpus : DEFAULT_QUEUES;
+}
+
+/* In a realm all DMA is bounced, through a pool that disks must not overrun. */
+static int limit_disks(const struct vm *vm, struct machine_config *config, struct ccr_err *err)
+{
+	unsigned nr_queues = 0;
 	const uint64_t ram_size = vm->launch->map.ram_size;
 	uint64_t pool_size = 0;
 
 	if (vm->launch->kind != MACHINE_PLAIN)
 		pool_size = vm->config->bounce_size ? vm->config->bounce_size
 						    : bounce_default_size(ram_size);
-	return bounce_limit_disk(pool_size, vm->config->nr_disks ? vm->config->nr_disks : 1, limits,
-				 err);
+	for (unsigned i = 0; i < config->nr_disks; i++) {
+		config->disk_queues[i] = nr_queues_of(vm, &vm->config->disks[i]);
+		nr_queues += config->disk_queues[i];
+	}
+	return bounce_limit_disk(pool_size, nr_queues ? nr_queues : 1, &config->limits, err);
 }
 
 static int create_devices(struct vm *vm, struct ccr_err *err)
@@ -266,8 +288,9 @@ static int create_devices(struct vm *vm, struct ccr_err *err)
 		.vsock_cid = vm->config->vsock.cid,
 		.sockets = vm->sockets,
 		.serials = serials,
+		.disk_wishes = vm->config->disks,
 	};
-	const int ret = limit_disks(vm, &config.limits, err);
+	const int ret = limit_disks(vm, &config, err);
 
 	for (unsigned i = 0; i < config.nr_disks; i++) {
 		if (vm->config->disks[i].serial)
@@ -453,7 +476,11 @@ static int open_ends(const struct vm_config *config, struct host_ends *ends, str
 	int ret = 0;
 
 	for (unsigned i = 0; i < config->nr_disks && !ret; i++) {
-		ret = disk_open(&ends->disks[i], config->disks[i].path, config->disks[i].read_only,
+		const struct vm_disk *disk = &config->disks[i];
+
+		ret = disk_open(&ends->disks[i], disk->path,
+				(disk->read_only ? DISK_READ_ONLY : 0) |
+					(disk->direct ? DISK_DIRECT : 0),
 				err);
 		ends->nr_disks += !ret;
 	}

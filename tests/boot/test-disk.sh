@@ -37,6 +37,32 @@ test_disk_realm_4cpus_and_bounce() {
 	want "$out" '^CCR-GUEST-DISK bounce=16MB words=swiotlb=8192\b'
 }
 
+# killed OPTIONS - ccr-run is killed while the guest writes: whatever the guest was told of as being
+# on the disk is in the file
+killed() {
+	dd if=/dev/null of="$dir/disk" bs=1M seek=8 2>/dev/null
+	start -k "$guest/Image" -i "$guest/initrd.gz" -c 2 -d "$dir/disk$1" \
+		-p "quiet ccr.modules=virtio_blk ccr.run=disk,journal,vda ccr.then=poweroff"
+	await "$out" 'vda durable=1[0-9]'
+	kill -KILL "$(pgrep -P "$pid")"
+	wait "$pid"
+	last=$(tr -d '\r' <"$out" | sed -n 's/^CCR-GUEST-DISK vda durable=//p' | tail -n 1)
+	for nr in $(seq 0 "$last"); do
+		printf %08d "$nr"
+	done >"$dir/told"
+	dd if="$dir/disk" bs=4K count=$((last + 1)) 2>/dev/null | tr -d '\0' >"$dir/written"
+	cmp "$dir/told" "$dir/written" || fail "of $((last + 1)) blocks, some are not there"
+	progress "-d disk$1: killed after $((last + 1)) durable writes"
+}
+
+test_disk_killed_soak() {
+	limit=$(short_or_long "$limit" 1800)
+	for _ in $(seq "$(short_or_long 1 10)"); do
+		killed ,io=uring,direct
+		killed ,io=threads,queues=2
+	done
+}
+
 # disk_load RAM - several writers, while memory is shared and taken back all the time. Linux sizes
 # the bounce buffer by RAM, and retries for ever what does not fit: then no time is enough.
 disk_load() {

@@ -4,13 +4,14 @@
  *	src/virtio/virtio_pci.c src/virtio/virtio.c src/virtio/virtq.c
  *	src/virtio/virtq_chain.c src/virtio/mem.c src/pci/host.c src/pci/function.c
  *	src/pci/msix.c src/util/log.c src/util/err.c tests/fake/virtio_guest.c
+ *	tests/fake/fake_aio.c
  */
 /*
  * A guest that may do anything to the registers of a console, a disk and an rng, to its memory and
  * to the state of its pages. Whatever it does,
  *   - a live device has accepted features, all of them offered and the mandatory ones among them,
  *   - no more buffers are in flight than a queue has entries,
- *   - no memory stays pinned,
+ *   - no memory stays pinned but for requests that are in flight, and these keep the disk busy,
  *   - the interrupt line is up exactly while ISR is set, MSI-X off and the line not disabled,
  *   - a page that is private does not change.
  *
@@ -28,9 +29,12 @@
 #include "ccr/vconsole.h"
 #include "ccr/virtio_pci.h"
 #include "ccr/vrng.h"
+#include "../fake/fake_aio.h"
 #include "../fake/virtio_guest.h"
 
 #define NR_DEVICES  3
+#define BLK         1 /* of them */
+#define NR_LANES    2
 #define IMAGE_SIZE  (64u * 1024)
 #define SECRET_PAGE 3u /* private from start to end */
 
@@ -67,17 +71,27 @@ static uint64_t no_time(void)
 static void create(struct machine *m)
 {
 	struct virtio_setup setup;
-	struct blk_config config = {.disk = &m->disk, .serial = "fuzz", .limits = {16, 5, 4096}};
+	struct blk_config config = {
+		.disk = &m->disk,
+		.serial = "fuzz",
+		.limits = {16, 5, 4096},
+		.nr_queues = NR_LANES,
+	};
+	struct ccr_err err = {0};
 
 	m->guest = guest_create();
 	require(m->guest != NULL);
 	memset(m->guest->mem.ram + SECRET_PAGE * GRANULE_SIZE, 0x5e, GRANULE_SIZE);
 	m->guest->mem.is_private[SECRET_PAGE] = true;
-	m->disk = (struct disk){memfd_create("fuzz", 0), IMAGE_SIZE, DISK_SECTOR_SIZE, false};
+	m->disk = (struct disk){
+		.fd = memfd_create("fuzz", 0),
+		.size = IMAGE_SIZE,
+		.block_size = DISK_SECTOR_SIZE,
+	};
 	require(m->disk.fd >= 0 && ftruncate(m->disk.fd, IMAGE_SIZE) == 0);
 	setup = guest_setup(m->guest);
 	require(vconsole_init(&m->console, &setup) == 0);
-	blk_init(&m->blk, &config, &setup);
+	require(blk_init(&m->blk, &config, &setup, &err) == 0);
 	vrng_init(&m->rng, &setup, no_time);
 	m->devs[0] = &m->console.virtio;
 	m->devs[1] = &m->blk.virtio;
@@ -86,18 +100,6 @@ static void create(struct machine *m)
 		virtio_pci_init(&m->transports[i], m->devs[i]);
 		require(pci_host_add(&m->guest->pci, &m->transports[i].function) == (int)i);
 	}
-}
-
-static void destroy(struct machine *m)
-{
-	for (unsigned i = 0; i < NR_DEVICES; i++)
-		virtio_pci_done(&m->transports[i]);
-	vconsole_done(&m->console);
-	blk_done(&m->blk);
-	vrng_done(&m->rng);
-	disk_close(&m->disk);
-	guest_destroy(m->guest);
-	free(m);
 }
 
 static void check_device(const struct machine *m, unsigned slot)
@@ -120,11 +122,22 @@ static void check_device(const struct machine *m, unsigned slot)
 		require(dev->queues[i].nr_in_flight <= dev->queues[i].size);
 }
 
+/* Begun and not given back yet, or about to be. */
+static unsigned nr_in_flight(const struct machine *m)
+{
+	unsigned nr = 0;
+
+	for (unsigned i = 0; i < NR_LANES; i++)
+		nr += fake_aio_seen(m->blk.lanes[i].aio).nr_held;
+	return nr;
+}
+
 static void check(const struct machine *m)
 {
 	const struct guest_mem *mem = &m->guest->mem;
 
-	require(mem->nr_pins == 0);
+	require(nr_in_flight(m) > 0 || mem->nr_pins == 0);
+	require(m->blk.virtio.nr_busy == nr_in_flight(m));
 	for (unsigned i = 0; i < NR_DEVICES; i++)
 		check_device(m, i);
 	for (unsigned i = 0; i < GRANULE_SIZE; i += 64)
@@ -154,6 +167,29 @@ static void play_memory(struct machine *m, const struct record *r)
 		memcpy(mem->ram + (uint64_t)r->place * 4, &r->value, 4);
 }
 
+/* The host's part: requests that take their time, end in another order, or fail. */
+static void play_disk(struct machine *m, const struct record *r)
+{
+	struct aio *aio = m->blk.lanes[r->place % NR_LANES].aio;
+
+	if (r->argument & 1)
+		fake_aio_hold(aio);
+	if (r->argument & 2)
+		fake_aio_fail(aio, r->argument >> 4, -(int)(r->value & 0x7f));
+	if (r->argument & 4)
+		fake_aio_let_go(aio, r->argument >> 4);
+}
+
+static void service(struct machine *m, unsigned slot)
+{
+	if (slot != BLK) {
+		virtio_service(m->devs[slot]);
+		return;
+	}
+	for (unsigned i = 0; i < NR_LANES; i++)
+		blk_work(&m->blk, i);
+}
+
 static void play(struct machine *m, const struct record *r)
 {
 	const unsigned slot = r->argument % NR_DEVICES, size = 1u << (r->op >> 4 & 3);
@@ -181,15 +217,34 @@ static void play(struct machine *m, const struct record *r)
 		play_memory(m, r);
 		break;
 	case 5:
-		virtio_service(m->devs[slot]);
+		service(m, slot);
 		break;
 	case 6:
 		play_console(m, r);
 		break;
 	default:
-		vrng_wait_ns(&m->rng);
+		if (slot == BLK)
+			play_disk(m, r);
+		else
+			vrng_wait_ns(&m->rng);
 		break;
 	}
+}
+
+static void destroy(struct machine *m)
+{
+	for (unsigned i = 0; i < NR_LANES; i++)
+		fake_aio_let_go(m->blk.lanes[i].aio, AIO_MAX_DEPTH);
+	service(m, BLK);
+	require(m->guest->mem.nr_pins == 0);
+	for (unsigned i = 0; i < NR_DEVICES; i++)
+		virtio_pci_done(&m->transports[i]);
+	vconsole_done(&m->console);
+	blk_done(&m->blk);
+	vrng_done(&m->rng);
+	disk_close(&m->disk);
+	guest_destroy(m->guest);
+	free(m);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -3,7 +3,7 @@
  * links: src/virtio/blk.c src/host/disk.c src/virtio/virtio_pci.c src/virtio/virtio.c
  *	src/virtio/virtq.c src/virtio/virtq_chain.c src/virtio/mem.c src/pci/host.c
  *	src/pci/function.c src/pci/msix.c src/util/log.c src/util/err.c
- *	tests/fake/virtio_guest.c
+ *	tests/fake/virtio_guest.c tests/fake/fake_aio.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,6 +23,7 @@
 
 #include "ccr/blk.h"
 #include "ccr/virtio_pci.h"
+#include "../fake/fake_aio.h"
 #include "../fake/virtio_guest.h"
 
 #define BIT(n)     (1ull << (n))
@@ -61,21 +62,28 @@ static void make_image(struct disk *disk)
 	}
 }
 
-static void plug(struct bench *b, bool read_only)
+static void plug_with(struct bench *b, bool read_only, unsigned nr_queues)
 {
+	struct ccr_err err = {0};
 	struct virtio_setup setup = guest_setup(b->guest);
 	struct blk_config config = {
 		.disk = &b->disk,
 		.serial = "serial-of-23-characters",
 		.limits = {16, 5, 4096},
+		.nr_queues = nr_queues,
 	};
 
 	b->disk.read_only = read_only;
-	blk_init(&b->blk, &config, &setup);
+	assert_int_equal(blk_init(&b->blk, &config, &setup, &err), 0);
 	virtio_pci_init(&b->transport, &b->blk.virtio);
 	assert_int_equal(pci_host_add(&b->guest->pci, &b->transport.function), 0);
 	b->device = guest_probe(b->guest, 0);
 	guest_queue_place(&b->queue, b->guest, RINGS, 16);
+}
+
+static void plug(struct bench *b, bool read_only)
+{
+	plug_with(b, read_only, 1);
 }
 
 static int bench_begin(void **state)
@@ -137,7 +145,7 @@ static uint8_t request(struct bench *b, uint32_t type, uint64_t sector, struct g
 		guest_add(&b->queue, pieces, 3);
 	else
 		guest_add(&b->queue, without, 2);
-	virtio_service(&b->blk.virtio);
+	blk_work(&b->blk, 0);
 	assert_true(guest_take_used(&b->queue, &used));
 	if (ret_written)
 		*ret_written = used.len;
@@ -161,6 +169,7 @@ static void test_config_space(void **state)
 	assert_int_equal(guest_mem_read(b->guest, config + 8, 4), 4096);
 	assert_int_equal(guest_mem_read(b->guest, config + 12, 4), 5);
 	assert_int_equal(guest_mem_read(b->guest, config + 20, 4), 512);
+	assert_int_equal(guest_mem_read(b->guest, config + 34, 2), 1);
 	assert_int_equal(guest_offered(&b->device) & 0xffffff,
 			 BIT(VIRTIO_BLK_F_SIZE_MAX) | BIT(VIRTIO_BLK_F_SEG_MAX) |
 				 BIT(VIRTIO_BLK_F_BLK_SIZE) | BIT(VIRTIO_BLK_F_FLUSH) |
@@ -220,7 +229,7 @@ static void test_odd_framing(void **state)
 	put_header(b, VIRTIO_BLK_T_IN, 3);
 	*(uint8_t *)ram(b, DATA + 0x2000 + 11) = UNTOUCHED;
 	guest_add(&b->queue, pieces, 5);
-	virtio_service(&b->blk.virtio);
+	blk_work(&b->blk, 0);
 	assert_true(guest_take_used(&b->queue, &used));
 	assert_int_equal(used.len, 513);
 	assert_int_equal(*(uint8_t *)ram(b, DATA + 0x2000 + 10), 4);
@@ -291,7 +300,7 @@ static void assert_fails(struct bench *b, const struct guest_piece *pieces, unsi
 	start(b, WRITEBACK);
 	put_header(b, VIRTIO_BLK_T_IN, 0);
 	guest_add(&b->queue, pieces, nr);
-	virtio_service(&b->blk.virtio);
+	blk_work(&b->blk, 0);
 	assert_false(guest_take_used(&b->queue, &used));
 	assert_int_equal(guest_status(&b->device) & VIRTIO_CONFIG_S_NEEDS_RESET,
 			 VIRTIO_CONFIG_S_NEEDS_RESET);
@@ -476,7 +485,7 @@ static void *work(void *arg)
 	struct worker *worker = arg;
 
 	while (!atomic_load(&worker->stop))
-		virtio_service(&worker->blk->virtio);
+		blk_work(worker->blk, 0);
 	return NULL;
 }
 
@@ -521,18 +530,262 @@ static void test_reset_under_load(void **state)
 	assert_int_equal(b->blk.virtio.nr_failures, 0);
 }
 
+/* @nr reads of a sector each, in the queue. */
+static void add_reads(struct bench *b, unsigned nr)
+{
+	for (unsigned i = 0; i < nr; i++) {
+		const struct virtio_blk_outhdr header = {.type = VIRTIO_BLK_T_IN,
+							 .sector = i % NR_SECTORS};
+		const struct guest_piece pieces[] = {{HEADER + 16 * i, 16, false},
+						     {DATA + 512 * i, 512, true},
+						     {STATUS + i, 1, true}};
+
+		memcpy(ram(b, HEADER + 16 * i), &header, sizeof(header));
+		*(uint8_t *)ram(b, STATUS + i) = UNTOUCHED;
+		guest_add(&b->queue, pieces, 3);
+	}
+}
+
+/* All that the queue has is in flight at once, begun by one call, and told of by one interrupt. */
+static void test_batch(void **state)
+{
+	struct bench *b = *state;
+	struct vring_used_elem used;
+	struct aio *aio;
+
+	plug(b, false);
+	guest_use_msix(&b->device, 0x1000, 2);
+	start(b, WRITEBACK);
+	aio = b->blk.lanes[0].aio;
+	fake_aio_hold(aio);
+	add_reads(b, 5);
+	blk_work(&b->blk, 0);
+	assert_int_equal(fake_aio_seen(aio).nr_begins, 1);
+	assert_int_equal(fake_aio_seen(aio).nr_in_flight, 5);
+	assert_int_equal(b->guest->mem.nr_pins, 5);
+	assert_false(guest_take_used(&b->queue, &used));
+	assert_int_equal(b->guest->nr_msis, 0);
+
+	/* Out of order, and only what has ended. */
+	assert_int_equal(fake_aio_let_go(aio, 3), 3);
+	blk_work(&b->blk, 0);
+	for (unsigned i = 3; i > 0; i--) {
+		assert_true(guest_take_used(&b->queue, &used));
+		assert_int_equal(used.id, 3 * (i - 1));
+		assert_int_equal(*(uint8_t *)ram(b, DATA + 512 * (i - 1)), i);
+	}
+	assert_int_equal(*(uint8_t *)ram(b, STATUS + 3), UNTOUCHED);
+	assert_int_equal(b->guest->nr_msis, 1);
+	assert_int_equal(b->guest->mem.nr_pins, 2);
+	assert_int_equal(fake_aio_let_go(aio, 9), 2);
+	blk_work(&b->blk, 0);
+	assert_int_equal(b->guest->nr_msis, 2);
+	assert_int_equal(*(uint8_t *)ram(b, DATA + 512 * 4), 5);
+}
+
+/* A driver may read zero from status only once nothing of its memory is in use. */
+static void test_reset_waits(void **state)
+{
+	struct bench *b = *state;
+	struct vring_used_elem used;
+	struct aio *aio;
+
+	plug(b, false);
+	start(b, WRITEBACK);
+	aio = b->blk.lanes[0].aio;
+	fake_aio_hold(aio);
+	add_reads(b, 3);
+	blk_work(&b->blk, 0);
+	guest_common_write(&b->device, VIRTIO_PCI_COMMON_STATUS, 1, 0);
+	assert_int_not_equal(guest_status(&b->device), 0);
+	fake_aio_let_go(aio, 2);
+	blk_work(&b->blk, 0);
+	assert_int_not_equal(guest_status(&b->device), 0);
+	assert_false(guest_take_used(&b->queue, &used));
+	fake_aio_let_go(aio, 1);
+	blk_work(&b->blk, 0);
+	assert_int_equal(guest_status(&b->device), 0);
+	assert_false(guest_take_used(&b->queue, &used));
+	assert_int_equal(*(uint8_t *)ram(b, STATUS), UNTOUCHED);
+
+	/* And then all of it is there for the next driver. */
+	guest_queue_place(&b->queue, b->guest, RINGS, 16);
+	start(b, WRITEBACK);
+	add_reads(b, 5);
+	blk_work(&b->blk, 0);
+	assert_int_equal(fake_aio_seen(aio).nr_in_flight, 5);
+	fake_aio_let_go(aio, 5);
+	blk_work(&b->blk, 0);
+	assert_true(guest_take_used(&b->queue, &used));
+}
+
+/* The device is broken by one request while others are in flight: they end, and are not told of. */
+static void test_failure_under_load(void **state)
+{
+	struct bench *b = *state;
+	const struct guest_piece no_status[] = {{HEADER, 16, false}};
+	struct vring_used_elem used;
+	struct aio *aio;
+
+	plug(b, false);
+	start(b, WRITEBACK);
+	aio = b->blk.lanes[0].aio;
+	fake_aio_hold(aio);
+	add_reads(b, 3);
+	blk_work(&b->blk, 0);
+	guest_add(&b->queue, no_status, 1);
+	blk_work(&b->blk, 0);
+	assert_int_equal(guest_status(&b->device) & VIRTIO_CONFIG_S_NEEDS_RESET,
+			 VIRTIO_CONFIG_S_NEEDS_RESET);
+	assert_int_equal(fake_aio_let_go(aio, 3), 3);
+	blk_work(&b->blk, 0);
+	assert_false(guest_take_used(&b->queue, &used));
+	assert_int_equal(b->guest->mem.nr_pins, 0);
+}
+
+static const struct {
+	int result;
+	uint8_t status;
+	unsigned nr_errors;
+} host_errors[] = {
+	{-EIO, VIRTIO_BLK_S_IOERR, 1},    {-ENOSPC, VIRTIO_BLK_S_IOERR, 1},
+	{-EAGAIN, VIRTIO_BLK_S_IOERR, 1}, {-ENODEV, VIRTIO_BLK_S_IOERR, 1},
+	{-EFBIG, VIRTIO_BLK_S_IOERR, 1},  {-EOPNOTSUPP, VIRTIO_BLK_S_UNSUPP, 0},
+};
+
+/* What the host fails is the request's error, whichever it is; the next request works. */
+static void test_host_errors(void **state)
+{
+	struct bench *b = *state;
+	static const uint32_t types[] = {VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT, VIRTIO_BLK_T_FLUSH};
+	uint64_t nr_errors = 0;
+
+	plug(b, false);
+	start(b, WRITEBACK);
+	for (unsigned i = 0; i < sizeof(host_errors) / sizeof(host_errors[0]); i++) {
+		for (unsigned j = 0; j < sizeof(types) / sizeof(types[0]); j++) {
+			struct guest_piece data = {DATA, 512, types[j] == VIRTIO_BLK_T_IN};
+			uint32_t written;
+
+			if (types[j] == VIRTIO_BLK_T_FLUSH)
+				data.size = 0;
+			fake_aio_fail(b->blk.lanes[0].aio, 1, host_errors[i].result);
+			assert_int_equal(request(b, types[j], 1, data, &written),
+					 host_errors[i].status);
+			assert_int_equal(written, types[j] == VIRTIO_BLK_T_IN ? 0 : 1);
+			nr_errors += host_errors[i].nr_errors;
+			assert_int_equal(b->blk.virtio.stats.nr_host_errors, nr_errors);
+			assert_int_equal(request(b, types[j], 1, data, NULL), VIRTIO_BLK_S_OK);
+		}
+	}
+	assert_int_equal(b->blk.virtio.nr_failures, 0);
+}
+
+/* A queue that is full, and more than an engine may have in flight: what is over waits. */
+static void test_depth(void **state)
+{
+	struct bench *b = *state;
+	struct blk_config config = {
+		.disk = &b->disk, .serial = "", .limits = {VIRTQ_MAX_SIZE, 126, 0}, .nr_queues = 1};
+	struct virtio_setup setup = guest_setup(b->guest);
+	struct guest_queue queue;
+	struct ccr_err err = {0};
+	struct vring_used_elem used;
+	unsigned nr = 0;
+
+	assert_int_equal(blk_init(&b->blk, &config, &setup, &err), 0);
+	virtio_pci_init(&b->transport, &b->blk.virtio);
+	assert_int_equal(pci_host_add(&b->guest->pci, &b->transport.function), 0);
+	b->device = guest_probe(b->guest, 0);
+	/* 256 descriptors and rings of their own pages. */
+	guest_queue_place(&queue, b->guest, GUEST_RAM_BASE + 0x80000, 256);
+	queue.avail = (GUEST_RAM_BASE + 0x82000) | GUEST_SHARED_BIT;
+	queue.used = (GUEST_RAM_BASE + 0x83000) | GUEST_SHARED_BIT;
+	b->queue = queue;
+	start(b, WRITEBACK);
+	fake_aio_hold(b->blk.lanes[0].aio);
+	add_reads(b, 80);
+	blk_work(&b->blk, 0);
+	assert_int_equal(fake_aio_seen(b->blk.lanes[0].aio).nr_in_flight, AIO_MAX_DEPTH);
+	fake_aio_let_go(b->blk.lanes[0].aio, 20);
+	blk_work(&b->blk, 0);
+	assert_int_equal(fake_aio_seen(b->blk.lanes[0].aio).nr_in_flight, 60);
+	assert_int_equal(fake_aio_seen(b->blk.lanes[0].aio).max_in_flight, AIO_MAX_DEPTH);
+	fake_aio_let_go(b->blk.lanes[0].aio, 60);
+	blk_work(&b->blk, 0);
+	while (guest_take_used(&b->queue, &used))
+		nr++;
+	assert_int_equal(nr, 80);
+}
+
+/* Each queue has an engine of its own; used buffers come back to where they were taken from. */
+static void test_queues(void **state)
+{
+	struct bench *b = *state;
+	struct guest_queue second;
+	struct vring_used_elem used;
+
+	plug_with(b, false, 2);
+	assert_int_equal(guest_offered(&b->device) & BIT(VIRTIO_BLK_F_MQ), BIT(VIRTIO_BLK_F_MQ));
+	assert_int_equal(guest_mem_read(b->guest, b->device.config + 34, 2), 2);
+	assert_int_equal(guest_common_read(&b->device, VIRTIO_PCI_COMMON_NUMQ, 2), 2);
+	guest_negotiate(&b->device, WRITEBACK | BIT(VIRTIO_BLK_F_MQ));
+	guest_enable_queue(&b->device, 0, &b->queue);
+	guest_queue_place(&second, b->guest, GUEST_RAM_BASE + 0x80000, 16);
+	guest_enable_queue(&b->device, 1, &second);
+	guest_add_status(&b->device, VIRTIO_CONFIG_S_DRIVER_OK);
+
+	b->queue = second;
+	add_reads(b, 2);
+	blk_work(&b->blk, 0);
+	assert_false(guest_take_used(&b->queue, &used));
+	blk_work(&b->blk, 1);
+	assert_true(guest_take_used(&b->queue, &used));
+	assert_true(guest_take_used(&b->queue, &used));
+	assert_int_equal(fake_aio_seen(b->blk.lanes[0].aio).nr_begins, 0);
+	assert_int_equal(fake_aio_seen(b->blk.lanes[1].aio).nr_begins, 1);
+}
+
+/* A host that cannot do what was asked for: nothing is left behind. */
+static void test_no_engine(void **state)
+{
+	struct bench *b = *state;
+	struct virtio_setup setup = guest_setup(b->guest);
+	struct blk_config config = {
+		.disk = &b->disk, .serial = "", .nr_queues = 3, .io = AIO_URING};
+	struct ccr_err err = {0};
+
+	assert_int_equal(blk_init(&b->blk, &config, &setup, &err), -ENOSYS);
+	assert_non_null(strstr(err.msg, "io_uring"));
+	plug(b, false);
+}
+
 #define BLK_TEST(f) cmocka_unit_test_setup_teardown(f, bench_begin, bench_end)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		BLK_TEST(test_config_space),    BLK_TEST(test_read),
-		BLK_TEST(test_write),           BLK_TEST(test_odd_framing),
-		BLK_TEST(test_bad_requests),    BLK_TEST(test_private_data),
-		BLK_TEST(test_unanswerable),    BLK_TEST(test_read_only),
-		BLK_TEST(test_serial),          BLK_TEST(test_write_zeroes),
-		BLK_TEST(test_bad_ranges),      BLK_TEST(test_cache_switch),
-		BLK_TEST(test_flush_is_honest), BLK_TEST(test_reset_under_load),
+		BLK_TEST(test_config_space),
+		BLK_TEST(test_read),
+		BLK_TEST(test_write),
+		BLK_TEST(test_odd_framing),
+		BLK_TEST(test_bad_requests),
+		BLK_TEST(test_private_data),
+		BLK_TEST(test_unanswerable),
+		BLK_TEST(test_read_only),
+		BLK_TEST(test_serial),
+		BLK_TEST(test_write_zeroes),
+		BLK_TEST(test_bad_ranges),
+		BLK_TEST(test_cache_switch),
+		BLK_TEST(test_flush_is_honest),
+		BLK_TEST(test_reset_under_load),
+		BLK_TEST(test_batch),
+		BLK_TEST(test_reset_waits),
+		BLK_TEST(test_failure_under_load),
+		BLK_TEST(test_host_errors),
+		BLK_TEST(test_depth),
+		BLK_TEST(test_queues),
+		BLK_TEST(test_no_engine),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

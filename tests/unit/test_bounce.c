@@ -78,7 +78,7 @@ static void test_too_small(void **state)
 
 	(void)state;
 	assert_int_equal(bounce_limit_disk(256 * KIB, 4, &limits, &err), -ENOSPC);
-	assert_non_null(strstr(err.msg, "4 disks do not fit"));
+	assert_non_null(strstr(err.msg, "4 disk queues do not fit"));
 	assert_non_null(strstr(err.msg, "--bounce"));
 	assert_int_equal(bounce_limit_disk(1, 1, &limits, NULL), -ENOSPC);
 }
