@@ -33,7 +33,9 @@ CLANG    ?= clang
 CROSS    ?= $(if $(filter aarch64,$(MACHINE)),,aarch64-linux-gnu-)
 ARM64_CC ?= $(CROSS)gcc
 PREFIX   ?= /usr/local
-export MAKE CROSS DEBIAN_MIRROR NO_DEPS STACK
+# Some shells have a HOST of their own in the environment: only make's command line counts.
+CCR_HOST := $(if $(findstring command,$(origin HOST)),$(HOST))
+export MAKE CROSS DEBIAN_MIRROR NO_DEPS STACK IMAGE CMDLINE REALM FVP DRY_RUN CCR_HOST
 
 CFLAGS ?= -O2 -g
 # A compiler newer than ours may know new warnings: WERROR= keeps them from stopping a build.
@@ -97,8 +99,8 @@ FUZZ_PROGRAMS := $(FUZZERS:%=build/fuzz/%)
 
 # ---- goals -----------------------------------------------------------------------------------
 
-.PHONY: all native arm64 guest run check unit cli replay lint boot soak bench fuzz deps refresh \
-	install dist clean distclean help unit-programs replay-programs
+.PHONY: all native arm64 guest run image check unit cli replay lint boot soak bench fuzz deps \
+	refresh install dist clean distclean help unit-programs replay-programs
 
 all: native arm64
 native: build/native/ccr-run
@@ -108,6 +110,7 @@ help:
 	@printf '%s\n' \
 	'make            build/native/ccr-run and build/arm64/ccr-run' \
 	'make run        boot a realm: a shell in it on a terminal, else a scripted demo' \
+	'make image      one host image for every kind of host (FORMAT=disk, OUT=build/image)' \
 	'make check      every test there is; the last line is the sum' \
 	'make unit       unit tests (T=test_x for one of them)' \
 	'make cli        the program as a user calls it, wrong inputs included' \
@@ -125,11 +128,17 @@ help:
 	'make clean      remove what was built; distclean: also what was downloaded' \
 	'' \
 	'V=1 shows the commands. NO_DEPS=1 installs no packages.' \
-	'STACK=DIR... for run, check, boot, soak: on hosts with a real RMM (see stack.md)' \
+	'HOST=qemu|fvp|native for run (see hosts.md); IMAGE=DIR for run, boot: made by make image' \
+	'STACK=DIR... for run, image, check, boot, soak: on hosts with a real RMM (see stack.md)' \
 	'DEBIAN_MIRROR=URI for arm64 packages, if not the one that apt uses.'
 
 run:
 	@$(HARNESS)/run.sh
+
+FORMAT ?= files
+OUT ?= build/image
+image:
+	@$(HARNESS)/mkimage.sh $(FORMAT) $(OUT)
 
 check:
 	@$(HARNESS)/check.sh
@@ -185,7 +194,7 @@ dist:
 clean:
 	@for d in build/*; do case $$d in \
 		build/apt|build/debs|build/kernel*|build/libfdt|build/programs) ;; \
-		build/qemu|build/sysroot) ;; \
+		build/qemu|build/sysroot|build/systemd-boot) ;; \
 		*) rm -rf "$$d" ;; esac; done
 
 distclean:
@@ -304,7 +313,7 @@ build/guest/initrd.gz: $(addprefix build/guest/,init attest vcat) build/arm64/bu
 	$(Q)$(HARNESS)/mkguest.sh
 
 HOST_FILES := build/arm64/ccr-run build/arm64/busybox build/kernel/Image build/guest/initrd.gz \
-	$(HARNESS)/mkhost.sh $(HARNESS)/host-init $(HARNESS)/demo.sh
+	$(HARNESS)/mkhost.sh $(wildcard $(HARNESS)/host-*) $(HARNESS)/demo.sh
 
 build/host/demo.cpio: $(HOST_FILES) | deps-run
 	$(call say,HOST,$@)

@@ -14,8 +14,8 @@ GUEST_RSI_SRC := $(addprefix guest/rsi/,main.c call.c check_info.c check_irq.c c
 # MMU off: aligned accesses, no FP registers. PIE without relocations: guest.lds checks.
 GUEST_CFLAGS := -std=gnu17 -O2 -g -ffreestanding -fpie -fvisibility=hidden -mstrict-align \
 	-mgeneral-regs-only -fno-stack-protector -fno-tree-loop-distribute-patterns \
-	-fno-asynchronous-unwind-tables -Iguest -Wall -Wextra -Wshadow -Wstrict-prototypes \
-	-Wmissing-prototypes -Wcast-qual -Wwrite-strings -Wvla -Wformat=2 -Wundef $(WERROR)
+	-fno-asynchronous-unwind-tables -ffile-prefix-map=$(CURDIR)=. -Iguest \
+	-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual -Wwrite-strings -Wvla -Wformat=2 -Wundef $(WERROR)
 GUEST_LDFLAGS := -nostdlib -static-pie -Wl,--build-id=none \
 	-Wl,-z,max-page-size=4096 -Wl,--fatal-warnings -Wl,--no-warn-rwx-segments \
 	-Wl,-T,guest/lib/guest.lds

@@ -45,13 +45,15 @@ boot_here() {
 }
 
 boot_qemu() {
-	tests/harness/qemu.sh -t "$LIMIT" -w "$SILENCE" "$name" build/host/test.cpio \
+	tests/harness/qemu.sh -t "$LIMIT" -w "$SILENCE" ${host_kernel:+-k "$host_kernel"} \
+		"$name" "$host_initrd" \
 		ccr.do=test ${SOAK:+ccr.soak=1} "${1:+ccr.tests=${1// /,}}" | show_results
 	return "${PIPESTATUS[0]}"
 }
 
 boot_stack() {
-	tests/harness/qemu.sh -t "$LIMIT" -w "$SILENCE" -S "$dir" "$name" build/host/test.cpio \
+	tests/harness/qemu.sh -t "$LIMIT" -w "$SILENCE" ${host_kernel:+-k "$host_kernel"} \
+		-S "$dir" "$name" "$host_initrd" \
 		ccr.do=test ccr.suite=stack ccr.realm=kvm ${SOAK:+ccr.soak=1} \
 		"${1:+ccr.tests=${1// /,}}" | show_results
 	return "${PIPESTATUS[0]}"
@@ -106,7 +108,8 @@ mkdir -p "$LOG_DIR"
 mapfile -t dirs < <(stack_dirs)
 for dir in "${dirs[@]}"; do stack_load "$dir"; done
 [ -n "${NO_DEPS:-}" ] || tests/harness/deps.sh check
-submake build/host/test.cpio || {
+host_image test
+[ -n "${IMAGE:-}" ] || submake build/host/test.cpio || {
 	say "0 1 0" >"$SUM"
 	say "  FAIL  the host's image"
 	exit 1
@@ -127,7 +130,7 @@ done
 
 if [ -n "$plain" ] || [ $# = 0 ]; then
 	how=boot_qemu
-	! can_run_here || how=boot_here
+	[ -n "${IMAGE:-}" ] || ! can_run_here || how=boot_here
 	judge "$how" boot test "$plain"
 fi
 if [ -n "$real" ] || [ $# = 0 ]; then

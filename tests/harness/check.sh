@@ -53,6 +53,8 @@ part replay tests/harness/replay.sh $(programs REPLAY)
 part harness tests/harness/tap.sh harness tests/harness/selftest.sh
 part lint tests/harness/tap.sh lint tests/lint/run.sh
 part boot tests/harness/boot-tests.sh
+part image env -u STACK TEST_TIMEOUT=1200 tests/harness/tap.sh image tests/harness/image.py \
+	tests/harness/reproducible.sh
 part terminal env -u STACK tests/harness/tap.sh terminal tests/harness/terminal.py
 for dir in "${dirs[@]}"; do
 	step=terminal-$(stack_name "$dir")

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# debs.sh sysroot|busybox|kernel|kernel-6.1|refresh|qemu|libfdt|module NAME... - take what we
-# need from Debian's archive, without touching the machine's own package state
+# debs.sh sysroot|busybox|kernel|kernel-6.1|refresh|qemu|libfdt|systemd-boot|module NAME... - take
+# what we need from Debian's archive, without touching the machine's own package state
 #
 #   sysroot      build/sysroot/arm64      headers and static libraries to link against
 #   busybox      build/arm64/busybox      static
@@ -11,6 +11,7 @@
 #   refresh      look for a newer kernel; the one at hand stays if there is none, or none that works
 #   qemu         build/qemu/              a newer QEMU for this machine, and libraries it lacks
 #   libfdt       build/libfdt/            a newer libfdt for this machine, to compare with its own
+#   systemd-boot build/systemd-boot/      the boot loader of disk images
 #   module       build/kernel/ko/*.ko     unpacked, with what they depend on; prints load order
 #
 # Everything is kept: only a first run and `refresh` use the network. Each suite has an apt state
@@ -256,6 +257,19 @@ libfdt_from() {
 	mv "$dir.tmp" "$dir"
 }
 
+systemd_boot() {
+	local dir=build/systemd-boot file
+
+	file=$(with_suite "$STABLE" fetch "$STABLE" systemd-boot-efi) ||
+		failed "$STABLE" systemd-boot-efi
+	rm -rf "$dir.tmp"
+	unpack "$dir.tmp/all" "$file"
+	mv "$dir.tmp/all/usr/lib/systemd/boot/efi/systemd-bootaa64.efi" "$dir.tmp/"
+	dpkg-deb -f "$file" Version >"$dir.tmp/VERSION"
+	rm -rf "$dir.tmp/all" "$dir"
+	mv "$dir.tmp" "$dir"
+}
+
 # One module and, before it, those it needs: `depends=` in the module's own information, because
 # packages come without the index that depmod would make.
 module() {
@@ -353,6 +367,7 @@ libfdt)
 		with_suite "$NEXT" libfdt_from "$NEXT" build/libfdt ||
 		failed "$NEXT" "a newer libfdt"
 	;;
+systemd-boot) [ -e build/systemd-boot/VERSION ] || systemd_boot ;;
 module)
 	shift
 	for name; do module "$name"; done | awk '!seen[$0]++'
@@ -364,6 +379,6 @@ program)
 	;;
 *)
 	die "usage: debs.sh sysroot|busybox|kernel|kernel-6.1|refresh|qemu|libfdt|" \
-		"module NAME...|program NAME"
+		"systemd-boot|module NAME...|program NAME"
 	;;
 esac

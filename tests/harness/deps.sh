@@ -3,8 +3,8 @@
 #
 # deps.sh GOAL... - install the Debian packages that the given goals need and that are missing
 #
-# Goals: build unit cli run check lint fuzz. As root, or with sudo; else prints the line to type.
-# When nothing is missing this is one dpkg-query, cheap enough to come before every build.
+# Goals: build unit cli run image fvp check lint fuzz. As root, or with sudo; else prints the line
+# to type. When nothing is missing this is one dpkg-query, cheap enough to come before every build.
 set -eu
 # shellcheck source=lib.sh source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
@@ -17,6 +17,9 @@ UNIT="libcmocka-dev libcbor-dev"
 CLI="python3 openssl"
 RUN="cpio xz-utils"
 EMULATOR="qemu-system-arm"
+IMAGE="gdisk mtools"
+FVP="arm-trusted-firmware-tools device-tree-compiler python3"
+FIRMWARE="qemu-efi-aarch64"
 LINT="clang clang-format clang-tidy cppcheck python3 shellcheck"
 FUZZ="clang libclang-rt-14-dev"
 BOOT="device-tree-compiler"
@@ -27,9 +30,11 @@ packages_of() {
 	unit) say "$BUILD $UNIT" ;;
 	cli) say "$BUILD $CLI" ;;
 	run) if can_run_here; then say "$BUILD $RUN"; else say "$BUILD $RUN $EMULATOR"; fi ;;
+	image) say "$BUILD $RUN $IMAGE" ;;
+	fvp) say "$BUILD $RUN $IMAGE $FVP" ;;
 	lint) say "$BUILD $UNIT $LINT" ;;
 	fuzz) say "$BUILD $FUZZ" ;;
-	check) say "$BUILD $UNIT $CLI $RUN $EMULATOR $LINT $FUZZ $BOOT" ;;
+	check) say "$BUILD $UNIT $CLI $RUN $EMULATOR $IMAGE $FVP $FIRMWARE $LINT $FUZZ $BOOT" ;;
 	*) die "unknown goal '$1'" ;;
 	esac
 }

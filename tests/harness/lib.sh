@@ -19,6 +19,25 @@ die() {
 	exit 1
 }
 
+# kernel_release DIR - what `uname -r` says of the kernel that debs.sh put there
+kernel_release() {
+	sed 's/^linux-[a-z]*-\([^ ]*\) .*/\1/' "$1/VERSION"
+}
+
+# host_image demo|test - set host_kernel and host_initrd to what is booted: that of
+# IMAGE=<directory> (mkimage.sh), else the host's system made for the purpose, with Debian's kernel
+# or a stack's.
+host_image() {
+	host_kernel=
+	host_initrd=build/host/$1.cpio
+	[ -n "${IMAGE:-}" ] || return 0
+	host_kernel=$IMAGE/Image
+	host_initrd=$IMAGE/initramfs.cpio
+	for file in "$host_kernel" "$host_initrd"; do
+		[ -f "$file" ] || die "IMAGE=$IMAGE: there is no $file (make image OUT=$IMAGE)"
+	done
+}
+
 # printable - a filter that works line by line: guest bytes are in these streams, and nothing that a
 # terminal would act on may come through
 printable() {
@@ -72,8 +91,10 @@ busybox_tree() {
 	done
 }
 
-# pack_tree DIR - as a cpio archive on stdout, the same bytes for the same files
+# pack_tree DIR - as a cpio archive on stdout, the same bytes for the same files, whenever and with
+# whatever umask they were made
 pack_tree() {
+	chmod -R u=rwX,go=rX "$1"
 	find "$1" -exec touch -h -d @0 {} +
 	(cd "$1" && find . -mindepth 1 | LC_ALL=C sort |
 		cpio -o -H newc -R +0:+0 --reproducible --quiet)

@@ -3,6 +3,9 @@
 #
 # mkhost.sh demo|test - build/host/NAME.cpio: everything an arm64 host needs to run ccr-run
 #
+# demo is what `make run` needs; test has the boot tests and their guests as well, and is the system
+# of the host image (mkimage.sh).
+#
 # Not compressed: the file is copied at this machine's speed but unpacked at the emulated CPU's,
 # where gzip costs half a second a boot and lz4 gains nothing.
 set -eu
@@ -35,17 +38,32 @@ zboot() {
 	rm "$payload"
 }
 
+# add_modules MODULE... - of Debian's kernel, with the order to load them in; another kernel has a
+# directory of its own, or needs none
+add_modules() {
+	local dir file
+
+	dir=$root/lib/modules/$(kernel_release build/kernel)
+	mkdir -p "$dir"
+	for file in $(tests/harness/debs.sh module "$@"); do
+		cp "$file" "$dir/"
+		say "${file##*/}" >>"$dir/load"
+	done
+}
+
 name=$1
 root=build/host/$name
 rm -rf "$root"
 busybox_tree "$root"
 mkdir -p "$root/guest" "$root/harness"
 cp tests/harness/host-init "$root/init"
-cp tests/harness/demo.sh "$root/harness/demo.sh"
+cp tests/harness/demo.sh "$root/harness/"
 "${CROSS-}strip" -o "$root/bin/ccr-run" build/arm64/ccr-run
 cp build/guest/initrd.gz "$root/guest/initrd.gz"
 cp build/kernel/Image "$root/guest/Image"
 if [ "$name" = test ]; then
+	cp tests/harness/host-shell "$root/harness/shell"
+	add_modules virtio_mmio virtio_blk virtio_net
 	mkdir -p "$root/tests"
 	cp tests/boot/*.sh "$root/tests/"
 	cp build/guest/vcat "$root/bin/"

@@ -1,8 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# qemu.sh [-i] [-t SECONDS] [-w SECONDS] [-s CPUS] [-S STACK] NAME INITRD WORDS... - boot an arm64
-# host with EL2 in QEMU: Debian's kernel, or with -S the firmware and kernel of a stack (stack.sh)
+# qemu.sh [-i] [-t SECONDS] [-w SECONDS] [-s CPUS] [-k KERNEL] [-S STACK] NAME INITRD WORDS...
+# qemu.sh [-i] [-t SECONDS] [-s CPUS] -d DISK NAME
+#
+# Boot an arm64 host with EL2 in QEMU: Debian's kernel, or with -S the firmware and kernel of a
+# stack (stack.sh), or with -k another kernel. With -d it is UEFI firmware (Debian's), which finds
+# DISK and nothing else.
 #
 # NAME is for the log, build/log/NAME.log; WORDS go to the kernel command line. -i connects this
 # terminal, with no key of QEMU's own: every one belongs to what runs inside. Otherwise the console
@@ -15,25 +19,30 @@ set -eu
 # shellcheck source=stack.sh source-path=SCRIPTDIR
 . "$(dirname "$0")/stack.sh"
 
+FIRMWARE=/usr/share/qemu-efi-aarch64/QEMU_EFI.fd
 interactive=
 stack_of=
 limit=600
 patience=
 cpus=2
-while getopts it:w:s:S: option; do
+kernel=
+disk=
+while getopts it:w:s:k:S:d: option; do
 	case $option in
 	i) interactive=yes ;;
 	t) limit=$OPTARG ;;
 	w) patience=$OPTARG ;;
 	s) cpus=$OPTARG ;;
+	k) kernel=$OPTARG ;;
 	S) stack_of=$OPTARG ;;
+	d) disk=$OPTARG ;;
 	*) exit 2 ;;
 	esac
 done
 shift $((OPTIND - 1))
 name=$1
-initrd=$2
-shift 2
+initrd=${2:-}
+shift $(($# > 1 ? 2 : 1))
 
 mkdir -p "$LOG_DIR"
 log=$LOG_DIR/$name.log
@@ -42,14 +51,22 @@ rm -f "$log" "$monitor"
 
 # pauth-impdef: the architected pointer authentication is QEMU's slowest instruction by far.
 emulator=(qemu-system-aarch64)
-boot_args=(-M "virt,virtualization=on,gic-version=3" -cpu "max,pauth-impdef=on" -m 2G -smp "$cpus"
-	-kernel build/kernel/Image -initrd "$initrd" -serial chardev:console)
+boot_args=(-M "virt,virtualization=on,gic-version=3" -cpu "max,pauth-impdef=on" -m 2G
+	-smp "$cpus" -serial chardev:console)
 words="quiet panic=-1 nokaslr ${QEMU_APPEND:-} $*"
-if [ -n "$stack_of" ]; then
+if [ -n "$disk" ]; then
+	[ -r "$FIRMWARE" ] || die "$FIRMWARE is missing: install qemu-efi-aarch64"
+	drive="if=none,id=disk,format=raw,snapshot=on"
+	# What the guest writes to its disk is forgotten: an image stays what its checksum says.
+	boot_args+=(-bios "$FIRMWARE" -device "virtio-blk-pci,drive=disk"
+		-drive "$drive,file=${disk//,/,,}")
+elif [ -n "$stack_of" ]; then
 	stack_load "$stack_of"
+	[ -z "$kernel" ] || stack[kernel]=$kernel
 	stack_machine "$initrd" "$LOG_DIR/$name.serial.log" "$words"
 else
-	boot_args+=(-append "console=ttyAMA0 $words")
+	boot_args+=(-kernel "${kernel:-build/kernel/Image}" -initrd "$initrd"
+		-append "console=ttyAMA0 $words")
 fi
 # A path relative to the top: a socket's name has room for 107 bytes only.
 quiet=(-nodefaults -display none -nic none -monitor "unix:$monitor,server=on,wait=off")

@@ -5,79 +5,18 @@
 Reports in TAP. The terminal is a pseudo-terminal of our own, so what is tested includes that it is
 left as it was found, and that no key is taken by the emulator on the way."""
 
-import os
-import pty
-import select
-import subprocess
 import sys
-import termios
 import time
+from functools import partial
+
+from session import Session, run_tests
 
 COMMAND = ["tests/harness/run.sh"]
 LIMIT_S = 180
 
 
-class Session:
-    """One `make run`; output is copied to stderr for the log."""
-
-    def __init__(self):
-        self.master, self.slave = pty.openpty()
-        self.before = termios.tcgetattr(self.slave)
-        self.seen = b""
-        self.deadline = time.monotonic() + LIMIT_S
-        self.process = subprocess.Popen(
-            COMMAND,
-            stdin=self.slave,
-            stdout=self.slave,
-            stderr=self.slave,
-            start_new_session=True,
-            env={**os.environ, "NO_DEPS": "1"},
-        )
-
-    def read(self):
-        if time.monotonic() > self.deadline:
-            raise TimeoutError("no answer in time")
-        if select.select([self.master], [], [], 0.5)[0]:
-            data = os.read(self.master, 4096)
-            sys.stderr.buffer.write(data)
-            self.seen += data
-        elif self.process.poll() is not None:
-            raise EOFError("ended early")
-
-    def expect(self, text):
-        while text.encode() not in self.seen:
-            self.read()
-        self.seen = self.seen.partition(text.encode())[2]
-
-    def type(self, text):
-        # One key at a time, as fast as a hasty typist: a UART has a FIFO, not a mailbox.
-        for key in text:
-            os.write(self.master, key.encode())
-            time.sleep(0.02)
-
-    def end(self):
-        """The exit status, once everything printed has been read."""
-        while self.process.poll() is None:
-            try:
-                self.read()
-            except EOFError:
-                break
-        return self.process.wait(timeout=5)
-
-    def close(self):
-        if self.process.poll() is None:
-            # A session of its own: the emulator below goes with it.
-            os.killpg(self.process.pid, 15)
-            self.process.wait(timeout=10)
-        os.close(self.master)
-        os.close(self.slave)
-
-    def terminal_is_as_before(self):
-        return termios.tcgetattr(self.slave) == self.before
-
-
 def in_shell(leave):
-    session = Session()
+    session = Session(COMMAND, LIMIT_S)
     try:
         session.expect("CCR-GUEST-READY")
         session.expect("# ")
@@ -89,8 +28,6 @@ def in_shell(leave):
             return f"exit status {status}"
         if not session.terminal_is_as_before():
             return "the terminal is not as it was"
-    except (EOFError, TimeoutError) as error:
-        return str(error)
     finally:
         session.close()
     return None
@@ -111,14 +48,11 @@ def with_escape(session):
 
 
 def main():
-    tests = {
+    leave = {
         "shell_and_poweroff": with_interrupt_then_poweroff,
         "shell_and_escape": with_escape,
     }
-    print(f"1..{len(tests)}")
-    for nr, (name, leave) in enumerate(tests.items(), 1):
-        why = in_shell(leave)
-        print(f"not ok {nr} - {name}: {why}" if why else f"ok {nr} - {name}", flush=True)
+    return run_tests({name: partial(in_shell, function) for name, function in leave.items()})
 
 
-main()
+sys.exit(main())
