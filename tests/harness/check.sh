@@ -50,7 +50,7 @@ part unit tests/harness/tap.sh unit $(programs UNIT)
 part cli tests/harness/tap.sh cli $("$MAKE" -s --no-print-directory print-CLI_TESTS)
 # shellcheck disable=SC2046
 part replay tests/harness/replay.sh $(programs REPLAY)
-part harness tests/harness/tap.sh harness tests/harness/selftest.sh
+part harness tests/harness/tap.sh harness tests/harness/selftest.sh tests/harness/fvp.py
 part lint tests/harness/tap.sh lint tests/lint/run.sh
 part boot tests/harness/boot-tests.sh
 part image env -u STACK TEST_TIMEOUT=1200 tests/harness/tap.sh image tests/harness/image.py \

@@ -11,8 +11,10 @@
 # every check passes here; the RIM in it is the one that `measure` computed from the files; and what
 # the realm wrote to its disk it read back, and is in the disk's file.
 #
-# STACK=<directory>... takes hosts with a real RMM instead (stack.sh), one after the other. Where
-# no trust anchors are named for one, who signed its tokens is left open.
+# HOST= says where (Documentation/hosts.md): qemu, fvp, or native, which is this machine's own KVM
+# and what is taken if it has one. STACK=<directory>... takes hosts with a real RMM (stack.sh), one
+# after the other. Where no trust anchors are named for one, who signed its tokens is left open.
+# IMAGE= boots an image that `make image` made; REALM=kvm|emulated says who isolates the realm.
 set -eu
 # shellcheck source=lib.sh source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
@@ -34,50 +36,107 @@ stop() {
 	exit 1
 }
 
-# Where the realm's host comes from.
-choose_host() {
+# choose_native, choose_qemu, choose_fvp - set host and the kind of realm that it is for
+
+choose_native() {
+	host=native
+	[ -z "$(stack_dirs)${IMAGE:-}" ] || stop "HOST=native: it is as it is; no STACK or IMAGE"
+	[ "$(uname -m)" = aarch64 ] ||
+		stop "HOST=native: this machine is $(uname -m), not arm64; HOST=qemu emulates one"
+	can_run_here || stop "HOST=native: /dev/kvm is not there, or not for you (ccr-run check)"
+}
+
+choose_qemu() {
+	host=qemu
+	[ -n "$(stack_dirs)" ] || return 0
+	host=stack
+	realm=kvm
+	choose_stacks
+}
+
+choose_fvp() {
+	host=fvp
+	realm=kvm
+	LIMIT=3600
+	[ -n "$(stack_dirs)" ] ||
+		stop "HOST=fvp: STACK= names its firmware and kernel (Documentation/stack.md)"
+	choose_stacks
+}
+
+# choose_stacks - what is wrong with a description is said before anything is built
+choose_stacks() {
 	local dir
 
-	CCR_REALM=emulated
-	if [ -n "$(stack_dirs)" ]; then
-		host=stack
-		CCR_REALM=kvm
-		# What is wrong with a description is said before anything is built.
-		while IFS= read -r dir; do
-			stack_load "$dir"
-			stack_find_qemu
-		done < <(stack_dirs)
-	elif can_run_here; then
-		host=native
+	while IFS= read -r dir; do
+		stack_load "$dir"
+		[ -n "${stack[bl1]}" ] || [ $host = stack ] ||
+			stop "HOST=fvp: the stack $dir is for QEMU: it has no bl1 and fip"
+		[ -z "${stack[bl1]}" ] || [ $host = fvp ] ||
+			stop "the stack $dir is for the FVP: HOST=fvp"
+		[ $host = fvp ] || stack_find_qemu
+	done < <(stack_dirs)
+}
+
+choose_host() {
+	realm=emulated
+	case ${CCR_HOST:-} in
+	native | qemu | fvp) "choose_$CCR_HOST" ;;
+	'')
+		if [ -z "$(stack_dirs)${IMAGE:-}" ] && can_run_here; then
+			choose_native
+		else
+			choose_qemu
+		fi
+		;;
+	*) stop "HOST=$CCR_HOST is not qemu, fvp or native" ;;
+	esac
+	case ${REALM:=$realm} in
+	kvm | emulated) export CCR_REALM=$REALM ;;
+	*) stop "REALM=$REALM is not kvm or emulated" ;;
+	esac
+}
+
+# open_image - the guest's files of IMAGE, which need not be those of this checkout
+open_image() {
+	local dir=build/host/image
+
+	[ -n "${IMAGE:-}" ] || return 0
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	(cd "$dir" && cpio -i -d --quiet guest/Image guest/initrd.gz) <"$host_initrd"
+	KERNEL=$dir/guest/Image
+	INITRD=$dir/guest/initrd.gz
+	say "      $(sha256sum "$host_kernel")"
+	say "      $(sha256sum "$host_initrd")"
+}
+
+# boot - the host, for the mode that was chosen, on this terminal or into the log
+boot() {
+	local how=(-t "$LIMIT") words=("ccr.do=$mode" "ccr.realm=$CCR_REALM")
+
+	if [ $mode = shell ]; then
+		how=(-i)
 	else
-		host=qemu
+		words+=("ccr.challenge=$challenge")
 	fi
-	export CCR_REALM
+	[ -z "$host_kernel" ] || how+=(-k "$host_kernel")
+	case $host in
+	native) boot_native ;;
+	qemu) tests/harness/qemu.sh "${how[@]}" "$name" "$host_initrd" "${words[@]}" ;;
+	stack) tests/harness/qemu.sh "${how[@]}" -S "$dir" "$name" "$host_initrd" "${words[@]}" ;;
+	fvp) tests/harness/fvp.sh "${how[@]}" -S "$dir" "$name" "$host_initrd" "${words[@]}" ;;
+	esac
 }
 
 boot_native() {
-	case $1 in
-	demo) CCR_CHALLENGE=$challenge timeout -k 5 "$LIMIT" tests/harness/demo.sh demo \
-		"$CCR_RUN" "$KERNEL" "$INITRD" </dev/null 2>&1 | tee "$LOG" ;;
-	shell) tests/harness/demo.sh shell "$CCR_RUN" "$KERNEL" "$INITRD" ;;
-	esac
-}
+	local command=(tests/harness/demo.sh "$mode" "$CCR_RUN" "$KERNEL" "$INITRD")
 
-boot_qemu() {
-	case $1 in
-	demo) tests/harness/qemu.sh -t "$LIMIT" run build/host/demo.cpio ccr.do=demo \
-		"ccr.challenge=$challenge" ;;
-	shell) tests/harness/qemu.sh -i run build/host/demo.cpio ccr.do=shell ;;
-	esac
-}
-
-boot_stack() {
-	case $1 in
-	demo) tests/harness/qemu.sh -t "$LIMIT" -S "$dir" "$name" build/host/demo.cpio \
-		ccr.do=demo ccr.realm=kvm "ccr.challenge=$challenge" ;;
-	shell) tests/harness/qemu.sh -i -S "$dir" "$name" build/host/demo.cpio \
-		ccr.do=shell ccr.realm=kvm ;;
-	esac
+	if [ $mode = shell ]; then
+		"${command[@]}"
+	else
+		CCR_CHALLENGE=$challenge timeout -k 5 "$LIMIT" "${command[@]}" </dev/null 2>&1 |
+			tee "$LOG"
+	fi
 }
 
 # field NAME - from the line that demo.sh ended with; nothing if it is not there
@@ -155,19 +214,23 @@ mode=demo
 [ ! -t 0 ] || [ ! -t 1 ] || mode=shell
 mkdir -p "$LOG_DIR"
 step "packages of this machine"
-[ -n "${NO_DEPS:-}" ] || tests/harness/deps.sh run
 choose_host
+goals=(run)
+[ "$host" != fvp ] || goals+=(fvp)
+[ -n "${NO_DEPS:-}" ] || tests/harness/deps.sh "${goals[@]}"
+host_image demo
 step "an arm64 Linux kernel"
 tests/harness/debs.sh kernel
 say "      $(cat build/kernel/VERSION)"
 step "building ccr-run"
 submake all || stop "the build"
-step "building the guest$([ $host = native ] || say " and its host")"
-if [ $host = native ]; then
+step "building the guest$([ "$host" = native ] || say " and its host")"
+if [ "$host" = native ]; then
 	submake "$INITRD" || stop "the guest's image"
-else
+elif [ -z "${IMAGE:-}" ]; then
 	submake build/host/demo.cpio || stop "the host's image"
 fi
+open_image
 step "measuring the realm on this machine"
 rim=$(tests/harness/demo.sh "measure-$mode" build/native/ccr-run "$KERNEL" "$INITRD") ||
 	stop "ccr-run measure"
@@ -181,10 +244,10 @@ boot_realm() {
 	if [ $mode = shell ]; then
 		step "launching the realm $1; its shell comes up in some seconds"
 		say "      to leave: poweroff, or Ctrl-a x"
-		"boot_$host" shell
+		boot
 	else
 		step "launching the realm $1"
-		"boot_$host" demo | printable
+		boot | printable
 		say ""
 		result
 	fi
@@ -194,15 +257,17 @@ name=run
 case $host in
 native) boot_realm "on this machine's KVM" ;;
 qemu) boot_realm "in an arm64 host in QEMU" ;;
-stack)
+stack | fvp)
 	before=$at
 	status=0
+	where="in QEMU"
+	[ "$host" = stack ] || where="in the FVP"
 	mapfile -t dirs < <(stack_dirs)
 	for dir in "${dirs[@]}"; do
 		at=$before
 		stack_load "$dir"
 		name=run-$(stack_name "$dir")
-		boot_realm "on the stack $(stack_name "$dir") in QEMU" || status=1
+		boot_realm "on the stack $(stack_name "$dir") $where" || status=1
 	done
 	exit $status
 	;;

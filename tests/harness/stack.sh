@@ -11,6 +11,11 @@ declare -A STACK_DEFAULTS=(
 	[cpu]='max,x-rme=on,sme=off,pauth-impdef=on'
 	[memory]=2G [smp]=2 [console]=ttyAMA0 [append]=''
 	[qemu]='' [qemu_data]='' [qemu_libs]='' [qemu_args]='' [anchors]=''
+	[bl1]='' [fip]='' [dtb]='' [boot]='' [fvp]='' [fvp_args]=''
+)
+# What differs if it is for the FVP, which is so if it has a bl1.
+declare -A FVP_DEFAULTS=(
+	[kernel_addr]=0x84000000 [initrd_addr]=0x88000000 [memory]=4G [smp]=8 [boot]=preloaded
 )
 declare -A stack=()
 
@@ -60,13 +65,37 @@ stack_set() {
 		[[ $value =~ ^(ttyAMA0|hvc0)$ ]] ||
 			stack_bad "console: '$value' is not ttyAMA0 or hvc0"
 		;;
-	firmware | kernel | anchors | qemu | qemu_data | qemu_libs)
+	boot)
+		[[ $value =~ ^(preloaded|disk)$ ]] ||
+			stack_bad "boot: '$value' is not preloaded or disk"
+		;;
+	firmware | bl1 | fip | dtb | fvp | kernel | anchors | qemu | qemu_data | qemu_libs)
 		[ -n "$value" ] || stack_bad "$key: no path"
 		[[ $value = /* ]] || value=$stack_dir/$value
 		[ -e "$value" ] || stack_bad "$key: there is no $value"
 		;;
 	esac
 	stack[$key]=$value
+}
+
+# stack_fits_machine - what one of the two machines needs is there, and nothing of the other's
+stack_fits_machine() {
+	local key needed="firmware kernel"
+
+	if [ -n "${stack[bl1]:-}${stack[fip]:-}" ]; then
+		needed="bl1 fip kernel"
+		[ -z "${stack[firmware]:-}" ] ||
+			die "$stack_file: firmware is QEMU's, bl1 and fip are the FVP's: not both"
+		for key in "${!FVP_DEFAULTS[@]}"; do
+			: "${stack[$key]=${FVP_DEFAULTS[$key]}}"
+		done
+		[[ ${stack[memory]} =~ ^[1-9][0-9]*G$ ]] ||
+			die "$stack_file: memory: of the FVP a number of GiB, such as 4G"
+		[ "${stack[smp]}" -le 8 ] || die "$stack_file: smp: the FVP has up to 8 CPUs"
+	fi
+	for key in $needed; do
+		[ -n "${stack[$key]:-}" ] || die "$stack_file: no $key"
+	done
 }
 
 # stack_load DIR - read DIR/stack.conf into stack[]; dies with one sentence if it makes no sense.
@@ -89,9 +118,7 @@ stack_load() {
 		*) stack_bad "'$line' is not KEY = VALUE" ;;
 		esac
 	done <"$stack_file"
-	for key in firmware kernel; do
-		[ -n "${stack[$key]:-}" ] || die "$stack_file: no $key"
-	done
+	stack_fits_machine
 	for key in "${!STACK_DEFAULTS[@]}"; do
 		: "${stack[$key]=${STACK_DEFAULTS[$key]}}"
 	done
