@@ -35,7 +35,7 @@ ARM64_CC ?= $(CROSS)gcc
 PREFIX   ?= /usr/local
 # Some shells have a HOST of their own in the environment: only make's command line counts.
 CCR_HOST := $(if $(findstring command,$(origin HOST)),$(HOST))
-export MAKE CROSS DEBIAN_MIRROR NO_DEPS STACK IMAGE CMDLINE REALM FVP DRY_RUN CCR_HOST
+export MAKE CROSS DEBIAN_MIRROR NO_DEPS STACK IMAGE CMDLINE REALM FVP DRY_RUN CCR_HOST JUNIT
 
 CFLAGS ?= -O2 -g
 # A compiler newer than ours may know new warnings: WERROR= keeps them from stopping a build.
@@ -99,8 +99,8 @@ FUZZ_PROGRAMS := $(FUZZERS:%=build/fuzz/%)
 
 # ---- goals -----------------------------------------------------------------------------------
 
-.PHONY: all native arm64 guest run image check unit cli replay lint boot soak bench fuzz deps \
-	refresh install dist clean distclean help unit-programs replay-programs
+.PHONY: all native arm64 guest run image parity junit check unit cli replay lint boot soak bench \
+	fuzz deps refresh install dist clean distclean help unit-programs replay-programs
 
 all: native arm64
 native: build/native/ccr-run
@@ -111,6 +111,7 @@ help:
 	'make            build/native/ccr-run and build/arm64/ccr-run' \
 	'make run        boot a realm: a shell in it on a terminal, else a scripted demo' \
 	'make image      one host image for every kind of host (FORMAT=disk, OUT=build/image)' \
+	'make parity     LOG=FILE: what a realm finds on a host; A=FILE B=FILE: what differs' \
 	'make check      every test there is; the last line is the sum' \
 	'make unit       unit tests (T=test_x for one of them)' \
 	'make cli        the program as a user calls it, wrong inputs included' \
@@ -119,6 +120,7 @@ help:
 	'make boot       boot tests in QEMU (T=name... for some of them)' \
 	'make soak       the boot tests that have a long form, in that form: about an hour' \
 	'make fuzz       fuzz for FUZZ_SECONDS (60) a target (T=fuzz_x for one)' \
+	'make junit      the results in build/log as JUnit XML (JUNIT=FILE)' \
 	'make bench      figures: a measurement, launches' \
 	'make guest      what runs inside: build/guest/init, attest, *.img' \
 	'make deps       install every Debian package that any goal needs' \
@@ -134,6 +136,18 @@ help:
 
 run:
 	@$(HARNESS)/run.sh
+
+# LOG=FILE records a host, with HOST, STACK and so on as for run; A= and B= compare two.
+parity:
+ifneq ($(findstring command,$(origin LOG)),)
+	@$(HARNESS)/run.sh parity $(LOG)
+else
+	@$(HARNESS)/parity.py $(A) $(B)
+endif
+
+JUNIT ?= build/log/junit.xml
+junit:
+	@$(HARNESS)/junit.py build/log >$(JUNIT)
 
 FORMAT ?= files
 OUT ?= build/image

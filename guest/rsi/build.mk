@@ -9,7 +9,7 @@ GUEST_LIB_SRC := $(addprefix guest/lib/,start.S arch.c console.c fdt.c machine.c
 		   string.c tap.c virtio.c)
 GUEST_RSI_SRC := $(addprefix guest/rsi/,main.c call.c check_info.c check_irq.c check_measure.c \
 		   check_misc.c check_psci.c check_ripas.c check_together.c check_token.c gic.c \
-		   modes.c team.c)
+		   id.c modes.c team.c)
 
 # MMU off: aligned accesses, no FP registers. PIE without relocations: guest.lds checks.
 GUEST_CFLAGS := -std=gnu17 -O2 -g -ffreestanding -fpie -fvisibility=hidden -mstrict-align \

@@ -78,6 +78,8 @@ static void run_in_realm(struct suite *suite, struct console *console, enum mode
 			mode_fault(suite);
 		else if (mode == MODE_SUSPEND)
 			mode_suspend(suite);
+		else if (mode == MODE_CPU)
+			mode_cpu(suite);
 		else
 			mode_secondary(suite, mode);
 		return;

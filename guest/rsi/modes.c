@@ -15,6 +15,7 @@ static const struct mode_name mode_names[] = {
 	{"ccr.rsi=secondary-off", MODE_SECONDARY_OFF},
 	{"ccr.rsi=secondary-reset", MODE_SECONDARY_RESET},
 	{"ccr.rsi=suspend", MODE_SUSPEND},
+	{"ccr.rsi=cpu", MODE_CPU},
 };
 
 enum mode mode_parse(const char *bootargs)

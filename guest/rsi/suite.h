@@ -291,6 +291,7 @@ enum mode {
 	MODE_SECONDARY_OFF,
 	MODE_SECONDARY_RESET,
 	MODE_SUSPEND,
+	MODE_CPU,
 };
 
 enum mode mode_parse(const char *bootargs);
@@ -298,5 +299,8 @@ void mode_fragment(struct suite *suite);
 _Noreturn void mode_fault(struct suite *suite);
 void mode_suspend(struct suite *suite);
 _Noreturn void mode_secondary(struct suite *suite, enum mode mode);
+
+/* id.c */
+void mode_cpu(struct suite *suite);
 
 #endif

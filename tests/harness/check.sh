@@ -50,7 +50,8 @@ part unit tests/harness/tap.sh unit $(programs UNIT)
 part cli tests/harness/tap.sh cli $("$MAKE" -s --no-print-directory print-CLI_TESTS)
 # shellcheck disable=SC2046
 part replay tests/harness/replay.sh $(programs REPLAY)
-part harness tests/harness/tap.sh harness tests/harness/selftest.sh tests/harness/fvp.py
+part harness tests/harness/tap.sh harness tests/harness/selftest.sh tests/harness/fvp.py \
+	tests/harness/reports.py
 part lint tests/harness/tap.sh lint tests/lint/run.sh
 part boot tests/harness/boot-tests.sh
 part image env -u STACK TEST_TIMEOUT=1200 tests/harness/tap.sh image tests/harness/image.py \
@@ -61,4 +62,7 @@ for dir in "${dirs[@]}"; do
 	part "$step" env STACK="$dir" tests/harness/tap.sh "$step" tests/harness/terminal.py
 done
 
+# The same results for a server of a pipeline (Documentation/ci.md).
+tests/harness/junit.py "$LOG_DIR" >"${JUNIT:=$LOG_DIR/junit.xml}"
+[ "$JUNIT" -ef "$LOG_DIR/junit.xml" ] || cp "$JUNIT" "$LOG_DIR/junit.xml"
 tests/harness/sum.sh "" "${sums[@]}"

@@ -63,6 +63,7 @@ cp build/guest/initrd.gz "$root/guest/initrd.gz"
 cp build/kernel/Image "$root/guest/Image"
 if [ "$name" = test ]; then
 	cp tests/harness/host-shell "$root/harness/shell"
+	cp tests/harness/host-parity "$root/harness/parity"
 	add_modules virtio_mmio virtio_blk virtio_net
 	mkdir -p "$root/tests"
 	cp tests/boot/*.sh "$root/tests/"

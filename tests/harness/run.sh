@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # run.sh - `make run`: from a bare checkout to a realm
+# run.sh parity LOG - `make parity LOG=`: what a realm finds on that host, for parity.py
 #
 # On a terminal this ends in a shell inside the realm. Without one it runs the scripted demo, whose
 # last line is
@@ -24,7 +25,7 @@ set -eu
 KERNEL=build/kernel/Image
 INITRD=build/guest/initrd.gz
 CCR_RUN=build/arm64/ccr-run
-LIMIT=300
+LIMIT=${RUN_LIMIT:-300}
 
 step() {
 	at=$((${at:-0} + 1))
@@ -57,7 +58,7 @@ choose_qemu() {
 choose_fvp() {
 	host=fvp
 	realm=kvm
-	LIMIT=3600
+	LIMIT=${RUN_LIMIT:-3600}
 	[ -n "$(stack_dirs)" ] ||
 		stop "HOST=fvp: STACK= names its firmware and kernel (Documentation/stack.md)"
 	choose_stacks
@@ -114,11 +115,10 @@ open_image() {
 boot() {
 	local how=(-t "$LIMIT") words=("ccr.do=$mode" "ccr.realm=$CCR_REALM")
 
-	if [ $mode = shell ]; then
-		how=(-i)
-	else
-		words+=("ccr.challenge=$challenge")
-	fi
+	case $mode in
+	shell) how=(-i) ;;
+	demo) words+=("ccr.challenge=$challenge") ;;
+	esac
 	[ -z "$host_kernel" ] || how+=(-k "$host_kernel")
 	case $host in
 	native) boot_native ;;
@@ -131,12 +131,14 @@ boot() {
 boot_native() {
 	local command=(tests/harness/demo.sh "$mode" "$CCR_RUN" "$KERNEL" "$INITRD")
 
-	if [ $mode = shell ]; then
-		"${command[@]}"
-	else
+	case $mode in
+	shell) "${command[@]}" ;;
+	parity) tests/harness/host-parity build/host/test </dev/null 2>&1 | tee "$LOG" ;;
+	demo)
 		CCR_CHALLENGE=$challenge timeout -k 5 "$LIMIT" "${command[@]}" </dev/null 2>&1 |
 			tee "$LOG"
-	fi
+		;;
+	esac
 }
 
 # field NAME - from the line that demo.sh ended with; nothing if it is not there
@@ -210,15 +212,45 @@ result() {
 	[ -z "$failure" ]
 }
 
+# measure - what the realm's RIM will be, and the challenge for its token
+measure() {
+	step "measuring the realm on this machine"
+	rim=$(tests/harness/demo.sh "measure-$mode" build/native/ccr-run "$KERNEL" "$INITRD") ||
+		stop "ccr-run measure"
+	say "      rim $rim"
+	challenge=$(od -An -v -tx1 -N64 /dev/urandom | tr -d ' \n')
+}
+
+# keep_parity - the facts that the host has printed, if it has come to the end
+keep_parity() {
+	tr -d '\r' <"$LOG" | grep -a '^PARITY ' >"$parity_log" || true
+	if [ "$(tail -n 1 "$parity_log")" != "PARITY end" ]; then
+		show_log "$LOG"
+		say "failed: the host did not come to the end of its report"
+		return 1
+	fi
+	say "      $(wc -l <"$parity_log") lines in $parity_log"
+}
+
+system=demo
 mode=demo
+prefix=run
 [ ! -t 0 ] || [ ! -t 1 ] || mode=shell
+if [ "${1:-}" = parity ]; then
+	mode=parity
+	prefix=parity
+	system='test'
+	parity_log=$2
+	LIMIT=${RUN_LIMIT:-900}
+	[ "$(stack_dirs | wc -l)" -le 1 ] || stop "a log is of one host, STACK names several"
+fi
 mkdir -p "$LOG_DIR"
 step "packages of this machine"
 choose_host
 goals=(run)
 [ "$host" != fvp ] || goals+=(fvp)
 [ -n "${NO_DEPS:-}" ] || tests/harness/deps.sh "${goals[@]}"
-host_image demo
+host_image $system
 step "an arm64 Linux kernel"
 tests/harness/debs.sh kernel
 say "      $(cat build/kernel/VERSION)"
@@ -226,34 +258,37 @@ step "building ccr-run"
 submake all || stop "the build"
 step "building the guest$([ "$host" = native ] || say " and its host")"
 if [ "$host" = native ]; then
-	submake "$INITRD" || stop "the guest's image"
+	submake "$INITRD" "build/host/$system.cpio" || stop "the guest's image"
 elif [ -z "${IMAGE:-}" ]; then
-	submake build/host/demo.cpio || stop "the host's image"
+	submake "$host_initrd" || stop "the host's image"
 fi
 open_image
-step "measuring the realm on this machine"
-rim=$(tests/harness/demo.sh "measure-$mode" build/native/ccr-run "$KERNEL" "$INITRD") ||
-	stop "ccr-run measure"
-say "      rim $rim"
-
-challenge=$(od -An -v -tx1 -N64 /dev/urandom | tr -d ' \n')
+[ $mode = parity ] || measure
 
 # boot_realm WHERE - the last step; what was booted last left its words in $LOG
 boot_realm() {
 	LOG=$LOG_DIR/$name.log
-	if [ $mode = shell ]; then
+	case $mode in
+	shell)
 		step "launching the realm $1; its shell comes up in some seconds"
 		say "      to leave: poweroff, or Ctrl-a x"
 		boot
-	else
+		;;
+	parity)
+		step "looking at what a realm finds $1"
+		boot | printable | grep -v '^PARITY' || true
+		keep_parity
+		;;
+	demo)
 		step "launching the realm $1"
 		boot | printable
 		say ""
 		result
-	fi
+		;;
+	esac
 }
 
-name=run
+name=$prefix
 case $host in
 native) boot_realm "on this machine's KVM" ;;
 qemu) boot_realm "in an arm64 host in QEMU" ;;
@@ -266,7 +301,7 @@ stack | fvp)
 	for dir in "${dirs[@]}"; do
 		at=$before
 		stack_load "$dir"
-		name=run-$(stack_name "$dir")
+		name=$prefix-$(stack_name "$dir")
 		boot_realm "on the stack $(stack_name "$dir") $where" || status=1
 	done
 	exit $status

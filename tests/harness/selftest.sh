@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # selftest.sh - TAP: a stack's description is read as Documentation/stack.md says, and what makes no
-# sense is refused in one sentence
+# sense is refused in one sentence; so is a host that cannot be
 set -eu
 # shellcheck source=lib.sh source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
@@ -53,11 +53,25 @@ becomes() {
 	result "$name" "$why"
 }
 
+# run_refuses NAME SENTENCE VARIABLE... - `make run` with these, before anything is built
+run_refuses() {
+	local name=$1 wanted="failed: $2" said why=
+
+	shift 2
+	if said=$(env -u STACK -u IMAGE -u REALM NO_DEPS=1 "$@" \
+		tests/harness/run.sh </dev/null 2>&1); then
+		why="was accepted"
+	elif [[ $said != *"$wanted"* ]]; then
+		why="said: $said"
+	fi
+	result "run refuses $name" "$why"
+}
+
 # So that no QEMU is looked for.
 WITH_QEMU="${GOOD}qemu = /bin/true
 "
 
-say "1..21"
+say "1..28"
 refuses "an unknown key" ":3: unknown key 'kernal'" "${GOOD}kernal = Image"
 refuses "a key with a subscript" ":1: unknown key 'a[\$(touch $work/ran)]'" \
 	"a[\$(touch $work/ran)] = 1"
@@ -100,3 +114,15 @@ becomes "QEMU's own options" "${WITH_QEMU}qemu_args = -device x,y=* -s" -device 
 becomes "another QEMU" "${GOOD}qemu=flash.bin
 qemu_data=.
 qemu_libs=." env "LD_LIBRARY_PATH=$work/." "$work/flash.bin" -L "$work/."
+
+printf '%s' "$GOOD" >"$work/stack.conf"
+run_refuses "another host" "HOST=qemux is not qemu, fvp or native" CCR_HOST=qemux
+run_refuses "another isolation" "REALM=sev is not kvm or emulated" CCR_HOST=qemu REALM=sev
+run_refuses "a stack on this machine" "HOST=native: it is as it is" CCR_HOST=native STACK="$work"
+run_refuses "an image on this machine" "HOST=native: it is as it is" CCR_HOST=native IMAGE="$work"
+run_refuses "the FVP without a stack" "HOST=fvp: STACK= names its firmware" CCR_HOST=fvp
+run_refuses "the FVP with a stack for QEMU" "HOST=fvp: the stack $work is for QEMU" \
+	CCR_HOST=fvp STACK="$work"
+printf 'bl1 = flash.bin\nfip = flash.bin\nkernel = Image\n' >"$work/stack.conf"
+run_refuses "QEMU with a stack for the FVP" "the stack $work is for the FVP: HOST=fvp" \
+	CCR_HOST=qemu STACK="$work"

@@ -32,6 +32,7 @@ run_one() {
 	verdict=$(awk -v status=$status -v name="$name" -f tests/harness/tap.awk "$log" | printable)
 	sum=${verdict##*SUM }
 	read -r passed failed skipped <<<"$sum"
+	say "$sum" >"$LOG_DIR/$1/$name.sum"
 	say "$sum" >>"$LOG_DIR/$1.sum"
 	if [ "$failed" -gt 0 ]; then
 		say "${verdict%SUM *}$(show_log "$log")"
