@@ -32,7 +32,7 @@
  * @name: for messages
  * @id: device id of the specification
  * @pci_class: class code, 24 bits
- * @features: feature bits below 24 that a device of this type can offer
+ * @features: the type's own feature bits, below 24 or from 50 on, that its devices can offer
  * @config_size: bytes of configuration space, at most VIRTIO_MAX_CONFIG
  * @nr_queues, @queue_sizes: most entries of each queue, powers of two; of a device that has more
  *	queues, the others are as large as the last one
@@ -162,6 +162,10 @@ void virtio_service(struct virtio_dev *dev);
  */
 void virtio_set_config(struct virtio_dev *dev, unsigned offset, const void *bytes, unsigned size);
 
+/** virtio_update_config() - the same for callers that hold the lock */
+void virtio_update_config(struct virtio_dev *dev, unsigned offset, const void *bytes,
+			  unsigned size);
+
 /**
  * virtio_get_stats() - takes the lock
  * @ret_failures: how often the device had to ask for a reset
@@ -196,6 +200,11 @@ bool virtio_pop(struct virtio_dev *dev, unsigned index, struct virtq_chain *chai
 void virtio_push(struct virtio_dev *dev, unsigned index, const struct virtq_chain *chain,
 		 uint32_t written);
 void virtio_notify(struct virtio_dev *dev, unsigned index);
+
+/** virtio_put() - virtio_push(), but the driver sees it only once virtio_publish() is called */
+void virtio_put(struct virtio_dev *dev, unsigned index, const struct virtq_chain *chain,
+		uint32_t written);
+void virtio_publish(struct virtio_dev *dev, unsigned index);
 
 /**
  * virtio_fail() - the driver broke a rule: stop and ask it for a reset (DEVICE_NEEDS_RESET)

@@ -95,6 +95,14 @@ int virtq_pop(struct virtq *queue, struct virtq_chain *chain);
 int virtq_push(struct virtq *queue, uint16_t head, uint32_t written);
 
 /**
+ * virtq_put() - virtq_push(), but the driver sees it only once virtq_publish() is called
+ *
+ * For what must be seen together. Return: as virtq_push().
+ */
+int virtq_put(struct virtq *queue, uint16_t head, uint32_t written);
+int virtq_publish(struct virtq *queue);
+
+/**
  * virtq_arm() - ask the driver to notify when it adds the next buffer
  *
  * Return: 0; 1 if it has already added one, about which it may not notify; -EBADMSG.

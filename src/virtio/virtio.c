@@ -163,20 +163,35 @@ bool virtio_pop(struct virtio_dev *dev, unsigned index, struct virtq_chain *chai
 	return ret > 0;
 }
 
-void virtio_push(struct virtio_dev *dev, unsigned index, const struct virtq_chain *chain,
-		 uint32_t written)
+void virtio_put(struct virtio_dev *dev, unsigned index, const struct virtq_chain *chain,
+		uint32_t written)
 {
 	struct virtq *queue = &dev->queues[index];
 
 	if (!virtio_may_work(dev))
 		return;
-	if (virtq_push(queue, chain->head, written)) {
+	if (virtq_put(queue, chain->head, written)) {
 		virtio_fail(dev, queue->error);
 		return;
 	}
 	dev->stats.nr_buffers++;
 	dev->stats.bytes_out += chain->out_size;
 	dev->stats.bytes_in += written;
+}
+
+void virtio_publish(struct virtio_dev *dev, unsigned index)
+{
+	struct virtq *queue = &dev->queues[index];
+
+	if (virtio_may_work(dev) && queue->enabled && virtq_publish(queue))
+		virtio_fail(dev, queue->error);
+}
+
+void virtio_push(struct virtio_dev *dev, unsigned index, const struct virtq_chain *chain,
+		 uint32_t written)
+{
+	virtio_put(dev, index, chain, written);
+	virtio_publish(dev, index);
 }
 
 void virtio_notify(struct virtio_dev *dev, unsigned index)
@@ -345,11 +360,16 @@ void virtio_write_config(struct virtio_dev *dev, uint64_t offset, unsigned size,
 	dev->type->write_config(dev->self, (unsigned)offset, size, value);
 }
 
-void virtio_set_config(struct virtio_dev *dev, unsigned offset, const void *bytes, unsigned size)
+void virtio_update_config(struct virtio_dev *dev, unsigned offset, const void *bytes, unsigned size)
 {
-	virtio_lock(dev);
 	memcpy(dev->config + offset, bytes, size);
 	dev->config_generation++;
 	tell_config(dev);
+}
+
+void virtio_set_config(struct virtio_dev *dev, unsigned offset, const void *bytes, unsigned size)
+{
+	virtio_lock(dev);
+	virtio_update_config(dev, offset, bytes, size);
 	virtio_unlock(dev);
 }

@@ -255,7 +255,7 @@ int virtq_pop(struct virtq *queue, struct virtq_chain *chain)
 	return 1;
 }
 
-int virtq_push(struct virtq *queue, uint16_t head, uint32_t written)
+int virtq_put(struct virtq *queue, uint16_t head, uint32_t written)
 {
 	const struct vring_used_elem entry = {htole32(head), htole32(written)};
 
@@ -264,7 +264,19 @@ int virtq_push(struct virtq *queue, uint16_t head, uint32_t written)
 		return broken(queue, "its rings are not in shared memory");
 	queue->next_used++;
 	queue->nr_in_flight--;
+	return 0;
+}
+
+int virtq_publish(struct virtq *queue)
+{
 	return store(queue, ring_at(queue->used, RING_INDEX), queue->next_used);
+}
+
+int virtq_push(struct virtq *queue, uint16_t head, uint32_t written)
+{
+	const int ret = virtq_put(queue, head, written);
+
+	return ret ? ret : virtq_publish(queue);
 }
 
 int virtq_arm(struct virtq *queue)
