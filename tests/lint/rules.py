@@ -57,7 +57,17 @@ HEADERS = {
     "dev": ("bus", "rtc", "uart"),
     "pci": ("msix", "pci"),
     "virtio core": ("virtio", "virtio_mem", "virtio_pci", "virtq"),
-    "host": ("aio", "broker", "broker_proto", "chardev", "disk", "facts", "runtime", "vsock_host"),
+    "host": (
+        "aio",
+        "broker",
+        "broker_proto",
+        "chardev",
+        "disk",
+        "facts",
+        "net",
+        "runtime",
+        "vsock_host",
+    ),
     "boot": ("elf", "kernel"),
     "arm64": ("dtree", "image", "layout", "memmap"),
     "realm": (
@@ -73,7 +83,7 @@ HEADERS = {
         "token",
         "verify",
     ),
-    "virtio devices": ("blk", "bounce", "vconsole", "vrng", "vsock", "vvsock"),
+    "virtio devices": ("blk", "bounce", "vconsole", "vnet", "vrng", "vsock", "vvsock"),
     "arm64 kvm": ("arch", "emulated", "realm_abi", "realm_kvm", "report"),
     "vm": ("console", "control", "qmp", "vcpu", "vm"),
     "cli": ("cli",),
@@ -98,7 +108,7 @@ HOST_RESOURCES = (
     "mmap memfd_create shm_open mkstemp mkostemp tmpfile tmpnam "
     "posix_openpt openpty io_uring_queue_init eventfd signalfd timerfd_create epoll_create1 inotify_init1 pidfd_open pipe pipe2 userfaultfd "
     "socket socketpair connect bind listen accept accept4 "
-    "fork vfork clone execve execv execvp fexecve posix_spawn popen system mount syscall"
+    "fork vfork clone execve execv execvp fexecve posix_spawn posix_spawnp popen system mount syscall"
 ).split()
 HOST_RESOURCE_USERS = {
     "src/util/file.c": "open file_open_ro",
@@ -124,6 +134,9 @@ HOST_RESOURCE_USERS = {
     "src/host/chardev_socket.c": "accept4 bind connect listen socket",
     "src/host/chardev_stdio.c": "open",
     "src/host/facts.c": "file_load syscall",
+    "src/host/net.c": "epoll_create1",
+    "src/host/passt.c": "connect posix_spawnp socket socketpair",
+    "src/host/tap.c": "open socket",
     "src/host/runtime.c": "open openat socket bind listen connect",
     "src/vm/control.c": "accept4",
     "src/realm/launch.c": "file_open_ro file_save",
@@ -196,6 +209,8 @@ SYMBOL_PREFIXES = {
     "src/main.c": ("main",),
     "src/util/file.c": ("blob_",),
     "src/host/broker": ("broker_",),
+    "src/host/net_parse.c": ("net_",),
+    "src/virtio/vnet_": ("vnet_",),
     "arch/arm64/kvm/offer.c": ("realm_",),
     "arch/arm64/kvm/probe.c": ("realm_",),  # which realm interface there is
     "arch/arm64/kvm/": ("arch_",),
