@@ -9,6 +9,7 @@
 #ifndef CCR_BOUNCE_H
 #define CCR_BOUNCE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "ccr/err.h"
@@ -40,5 +41,30 @@ struct bounce_limits {
  */
 int bounce_limit_disk(uint64_t pool_size, unsigned nr_queues, struct bounce_limits *ret_limits,
 		      struct ccr_err *err);
+
+/**
+ * struct bounce_net_limits - what a network device allows its driver
+ * @rx_size, @tx_size: entries of each queue for receiving and for sending, powers of two
+ * @is_mergeable: a frame may be spread over several buffers (VIRTIO_NET_F_MRG_RXBUF)
+ * @is_large: frames may be longer than the network's own, to be cut up by who sends them on
+ * @min_mtu, @max_mtu: bytes, as the driver is told
+ */
+struct bounce_net_limits {
+	uint16_t rx_size, tx_size;
+	bool is_mergeable;
+	bool is_large;
+	uint16_t min_mtu, max_mtu;
+};
+
+/**
+ * bounce_limit_net() - limits under which all network devices fit half of the pool
+ * @pool_size: bytes; 0 if the guest does not bounce
+ * @nr_pairs: queues for receiving, of all devices together; 0 for no device
+ * @ret_rest: bytes that are left for disks; 0 if @pool_size is
+ *
+ * Return: 0; -ENOSPC with @err set if the pool is too small for so many.
+ */
+int bounce_limit_net(uint64_t pool_size, unsigned nr_pairs, struct bounce_net_limits *ret_limits,
+		     uint64_t *ret_rest, struct ccr_err *err);
 
 #endif

@@ -9,6 +9,23 @@
  *
  * Depth against size: requests of 64 KiB keep the number of exits low, so depth grows only once
  * every request can be that large; below that, four requests in flight are kept and shrink.
+ *
+ * What a network device costs
+ * ---------------------------
+ * With mergeable buffers Linux takes its receive buffers from a pool of pages, which stay mapped
+ * while they are there or in a socket's queue. The page pool maps 64 of them at a time, keeps up to
+ * 128 and as many again as the queue has entries; should that be all of the bounce buffers, nothing
+ * can be sent any more, and so nothing ever comes back. Where there is no room for that, buffers
+ * are not mergeable, and the MTU is told to be more than Ethernet's: then Linux takes two pages for
+ * each buffer, and maps them only while the device has them. In slots that is one for the header,
+ * two for each page and one for the indirect table, and copying all of them is slow.
+ *
+ * Frames to be sent come and go. An ordinary one takes four slots at most: indirect table, header,
+ * and a payload across two pages. Linux stops while the queue has fewer than 19 free entries, and
+ * drops a frame that finds no room, as a busy network does: so half of those that the queue can
+ * hold are counted.
+ *
+ * Large frames need a pool in which several fit at a time: without it they are not offered.
  */
 #include <errno.h>
 
@@ -64,4 +81,71 @@ int bounce_limit_disk(uint64_t pool_size, unsigned nr_queues, struct bounce_limi
 		.size_max = SEGMENT_SIZE,
 	};
 	return 0;
+}
+
+#define PAGE_SIZE_MAPPED 4096u
+#define PAGE_POOL_CACHE  128u
+#define WHOLE_RX_SIZE    (6 * SLOT_SIZE)
+#define TX_RESERVE       18u
+#define FRAME_SIZE       (4 * SLOT_SIZE)
+#define LARGE_FRAME_SIZE (72u * 1024)
+#define NR_LARGE_FRAMES  12u
+#define ETHERNET_MTU     1500u
+
+/* With these Linux takes buffers of two pages: an MTU above Ethernet's, by a VLAN tag. */
+#define WHOLE_MIN_MTU 1504u
+#define WHOLE_MAX_MTU 4096u
+
+/* From the most generous on; the first is for guests that do not bounce. */
+static const struct bounce_net_limits net_levels[] = {
+	{256, 256, true, true, 0, UINT16_MAX},
+	{64, 256, true, true, 0, UINT16_MAX},
+	{64, 128, true, false, 0, ETHERNET_MTU},
+	{32, 64, true, false, 0, ETHERNET_MTU},
+	{32, 64, false, false, WHOLE_MIN_MTU, WHOLE_MAX_MTU},
+	{16, 64, false, false, WHOLE_MIN_MTU, WHOLE_MAX_MTU},
+	{16, 32, false, false, WHOLE_MIN_MTU, WHOLE_MAX_MTU},
+	{4, 32, false, false, WHOLE_MIN_MTU, WHOLE_MAX_MTU},
+};
+
+#define NR_NET_LEVELS (sizeof(net_levels) / sizeof(net_levels[0]))
+
+static uint64_t rx_cost(const struct bounce_net_limits *level)
+{
+	/* Two ordinary buffers to a page. */
+	const uint64_t nr_pages = level->is_large ? level->rx_size : level->rx_size / 2;
+
+	if (!level->is_mergeable)
+		return (uint64_t)level->rx_size * WHOLE_RX_SIZE;
+	return (PAGE_POOL_CACHE + level->rx_size + nr_pages) * PAGE_SIZE_MAPPED;
+}
+
+static uint64_t tx_cost(const struct bounce_net_limits *level)
+{
+	if (level->is_large)
+		return (uint64_t)NR_LARGE_FRAMES * LARGE_FRAME_SIZE;
+	return (uint64_t)(level->tx_size - TX_RESERVE) / 2 * FRAME_SIZE;
+}
+
+int bounce_limit_net(uint64_t pool_size, unsigned nr_pairs, struct bounce_net_limits *ret_limits,
+		     uint64_t *ret_rest, struct ccr_err *err)
+{
+	*ret_limits = net_levels[0];
+	*ret_rest = pool_size;
+	if (pool_size == 0 || nr_pairs == 0)
+		return 0;
+	for (unsigned i = 0; i < NR_NET_LEVELS; i++) {
+		const uint64_t cost =
+			(rx_cost(&net_levels[i]) + tx_cost(&net_levels[i])) * nr_pairs;
+
+		if (cost > pool_size / 2)
+			continue;
+		*ret_limits = net_levels[i];
+		*ret_rest = pool_size - cost;
+		return 0;
+	}
+	return err_set(err, -ENOSPC,
+		       "network: %u queues do not fit the guest's bounce buffers of %llu KiB; give "
+		       "it more with --bounce, or use fewer",
+		       nr_pairs, (unsigned long long)(pool_size >> 10));
 }

@@ -83,6 +83,95 @@ static void test_too_small(void **state)
 	assert_int_equal(bounce_limit_disk(1, 1, &limits, NULL), -ENOSPC);
 }
 
+static const struct {
+	uint64_t pool_size;
+	unsigned nr_pairs;
+	struct bounce_net_limits limits;
+	uint64_t rest;
+} known_nets[] = {
+	{0, 0, {256, 256, true, true, 0, 65535}, 0},
+	{0, 8, {256, 256, true, true, 0, 65535}, 0},
+	{512 * KIB, 0, {256, 256, true, true, 0, 65535}, 512 * KIB},
+	{256 * KIB, 1, {4, 32, false, false, 1504, 4096}, 152 * KIB},
+	{512 * KIB, 1, {16, 32, false, false, 1504, 4096}, 264 * KIB},
+	{512 * KIB, 2, {4, 32, false, false, 1504, 4096}, 304 * KIB},
+	{1 * MIB, 1, {16, 64, false, false, 1504, 4096}, 648 * KIB},
+	{2 * MIB, 1, {32, 64, true, false, 0, 1500}, 1160 * KIB},
+	{4 * MIB, 1, {64, 256, true, true, 0, 65535}, 2208 * KIB},
+	{8 * MIB, 4, {32, 64, true, false, 0, 1500}, 4640 * KIB},
+};
+
+static void test_known_net_limits(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < sizeof(known_nets) / sizeof(known_nets[0]); i++) {
+		const struct bounce_net_limits *known_limits = &known_nets[i].limits;
+		struct bounce_net_limits limits;
+		uint64_t rest = 1;
+
+		assert_int_equal(bounce_limit_net(known_nets[i].pool_size, known_nets[i].nr_pairs,
+						  &limits, &rest, NULL),
+				 0);
+		assert_int_equal(limits.rx_size, known_limits->rx_size);
+		assert_int_equal(limits.tx_size, known_limits->tx_size);
+		assert_int_equal(limits.is_mergeable, known_limits->is_mergeable);
+		assert_int_equal(limits.is_large, known_limits->is_large);
+		assert_int_equal(limits.min_mtu, known_limits->min_mtu);
+		assert_int_equal(limits.max_mtu, known_limits->max_mtu);
+		assert_int_equal(rest, known_nets[i].rest);
+	}
+}
+
+/* What drivers may keep for ever leaves room, whatever the pool. */
+static void test_receive_buffers_fit(void **state)
+{
+	(void)state;
+	for (uint64_t pool = 256 * KIB; pool <= 128 * MIB; pool += 256 * KIB) {
+		for (unsigned nr_pairs = 1; nr_pairs <= 32; nr_pairs++) {
+			struct bounce_net_limits l;
+			uint64_t rest, kept;
+
+			if (bounce_limit_net(pool, nr_pairs, &l, &rest, NULL))
+				continue;
+			kept = l.is_mergeable ? (128 + 2 * l.rx_size) * 4 * KIB
+					      : l.rx_size * 12 * KIB;
+			assert_true(nr_pairs * kept <= pool / 2);
+			assert_true(rest >= pool / 2 && rest < pool);
+			/* Linux can never send with fewer. */
+			assert_true(l.tx_size >= 32);
+			assert_int_equal(l.rx_size & (l.rx_size - 1), 0);
+			assert_int_equal(l.tx_size & (l.tx_size - 1), 0);
+			/* What makes it take two pages for a buffer, and no more. */
+			assert_true(l.is_mergeable || (l.min_mtu > 1500 && l.max_mtu <= 4096));
+		}
+	}
+}
+
+/* The default of 512 MiB: a network, two disks, and what else there is. */
+static void test_net_leaves_room_for_disks(void **state)
+{
+	struct bounce_net_limits net;
+	struct bounce_limits disk;
+	uint64_t rest;
+
+	(void)state;
+	assert_int_equal(bounce_limit_net(512 * KIB, 1, &net, &rest, NULL), 0);
+	assert_int_equal(bounce_limit_disk(rest, 2, &disk, NULL), 0);
+}
+
+static void test_too_small_for_nets(void **state)
+{
+	struct bounce_net_limits limits;
+	struct ccr_err err = {0};
+	uint64_t rest;
+
+	(void)state;
+	assert_int_equal(bounce_limit_net(256 * KIB, 2, &limits, &rest, &err), -ENOSPC);
+	assert_non_null(strstr(err.msg, "2 queues do not fit"));
+	assert_non_null(strstr(err.msg, "256 KiB"));
+	assert_non_null(strstr(err.msg, "--bounce"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -90,6 +179,10 @@ int main(void)
 		cmocka_unit_test(test_known_limits),
 		cmocka_unit_test(test_everything_fits),
 		cmocka_unit_test(test_too_small),
+		cmocka_unit_test(test_known_net_limits),
+		cmocka_unit_test(test_receive_buffers_fit),
+		cmocka_unit_test(test_net_leaves_room_for_disks),
+		cmocka_unit_test(test_too_small_for_nets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
