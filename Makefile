@@ -318,6 +318,8 @@ build/arm64/busybox:
 	@$(HARNESS)/debs.sh busybox
 build/kernel/Image:
 	@$(HARNESS)/debs.sh kernel
+build/programs/%:
+	@$(HARNESS)/debs.sh program $*
 build/kernel-6.1/Image:
 	@$(HARNESS)/debs.sh kernel-6.1
 
@@ -335,6 +337,6 @@ build/host/demo.cpio: $(HOST_FILES) | deps-run
 
 build/host/test.cpio: $(HOST_FILES) build/native/ccr-run build/kernel-6.1/Image \
 		build/guest/rsi.img build/guest/rsi.elf build/guest/contract.img \
-		$(wildcard tests/boot/*.sh) | deps-run
+		$(wildcard tests/boot/*.sh) | deps-run build/programs/passt
 	$(call say,HOST,$@)
 	$(Q)$(HARNESS)/mkhost.sh test

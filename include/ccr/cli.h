@@ -80,6 +80,7 @@ struct cli_host_options {
  * @run_dir: runtime directory, NULL for the usual one
  * @grace_s, @force: how `stop` ends a machine
  * @disk_texts: allocated; @disks points into them
+ * @net_texts: allocated; @nets points into them
  * @vsock_text: allocated; @vsock points into it
  * @cmdline: allocated, if --bounce made the kernel command line longer
  */
@@ -95,6 +96,9 @@ struct cli_options {
 	unsigned nr_disks;
 	struct vm_disk disks[VM_MAX_DISKS];
 	char *disk_texts[VM_MAX_DISKS];
+	unsigned nr_nets;
+	struct net_config nets[VM_MAX_NETS];
+	char *net_texts[VM_MAX_NETS];
 	struct vm_vsock vsock;
 	char *vsock_text;
 	uint64_t bounce_size;

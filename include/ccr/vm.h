@@ -16,6 +16,7 @@
 #include "ccr/chardev.h"
 #include "ccr/err.h"
 #include "ccr/launch.h"
+#include "ccr/net.h"
 #include "ccr/realm_abi.h"
 #include "ccr/runtime.h"
 
@@ -61,6 +62,7 @@ struct vm_vsock {
  * @no_reboot: a plain VM's reset ends it instead of starting it anew (a realm's always does)
  * @disks: @nr_disks of them, on the PCI bus in this order
  * @vsock: on the PCI bus too, if there is one
+ * @nets: @nr_nets of them, on the PCI bus in this order
  * @bounce_size: bytes of the guest's bounce-buffer pool, 0 for what Linux makes by itself
  * @runtime: the machine's name and control socket, borrowed; NULL for none
  * @console: where the guest's console goes
@@ -77,6 +79,8 @@ struct vm_config {
 	unsigned nr_disks;
 	struct vm_disk disks[VM_MAX_DISKS];
 	struct vm_vsock vsock;
+	unsigned nr_nets;
+	struct net_config nets[VM_MAX_NETS];
 	uint64_t bounce_size;
 	const struct runtime *runtime;
 	struct chardev_config console;

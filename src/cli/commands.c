@@ -83,6 +83,7 @@ static enum cli_status run_loaded(const struct cli_options *options, struct laun
 		.nr_disks = options->nr_disks,
 		.bounce_size = options->bounce_size,
 		.vsock = options->vsock,
+		.nr_nets = options->nr_nets,
 		.runtime = runtime,
 		.console = options->console,
 	};
@@ -90,6 +91,7 @@ static enum cli_status run_loaded(const struct cli_options *options, struct laun
 	int ret;
 
 	memcpy(config.disks, options->disks, sizeof(config.disks));
+	memcpy(config.nets, options->nets, sizeof(config.nets));
 	ret = vm_run(&config, &outcome, err);
 	if (ret)
 		return CLI_NOT_STARTED;

@@ -301,6 +301,39 @@ static int set_vsock(struct cli_options *options, const char *value, struct ccr_
 	return *options->vsock.path ? 0 : bad_value("--vsock", value, "a path for a socket", err);
 }
 
+static void forget_networks(struct cli_options *options)
+{
+	while (options->nr_nets > 0)
+		free(options->net_texts[--options->nr_nets]);
+}
+
+/* See net_parse(). "none" takes back what was said before, perhaps in a file. */
+static int set_network(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	struct ccr_err cause = {0};
+	struct net_config config = {0};
+	char *text;
+
+	if (options->nr_nets == VM_MAX_NETS)
+		return err_set(err, -EINVAL, "--network %s: more than %d networks", value,
+			       VM_MAX_NETS);
+	text = strdup(value);
+	if (!text)
+		return err_set(err, -ENOMEM, "--network: out of memory");
+	if (net_parse(text, &config, &cause)) {
+		free(text);
+		return err_set(err, cause.code, "--network %s: %s", value, cause.msg);
+	}
+	if (config.kind == NET_NONE) {
+		free(text);
+		forget_networks(options);
+		return 0;
+	}
+	options->net_texts[options->nr_nets] = text;
+	options->nets[options->nr_nets++] = config;
+	return 0;
+}
+
 static int set_bounce(struct cli_options *options, const char *value, struct ccr_err *err)
 {
 	if (parse_size(value, 1ull << 20, &options->bounce_size) || options->bounce_size < SZ_64K ||
@@ -504,6 +537,10 @@ static const struct cli_option table[] = {
 	 "raw disk image or block device; FILE[,ro][,direct]\n"
 	 "[,io=uring|threads][,queues=N][,serial=TEXT]",
 	 set_disk},
+	{'n', "network", LAUNCH | REPEATS, required_argument, "WHERE",
+	 "where the guest's network is: none (default), user,\n"
+	 "passt=SOCKET, tap=NAME, fd=N; [,mac=..][,mtu=N][,queues=N]",
+	 set_network},
 	{0, "vsock", LAUNCH | PATH, required_argument, "FILE",
 	 "streams between host and guest through Unix sockets, the\n"
 	 "first of them FILE; FILE[,cid=N] (default 3)",
@@ -539,7 +576,7 @@ static const struct cli_option table[] = {
 	 "save the realm's measurement log", set_log_path},
 	{0, "bounce", LAUNCH, required_argument, "SIZE",
 	 "bounce-buffer pool of a realm's guest: adds swiotlb= to\n"
-	 "the kernel command line, and lets disks use it",
+	 "the kernel command line, and lets devices use it",
 	 set_bounce},
 	{0, "no-pci", LAUNCH, no_argument, NULL, "no PCI bus: serial port and clock only",
 	 set_no_pci},
@@ -834,6 +871,9 @@ static int check_together(const struct cli_command *command, const struct cli_op
 {
 	if (options->nr_disks > 0 && !options->launch.has_pci)
 		return err_set(err, -EINVAL, "--disk needs the PCI bus that --no-pci leaves out");
+	if (options->nr_nets > 0 && !options->launch.has_pci)
+		return err_set(err, -EINVAL,
+			       "--network needs the PCI bus that --no-pci leaves out");
 	if (options->vsock.path && !options->launch.has_pci)
 		return err_set(err, -EINVAL, "--vsock needs the PCI bus that --no-pci leaves out");
 	if (command_bit(command) == RUN && options->realm_abi.series &&
@@ -882,6 +922,7 @@ void cli_options_done(struct cli_options *options)
 {
 	for (unsigned i = 0; i < options->nr_disks; i++)
 		free(options->disk_texts[i]);
+	forget_networks(options);
 	free(options->vsock_text);
 	free(options->cmdline);
 	json_object_put(options->config);

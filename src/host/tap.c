@@ -93,18 +93,20 @@ static bool add_mac(uint8_t (*macs)[NET_MAC_SIZE], uint16_t *nr, const uint8_t *
 static void tap_set_filter(struct net *net, const struct net_filter *filter)
 {
 	static const uint8_t everybody[NET_MAC_SIZE] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-	struct {
+	uint8_t macs[NET_MAX_MACS + 1][NET_MAC_SIZE];
+	union {
 		struct tun_filter head;
-		uint8_t macs[NET_MAX_MACS + 1][NET_MAC_SIZE];
+		uint8_t bytes[sizeof(struct tun_filter) + sizeof(macs)];
 	} own = {.head.flags = filter->all_multicast ? TUN_FLT_ALLMULTI : 0};
 
 	if (!filter->promiscuous) {
 		for (unsigned i = 0; i < filter->nr_macs; i++)
-			add_mac(own.macs, &own.head.count, filter->macs[i], false);
-		add_mac(own.macs, &own.head.count, everybody, true);
+			add_mac(macs, &own.head.count, filter->macs[i], false);
+		add_mac(macs, &own.head.count, everybody, true);
 		for (unsigned i = 0; i < filter->nr_macs; i++)
-			add_mac(own.macs, &own.head.count, filter->macs[i], true);
+			add_mac(macs, &own.head.count, filter->macs[i], true);
 	}
+	memcpy(own.bytes + sizeof(own.head), macs, (size_t)own.head.count * NET_MAC_SIZE);
 	/* Without it the guest gets more than it wants, as it may. */
 	if (ioctl(net->fds[0], TUNSETTXFILTER, &own) < 0)
 		return;

@@ -192,6 +192,52 @@ static const struct device_kind vsock_kind = {
 	.serve = vsock_serve,
 };
 
+/* Networks: each has a thread, which waits for the driver and for the host end. */
+
+static unsigned count_nets(const struct machine_config *config)
+{
+	return config->nr_nets;
+}
+
+static int create_net(struct machine *machine, unsigned nr, const struct machine_config *config,
+		      const struct virtio_setup *setup, struct virtio_dev **ret_dev,
+		      struct ccr_err *err)
+{
+	struct vnet *vnet = &machine->vnets[nr];
+	struct net *net = &config->nets[nr];
+
+	if (vnet_init(vnet, net, &config->net_limits, setup))
+		return err_set(err, -ENOMEM, "%s: out of memory", net->name);
+	*ret_dev = &vnet->virtio;
+	return 0;
+}
+
+static void destroy_net(struct machine *machine, unsigned nr)
+{
+	vnet_done(&machine->vnets[nr]);
+}
+
+static void wait_net(struct machine *machine, unsigned nr, struct pollfd *ret_source)
+{
+	vnet_wait(&machine->vnets[nr], ret_source);
+}
+
+static void serve_net(struct machine *machine, unsigned nr)
+{
+	vnet_ready(&machine->vnets[nr]);
+}
+
+static const struct device_kind net_kind = {
+	.name = "network",
+	.first_slot = SLOT_NETS,
+	.server = SERVED_BY_THREADS,
+	.count = count_nets,
+	.create = create_net,
+	.destroy = destroy_net,
+	.wait = wait_net,
+	.serve = serve_net,
+};
+
 const struct device_kind *const vm_device_kinds[] = {
-	&console_kind, &rng_kind, &disk_kind, &vsock_kind, NULL,
+	&console_kind, &rng_kind, &disk_kind, &vsock_kind, &net_kind, NULL,
 };

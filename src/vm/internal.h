@@ -17,6 +17,7 @@
 #include "ccr/vcpu.h"
 #include "ccr/virtio_pci.h"
 #include "ccr/vm.h"
+#include "ccr/vnet.h"
 #include "ccr/vrng.h"
 #include "ccr/vsock_host.h"
 #include "ccr/vvsock.h"
@@ -165,6 +166,7 @@ void vsockets_serve(struct vsockets *vsockets);
  * @arch: interrupts go there
  * @has_uart, @has_pci: which were created
  * @blks: one for each disk
+ * @vnets: one for each network
  * @has_vsock: @vsock and @vsockets were created
  */
 struct machine {
@@ -179,6 +181,7 @@ struct machine {
 	struct vconsole console;
 	struct vrng rng;
 	struct blk blks[VM_MAX_DISKS];
+	struct vnet vnets[VM_MAX_NETS];
 	bool has_vsock;
 	struct vvsock vsock;
 	struct vsockets vsockets;
@@ -190,6 +193,7 @@ struct machine {
  * @disks: open, @nr_disks of them
  * @serials, @disk_wishes, @disk_queues: one for each disk; how many queues it has
  * @limits: what each disk allows its driver
+ * @nets: open, @nr_nets of them; @net_limits: what each allows its driver
  * @vsock: the host's side, NULL for a machine without a vsock; @vsock_cid: the guest's address
  * @sockets: the broker that connects to the host's sockets
  * @needs_platform: drivers must know that devices reach shared memory only
@@ -206,6 +210,9 @@ struct machine_config {
 	const struct vm_disk *disk_wishes;
 	unsigned disk_queues[VM_MAX_DISKS];
 	struct bounce_limits limits;
+	unsigned nr_nets;
+	struct net *nets;
+	struct bounce_net_limits net_limits;
 	const struct vsock_host_socket *vsock;
 	uint32_t vsock_cid;
 	struct broker *sockets;
@@ -259,7 +266,7 @@ struct loop {
 
 /**
  * struct vm - one life of a machine, from creation to its end; a reset begins another
- * @config, @launch, @console, @disks, @vsock, @sockets, @control: outlive it
+ * @config, @launch, @console, @disks, @nets, @vsock, @sockets, @control: outlive it
  * @rim: of a sealed realm; all zeros in a plain VM
  */
 struct vm {
@@ -267,6 +274,7 @@ struct vm {
 	struct launch *launch;
 	struct console *console;
 	const struct disk *disks;
+	struct net *nets;
 	const struct vsock_host_socket *vsock;
 	struct broker *sockets;
 	struct control *control;

@@ -13,6 +13,7 @@
  * of a silent guest, nests.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <unistd.h>
 #include <json-c/json.h>
 
@@ -231,6 +232,31 @@ static struct json_object *stat_vsock(struct vm *vm)
 	return object;
 }
 
+static struct json_object *stat_net(struct net *net, struct vnet *vnet)
+{
+	struct json_object *object = json_object_new_object();
+	const struct vnet_stats stats = vnet_get_stats(vnet);
+	char mac[sizeof("00:00:00:00:00:00")];
+
+	(void)snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", net->mac[0], net->mac[1],
+		       net->mac[2], net->mac[3], net->mac[4], net->mac[5]);
+	add_text(object, "network", net->name);
+	add_text(object, "mac", mac);
+	add_text(object, "link", stats.has_link ? "up" : "down");
+	add_int(object, "dropped-from-guest", stats.nr_dropped_out);
+	add_int(object, "dropped-to-guest", stats.nr_dropped_in);
+	return object;
+}
+
+static struct json_object *stat_nets(struct vm *vm)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (unsigned i = 0; i < vm->config->nr_nets; i++)
+		json_object_array_add(list, stat_net(&vm->nets[i], &vm->machine.vnets[i]));
+	return list;
+}
+
 static void stat(void *ctx, struct json_object *object)
 {
 	static const char *const kinds[] = {
@@ -250,6 +276,8 @@ static void stat(void *ctx, struct json_object *object)
 		json_object_object_add(object, "realm", stat_realm(vm));
 	if (vm->machine.has_vsock)
 		json_object_object_add(object, "vsock", stat_vsock(vm));
+	if (vm->config->nr_nets > 0)
+		json_object_object_add(object, "networks", stat_nets(vm));
 	json_object_object_add(object, "vcpus", stat_vcpus(&vm->vcpus));
 	json_object_object_add(object, "devices", stat_devices(&vm->machine));
 }

@@ -256,21 +256,57 @@ static unsigned nr_queues_of(const struct vm *vm, const struct vm_disk *disk)
 	return nr_vcpus < DEFAULT_QUEUES ? nr_vcpus : DEFAULT_QUEUES;
 }
 
-/* In a realm all DMA is bounced, through a pool that disks must not overrun. */
-static int limit_disks(const struct vm *vm, struct machine_config *config, struct ccr_err *err)
+/* In a realm all DMA is bounced, through a pool that networks and disks must not overrun. */
+static uint64_t bounce_size(const struct vm_config *config)
+{
+	if (config->launch->kind == MACHINE_PLAIN)
+		return 0;
+	return config->bounce_size ? config->bounce_size
+				   : bounce_default_size(config->launch->map.ram_size);
+}
+
+static int check_mtus(const struct vm_config *config, const struct bounce_net_limits *limits,
+		      struct ccr_err *err)
+{
+	for (unsigned i = 0; i < config->nr_nets; i++) {
+		const uint16_t mtu = config->nets[i].mtu;
+
+		if (mtu != 0 && (mtu < limits->min_mtu || mtu > limits->max_mtu))
+			return err_set(err, -ENOSPC,
+				       "network: with bounce buffers of this size, mtu= is %u to "
+				       "%u; give the guest more with --bounce, or leave it out",
+				       limits->min_mtu ? limits->min_mtu : NET_MIN_MTU,
+				       limits->max_mtu);
+	}
+	return 0;
+}
+
+/* @ret_rest: of the pool, for disks */
+static int limit_nets(const struct vm_config *config, struct bounce_net_limits *limits,
+		      uint64_t *ret_rest, struct ccr_err *err)
+{
+	unsigned nr_pairs = 0;
+	int ret;
+
+	for (unsigned i = 0; i < config->nr_nets; i++)
+		nr_pairs += config->nets[i].nr_pairs;
+	ret = bounce_limit_net(bounce_size(config), nr_pairs, limits, ret_rest, err);
+	return ret ? ret : check_mtus(config, limits, err);
+}
+
+static int limit_devices(const struct vm *vm, struct machine_config *config, struct ccr_err *err)
 {
 	unsigned nr_queues = 0;
-	const uint64_t ram_size = vm->launch->map.ram_size;
-	uint64_t pool_size = 0;
+	uint64_t rest;
+	const int ret = limit_nets(vm->config, &config->net_limits, &rest, err);
 
-	if (vm->launch->kind != MACHINE_PLAIN)
-		pool_size = vm->config->bounce_size ? vm->config->bounce_size
-						    : bounce_default_size(ram_size);
+	if (ret)
+		return ret;
 	for (unsigned i = 0; i < config->nr_disks; i++) {
 		config->disk_queues[i] = nr_queues_of(vm, &vm->config->disks[i]);
 		nr_queues += config->disk_queues[i];
 	}
-	return bounce_limit_disk(pool_size, nr_queues ? nr_queues : 1, &config->limits, err);
+	return bounce_limit_disk(rest, nr_queues ? nr_queues : 1, &config->limits, err);
 }
 
 static int create_devices(struct vm *vm, struct ccr_err *err)
@@ -284,13 +320,15 @@ static int create_devices(struct vm *vm, struct ccr_err *err)
 		.needs_platform = vm->launch->kind != MACHINE_PLAIN,
 		.nr_disks = vm->config->nr_disks,
 		.disks = vm->disks,
+		.nr_nets = vm->config->nr_nets,
+		.nets = vm->nets,
 		.vsock = vm->vsock,
 		.vsock_cid = vm->config->vsock.cid,
 		.sockets = vm->sockets,
 		.serials = serials,
 		.disk_wishes = vm->config->disks,
 	};
-	const int ret = limit_disks(vm, &config, err);
+	const int ret = limit_devices(vm, &config, err);
 
 	for (unsigned i = 0; i < config.nr_disks; i++) {
 		if (vm->config->disks[i].serial)
@@ -333,13 +371,17 @@ static int create(struct vm *vm, const struct arch_host *host, struct ccr_err *e
 
 static int start(struct vm *vm, struct ccr_err *err)
 {
-	int ret;
+	int ret = 0;
 
 	vm->vcpus.bus = &vm->machine.bus;
 	vm->vcpus.gmem = vm->gmem;
 	vm->vcpus.ended = on_ended;
 	vm->vcpus.ended_ctx = vm;
-	ret = machine_start(&vm->machine, err);
+	/* Programs that were started for it have had their time to fail. */
+	for (unsigned i = 0; i < vm->config->nr_nets && !ret; i++)
+		ret = net_check(&vm->nets[i], err);
+	if (!ret)
+		ret = machine_start(&vm->machine, err);
 	return ret ? ret : vcpu_group_start(&vm->vcpus, err);
 }
 
@@ -371,6 +413,8 @@ struct host_ends {
 	struct console console;
 	unsigned nr_disks;
 	struct disk disks[VM_MAX_DISKS];
+	unsigned nr_nets;
+	struct net nets[VM_MAX_NETS];
 	bool has_vsock;
 	struct vsock_host_socket vsock;
 	bool has_sockets;
@@ -404,6 +448,7 @@ static int live_once(const struct vm_config *config, const struct arch_host *hos
 		.launch = config->launch,
 		.console = &ends->console,
 		.disks = ends->disks,
+		.nets = ends->nets,
 		.vsock = ends->has_vsock ? &ends->vsock : NULL,
 		.sockets = ends->has_sockets ? &ends->sockets : NULL,
 		.control = control,
@@ -471,6 +516,25 @@ static int open_sockets(const struct vm_config *config, struct host_ends *ends, 
 	return ret;
 }
 
+/* A passt is told how large frames may be. */
+static int open_nets(const struct vm_config *config, struct host_ends *ends, struct ccr_err *err)
+{
+	const char *name = config->runtime ? config->runtime->name : "";
+	struct bounce_net_limits limits;
+	uint64_t rest;
+	int ret = limit_nets(config, &limits, &rest, err);
+
+	for (unsigned i = 0; i < config->nr_nets && !ret; i++) {
+		struct net_config net = config->nets[i];
+
+		if (net.kind == NET_USER && net.mtu == 0 && limits.max_mtu < NET_MAX_MTU)
+			net.mtu = limits.max_mtu;
+		ret = net_open(&ends->nets[i], &net, name, i, err);
+		ends->nr_nets += !ret;
+	}
+	return ret;
+}
+
 static int open_ends(const struct vm_config *config, struct host_ends *ends, struct ccr_err *err)
 {
 	int ret = 0;
@@ -484,6 +548,8 @@ static int open_ends(const struct vm_config *config, struct host_ends *ends, str
 				err);
 		ends->nr_disks += !ret;
 	}
+	if (!ret)
+		ret = open_nets(config, ends, err);
 	if (!ret && config->vsock.path) {
 		ret = vsock_host_listen(&ends->vsock, config->vsock.path, err);
 		ends->has_vsock = !ret;
@@ -497,6 +563,8 @@ static void close_ends(struct host_ends *ends)
 		broker_stop(&ends->sockets);
 	if (ends->has_vsock)
 		vsock_host_close(&ends->vsock);
+	while (ends->nr_nets > 0)
+		net_close(&ends->nets[--ends->nr_nets]);
 	while (ends->nr_disks > 0)
 		disk_close(&ends->disks[--ends->nr_disks]);
 }

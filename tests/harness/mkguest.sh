@@ -18,7 +18,7 @@ for file in tests/harness/guest-*; do
 	cp "$file" "$root/harness/${file#*/guest-}"
 done
 for ko in $(tests/harness/debs.sh module arm-cca-guest virtio_blk virtio-rng \
-	vmw_vsock_virtio_transport); do
+	vmw_vsock_virtio_transport virtio_net); do
 	cp "$ko" "$root/lib/modules/"
 done
 pack_tree "$root" | gzip -9n >build/guest/initrd.gz.tmp

@@ -68,6 +68,15 @@ if [ "$name" = test ]; then
 	mkdir -p "$root/tests"
 	cp tests/boot/*.sh "$root/tests/"
 	cp build/guest/vcat "$root/bin/"
+	# For networks: Debian's passt, which does not run as root, and the kernel's tap interfaces.
+	mkdir -p "$root/lib/modules"
+	cp build/programs/passt/bin/passt "$root/bin/"
+	cp build/programs/passt/lib/* "$root/lib/"
+	printf '%s\n' 'root:x:0:0::/root:/bin/sh' 'nobody:x:65534:65534::/:/bin/false' \
+		>"$root/etc/passwd"
+	for ko in $(tests/harness/debs.sh module tun); do
+		cp "$ko" "$root/lib/modules/"
+	done
 	cp build/kernel-6.1/Image "$root/guest/Image-6.1"
 	cp build/guest/rsi.img build/guest/rsi.elf build/guest/contract.img "$root/guest/"
 	zboot build/kernel-6.1/Image >"$root/guest/vmlinuz-6.1.efi"
