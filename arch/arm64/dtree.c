@@ -330,6 +330,26 @@ static void write_pci(struct writer *w)
 	end_node(w);
 }
 
+/*
+ * Every place has a node, whether there is a device in it or not: what a machine has does not show
+ * in the tree. Binding virtio/mmio.
+ */
+static void write_virtio(struct writer *w)
+{
+	for (unsigned i = 0; i < MEMMAP_NR_VIRTIO; i++) {
+		const uint64_t base = MEMMAP_VIRTIO_BASE + i * MEMMAP_VIRTIO_STRIDE;
+		const uint32_t interrupt[] = {htobe32(GIC_SPI), htobe32(MEMMAP_SPI_VIRTIO + i),
+					      htobe32(IRQ_LEVEL_HIGH)};
+
+		begin_node_at(w, "virtio", base);
+		prop_string(w, "compatible", "virtio,mmio");
+		prop_reg_one(w, base, MEMMAP_VIRTIO_STRIDE);
+		prop_bytes(w, "interrupts", interrupt, sizeof(interrupt));
+		prop_empty(w, "dma-coherent");
+		end_node(w);
+	}
+}
+
 static void write_root(struct writer *w, const struct dtree_config *config)
 {
 	begin_node(w, "");
@@ -349,6 +369,8 @@ static void write_root(struct writer *w, const struct dtree_config *config)
 	write_rtc(w);
 	if (config->has_pci)
 		write_pci(w);
+	if (config->has_virtio_mmio)
+		write_virtio(w);
 	end_node(w);
 }
 

@@ -20,6 +20,7 @@ struct facts {
 	uint64_t initrd_end;
 	uint64_t kaslr_seed;
 	bool has_pci;
+	bool has_virtio_mmio;
 	bool has_log;
 	const char *psci;
 };
@@ -74,6 +75,7 @@ static struct facts read_facts(const void *fdt)
 		.initrd_end = read_u64(fdt, chosen, "linux,initrd-end", 0),
 		.kaslr_seed = read_u64(fdt, chosen, "kaslr-seed", 0),
 		.has_pci = find_by_type(fdt, "pci") >= 0,
+		.has_virtio_mmio = fdt_node_offset_by_compatible(fdt, -1, "virtio,mmio") >= 0,
 		.has_log = fdt_path_offset(fdt, "/reserved-memory") >= 0,
 		.psci = read_string(fdt, fdt_path_offset(fdt, "/psci"), "method"),
 	};
@@ -133,6 +135,9 @@ static void say_facts(struct text *text, const struct facts *is, const struct fa
 		    expected->kaslr_seed);
 	if (is->has_pci != expected->has_pci)
 		say(text, is->has_pci ? "a PCI bus, expected none" : "no PCI bus, expected one");
+	if (is->has_virtio_mmio != expected->has_virtio_mmio)
+		say(text, is->has_virtio_mmio ? "virtio-mmio, expected none"
+					      : "no virtio-mmio, expected");
 	if (is->has_log != expected->has_log)
 		say(text, is->has_log ? "a place for the log, expected none"
 				      : "no place for the log, expected one");

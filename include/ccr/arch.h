@@ -151,6 +151,9 @@ void arch_vm_signal_msi(struct arch_vm *vm, uint64_t address, uint32_t data, uin
  * Return: 0 or -errno.
  */
 int arch_vm_ioeventfd(struct arch_vm *vm, int event_fd, ipa_t at, bool add);
+
+/** arch_vm_ioeventfd_value() - likewise for 4-byte writes of @value, as long as the VM lives */
+int arch_vm_ioeventfd_value(struct arch_vm *vm, int event_fd, ipa_t at, uint32_t value);
 void arch_vm_destroy(struct arch_vm *vm);
 
 /**

@@ -14,8 +14,8 @@
 #include "ccr/memmap.h"
 
 /*
- * What is on the PCI bus does not show in the tree, so that disks and consoles do not enter a
- * realm's measurement.
+ * What is on the PCI bus, or in the places for virtio-mmio, does not show in the tree, so that
+ * disks and consoles do not enter a realm's measurement.
  */
 
 /**
@@ -23,6 +23,7 @@
  * @cmdline: /chosen/bootargs, exactly as given; NULL or "" leaves the property out
  * @psci_smc: PSCI conduit: SMC (realms) or HVC
  * @has_pci: the machine has a PCI host bridge and, for its message interrupts, an ITS
+ * @has_virtio_mmio: it has virtio devices without a bus, in MEMMAP_NR_VIRTIO places
  * @has_log: the map's region for the measurement log is reserved
  * @kaslr_seed: /chosen/kaslr-seed; 0 leaves it out
  */
@@ -32,6 +33,7 @@ struct dtree_config {
 	const char *cmdline;
 	bool psci_smc;
 	bool has_pci;
+	bool has_virtio_mmio;
 	bool has_log;
 	uint64_t kaslr_seed;
 };

@@ -116,6 +116,9 @@ int kvm_vm_irqfd(int vm_fd, int event_fd, unsigned gsi);
  */
 int kvm_vm_ioeventfd(int vm_fd, int event_fd, ipa_t at, bool add);
 
+/** kvm_vm_ioeventfd_value() - likewise of 4-byte writes of @value to @at, for good */
+int kvm_vm_ioeventfd_value(int vm_fd, int event_fd, ipa_t at, uint32_t value);
+
 /** kvm_vm_create_vcpu() - Return: vCPU descriptor */
 int kvm_vm_create_vcpu(int vm_fd, unsigned index);
 

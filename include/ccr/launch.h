@@ -22,6 +22,7 @@
  * @cmdline: kernel command line or NULL; nothing is ever added to it
  * @ram_size: bytes
  * @has_pci: the machine has a PCI bus and an ITS
+ * @has_virtio_mmio: its virtio devices are reached without a bus; then it has none
  * @log_in_guest: a realm's guest finds its measurement log in memory
  * @kaslr_seed: 0 for none
  */
@@ -34,6 +35,7 @@ struct launch_options {
 	uint64_t ram_size;
 	unsigned nr_vcpus;
 	bool has_pci;
+	bool has_virtio_mmio;
 	bool log_in_guest;
 	uint64_t kaslr_seed;
 	enum hash_algo hash_algo;
@@ -51,6 +53,7 @@ struct launch_options {
 struct launch {
 	enum machine_kind kind;
 	bool has_pci;
+	bool has_virtio_mmio;
 	struct memmap map;
 	struct layout layout;
 	struct image_info image;

@@ -22,6 +22,7 @@
 #define MEMMAP_RTC_SIZE      0x1000ull
 #define MEMMAP_VIRTIO_BASE   0x03000000ull /* virtio-mmio n is at + n * MEMMAP_VIRTIO_STRIDE */
 #define MEMMAP_VIRTIO_STRIDE 0x200ull
+#define MEMMAP_NR_VIRTIO     32            /* places, with a device or without */
 #define MEMMAP_GIC_TOP       0x40000000ull /* distributor ends here; the rest grows down from it */
 #define MEMMAP_GICD_SIZE     0x10000ull
 #define MEMMAP_GICR_SIZE     0x20000ull /* one vCPU's redistributor */
@@ -40,7 +41,7 @@
 
 /* Shared peripheral interrupt numbers (GIC INTID = SPI + 32). */
 #define MEMMAP_SPI_UART     0
-#define MEMMAP_SPI_VIRTIO   4  /* to 63 */
+#define MEMMAP_SPI_VIRTIO   4  /* to 63; virtio-mmio n has + n */
 #define MEMMAP_SPI_PCI      64 /* to 95: one for each slot */
 #define MEMMAP_NR_PCI_SLOTS 32
 #define MEMMAP_NR_IRQS      128 /* GIC interrupt ids, with the 32 private ones */

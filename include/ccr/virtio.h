@@ -260,6 +260,9 @@ struct virtq *virtio_queue_setup(struct virtio_dev *dev, unsigned index);
 /** virtio_enable_queue() - between FEATURES_OK and DRIVER_OK, else ignored; may fail the device */
 void virtio_enable_queue(struct virtio_dev *dev, unsigned index);
 
+/** virtio_disable_queue() - ignored after DRIVER_OK, when only a reset stops queues */
+void virtio_disable_queue(struct virtio_dev *dev, unsigned index);
+
 /** virtio_read_config() - @size is 1 to 8; 0 unless all of it is configuration space */
 uint64_t virtio_read_config(const struct virtio_dev *dev, uint64_t offset, unsigned size);
 void virtio_write_config(struct virtio_dev *dev, uint64_t offset, unsigned size, uint64_t value);

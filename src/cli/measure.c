@@ -233,6 +233,8 @@ static struct json_object *options_json(const struct launch_options *options)
 	add_number(object, "mem", options->ram_size);
 	add_number(object, "cpus", options->nr_vcpus);
 	add_bool(object, "pci", options->has_pci);
+	if (options->has_virtio_mmio)
+		add_text(object, "virtio_transport", "mmio");
 	if (options->kaslr_seed)
 		add_address(object, "kaslr_seed", options->kaslr_seed);
 	add_text(object, "measurement_algo", hash_name(options->hash_algo));

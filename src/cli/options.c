@@ -350,6 +350,15 @@ static int set_no_pci(struct cli_options *options, const char *value, struct ccr
 	return 0;
 }
 
+static int set_virtio_transport(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	if (strcmp(value, "pci") != 0 && strcmp(value, "mmio") != 0)
+		return err_set(err, -EINVAL, "--virtio-transport %s: it is neither pci nor mmio",
+			       value);
+	options->launch.has_virtio_mmio = value[0] == 'm';
+	return 0;
+}
+
 static int set_host(struct cli_options *options, const char *value, struct ccr_err *err)
 {
 	(void)err;
@@ -580,6 +589,10 @@ static const struct cli_option table[] = {
 	 set_bounce},
 	{0, "no-pci", LAUNCH, no_argument, NULL, "no PCI bus: serial port and clock only",
 	 set_no_pci},
+	{0, "virtio-transport", LAUNCH, required_argument, "KIND",
+	 "how the guest reaches its virtio devices: pci (default), or\n"
+	 "mmio, without a PCI bus",
+	 set_virtio_transport},
 	{0, "no-reboot", RUN, no_argument, NULL,
 	 "end with status 5 when the guest resets (realms always do)", set_no_reboot},
 	{0, "console", RUN | COLON_PATH, required_argument, "WHERE",
@@ -869,13 +882,20 @@ static int scan(const struct cli_command *command, int argc, char **argv, bool f
 static int check_together(const struct cli_command *command, const struct cli_options *options,
 			  struct ccr_err *err)
 {
-	if (options->nr_disks > 0 && !options->launch.has_pci)
-		return err_set(err, -EINVAL, "--disk needs the PCI bus that --no-pci leaves out");
-	if (options->nr_nets > 0 && !options->launch.has_pci)
+	const bool has_virtio = options->launch.has_pci || options->launch.has_virtio_mmio;
+
+	if (options->nr_disks > 0 && !has_virtio)
 		return err_set(err, -EINVAL,
-			       "--network needs the PCI bus that --no-pci leaves out");
-	if (options->vsock.path && !options->launch.has_pci)
-		return err_set(err, -EINVAL, "--vsock needs the PCI bus that --no-pci leaves out");
+			       "--disk needs the PCI bus that --no-pci leaves out, or "
+			       "--virtio-transport mmio");
+	if (options->nr_nets > 0 && !has_virtio)
+		return err_set(err, -EINVAL,
+			       "--network needs the PCI bus that --no-pci leaves out, or "
+			       "--virtio-transport mmio");
+	if (options->vsock.path && !has_virtio)
+		return err_set(err, -EINVAL,
+			       "--vsock needs the PCI bus that --no-pci leaves out, or "
+			       "--virtio-transport mmio");
 	if (command_bit(command) == RUN && options->realm_abi.series &&
 	    options->launch.kind != MACHINE_REALM)
 		return err_set(err, -EINVAL, "--realm-abi is of real realms only: add --realm");
@@ -910,6 +930,7 @@ int cli_parse(const struct cli_command *command, int argc, char **argv,
 		ret = cli_config_load(options.config_path, command_bit(command), &options, err);
 	if (!ret)
 		ret = scan(command, argc, argv, false, &options, err);
+	options.launch.has_pci &= !options.launch.has_virtio_mmio;
 	if (!ret)
 		ret = check_together(command, &options, err);
 	if (!ret)

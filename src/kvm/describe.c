@@ -232,6 +232,8 @@ static void add_event(struct text *text, const void *arg)
 	const struct kvm_ioeventfd *event = arg;
 
 	add(text, " at=0x%llx size=%u flags=%u", event->addr, event->len, event->flags);
+	if (event->flags & KVM_IOEVENTFD_FLAG_DATAMATCH)
+		add(text, " value=%llu", event->datamatch);
 }
 
 static void add_irqfd(struct text *text, const void *arg)

@@ -135,6 +135,19 @@ int kvm_vm_ioeventfd(int vm_fd, int event_fd, ipa_t at, bool add)
 	return kvm_sys_ioctl(vm_fd, KVM_IOEVENTFD, &request);
 }
 
+int kvm_vm_ioeventfd_value(int vm_fd, int event_fd, ipa_t at, uint32_t value)
+{
+	struct kvm_ioeventfd request = {
+		.datamatch = value,
+		.addr = at.v,
+		.len = sizeof(value),
+		.fd = event_fd,
+		.flags = KVM_IOEVENTFD_FLAG_DATAMATCH,
+	};
+
+	return kvm_sys_ioctl(vm_fd, KVM_IOEVENTFD, &request);
+}
+
 int kvm_vm_create_vcpu(int vm_fd, unsigned index)
 {
 	return ioctl_number(vm_fd, KVM_CREATE_VCPU, index);

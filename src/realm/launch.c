@@ -58,6 +58,7 @@ static int write_dtb(struct launch *launch, const struct launch_options *options
 		.layout = &launch->layout,
 		.cmdline = options->cmdline,
 		.has_pci = options->has_pci,
+		.has_virtio_mmio = options->has_virtio_mmio,
 		.has_log = options->log_in_guest,
 		.psci_smc = options->kind != MACHINE_PLAIN,
 		.kaslr_seed = options->kaslr_seed,
@@ -121,6 +122,7 @@ int launch_load(struct launch *launch, const struct launch_options *options, str
 	*launch = (struct launch){
 		.kind = options->kind,
 		.has_pci = options->has_pci,
+		.has_virtio_mmio = options->has_virtio_mmio,
 		.kernel_fd = -1,
 		.initrd_fd = -1,
 		.kernel_path = options->kernel,

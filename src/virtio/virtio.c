@@ -341,6 +341,14 @@ void virtio_enable_queue(struct virtio_dev *dev, unsigned index)
 		virtio_fail(dev, queue->error);
 }
 
+void virtio_disable_queue(struct virtio_dev *dev, unsigned index)
+{
+	struct virtq *queue = virtio_queue(dev, index);
+
+	if (queue && !is_live(dev) && !dev->reset_wanted)
+		queue->enabled = false;
+}
+
 uint64_t virtio_read_config(const struct virtio_dev *dev, uint64_t offset, unsigned size)
 {
 	uint64_t value = 0;

@@ -15,6 +15,7 @@
 #include "ccr/uart.h"
 #include "ccr/vconsole.h"
 #include "ccr/vcpu.h"
+#include "ccr/virtio_mmio.h"
 #include "ccr/virtio_pci.h"
 #include "ccr/vm.h"
 #include "ccr/vnet.h"
@@ -87,7 +88,7 @@ struct virtio_lane {
 };
 
 /**
- * struct virtio_slot - a virtio device on the PCI bus
+ * struct virtio_slot - a virtio device: on the PCI bus, or in the virtio-mmio place of that number
  * @dev: NULL in a slot that is not in use
  * @nr: of the device among those of its @kind
  * @lanes: queue i notifies number i modulo @nr_lanes
@@ -100,7 +101,10 @@ struct virtio_slot {
 	const struct device_kind *kind;
 	unsigned nr;
 	struct virtio_dev *dev;
-	struct virtio_pci transport;
+	union {
+		struct virtio_pci pci;
+		struct virtio_mmio mmio;
+	};
 	unsigned nr_lanes;
 	struct virtio_lane lanes[VIRTIO_MAX_QUEUES];
 	unsigned nr_vectors;
@@ -164,7 +168,9 @@ void vsockets_serve(struct vsockets *vsockets);
 /**
  * struct machine - the devices of a machine; machine.c has their table
  * @arch: interrupts go there
- * @has_uart, @has_pci: which were created
+ * @has_uart, @has_virtio, @has_pci: which were created; virtio devices are on the PCI bus, or in
+ *	places of their own without it
+ * @empty_place: stands in all places without a device
  * @blks: one for each disk
  * @vnets: one for each network
  * @has_vsock: @vsock and @vsockets were created
@@ -175,8 +181,10 @@ struct machine {
 	struct uart uart;
 	struct rtc rtc;
 	bool has_uart;
+	bool has_virtio;
 	bool has_pci;
 	struct pci_host pci;
+	struct virtio_mmio empty_place;
 	struct virtio_mem mem;
 	struct vconsole console;
 	struct vrng rng;
@@ -190,6 +198,7 @@ struct machine {
 
 /**
  * struct machine_config - what machine_init() builds on; all of it is borrowed
+ * @has_virtio, @has_pci: it has virtio devices; they are on a PCI bus
  * @disks: open, @nr_disks of them
  * @serials, @disk_wishes, @disk_queues: one for each disk; how many queues it has
  * @limits: what each disk allows its driver
@@ -202,6 +211,7 @@ struct machine_config {
 	struct arch_vm *arch;
 	struct gmem *gmem;
 	struct uart_host uart_host;
+	bool has_virtio;
 	bool has_pci;
 	bool needs_platform;
 	unsigned nr_disks;
@@ -239,6 +249,16 @@ int pcibus_timeout_ms(struct machine *machine);
 
 /** pcibus_serve() - the event loop's part, for what is ready or due */
 void pcibus_serve(struct machine *machine, const struct pollfd sources[PCIBUS_NR_SOURCES]);
+
+/**
+ * mmiobus_plug() - give the device of a slot its registers and its notifications
+ *
+ * Return: 0, or -errno with @err set.
+ */
+int mmiobus_plug(struct virtio_slot *slot, struct ccr_err *err);
+
+/** mmiobus_fill() - empty registers in all other places. Return: 0, or -errno with @err set. */
+int mmiobus_fill(struct machine *machine, struct ccr_err *err);
 
 /** pcibus_init(), pcibus_start(), pcibus_done() - host bridge and virtio devices, for machine.c */
 int pcibus_init(struct machine *machine, const struct machine_config *config, struct ccr_err *err);

@@ -134,7 +134,7 @@ bool loop_is_stopped_early(struct vm *vm)
  */
 static bool hvc_is_console(struct vm *vm)
 {
-	return vm->loop.hvc_spoke_last && vm->machine.has_pci;
+	return vm->loop.hvc_spoke_last && vm->machine.has_virtio;
 }
 
 static size_t input_room(struct vm *vm)
@@ -192,7 +192,7 @@ static size_t on_output(struct vm *vm)
 		vm->loop.hvc_spoke_last = false;
 		return size;
 	}
-	if (!vm->machine.has_pci)
+	if (!vm->machine.has_virtio)
 		return 0;
 	size = vconsole_peek(&vm->machine.console, bytes, room);
 	if (size > 0) {
@@ -215,7 +215,7 @@ static bool hvc_has_output(struct vm *vm)
 {
 	uint8_t byte;
 
-	return vm->machine.has_pci && vconsole_peek(&vm->machine.console, &byte, 1) > 0;
+	return vm->machine.has_virtio && vconsole_peek(&vm->machine.console, &byte, 1) > 0;
 }
 
 static bool has_output(struct vm *vm)

@@ -50,21 +50,20 @@ int machine_init(struct machine *machine, const struct machine_config *config, s
 	machine->has_uart = true;
 	machine->arch = config->arch;
 	rtc_init(&machine->rtc, NULL);
-	if (config->has_pci)
+	if (config->has_virtio)
 		ret = pcibus_init(machine, config, err);
 	return ret ? ret : add_windows(machine, config->has_pci, err);
 }
 
 int machine_start(struct machine *machine, struct ccr_err *err)
 {
-	return machine->has_pci ? pcibus_start(machine, err) : 0;
+	return machine->has_virtio ? pcibus_start(machine, err) : 0;
 }
 
 void machine_done(struct machine *machine)
 {
-	if (machine->has_pci)
+	if (machine->has_virtio)
 		pcibus_done(machine);
-	machine->has_pci = false;
 	if (!machine->has_uart)
 		return;
 	rtc_done(&machine->rtc);

@@ -199,7 +199,7 @@ static struct json_object *stat_devices(struct machine *machine)
 	add_text(uart, "device", "uart");
 	add_int(uart, "bytes-from-guest", uart_nr_written(&machine->uart));
 	json_object_array_add(list, uart);
-	for (unsigned i = 0; machine->has_pci && i < NR_SLOTS; i++) {
+	for (unsigned i = 0; machine->has_virtio && i < NR_SLOTS; i++) {
 		if (machine->slots[i].dev)
 			json_object_array_add(list, stat_virtio(machine->slots[i].dev, i));
 	}

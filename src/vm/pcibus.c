@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The PCI bus of a machine: how the virtio devices on it reach guest memory, the interrupt
- * controller and whoever serves them. Which devices there are is in devices.c.
+ * The virtio devices of a machine and the PCI bus that they are on, if it has one (else mmiobus.c):
+ * how they reach guest memory, the interrupt controller and whoever serves them. Which devices
+ * there are is in devices.c.
  *
  * A device has a lane or more, each an eventfd. The driver's notifications reach it through KVM
  * (ioeventfd), the device's own wishes through its host's kick.
@@ -146,6 +147,19 @@ static int add_vectors(struct virtio_slot *slot, struct ccr_err *err)
 	return 0;
 }
 
+static int plug(struct virtio_slot *slot, struct ccr_err *err)
+{
+	struct machine *machine = slot->machine;
+	int ret;
+
+	virtio_pci_init(&slot->pci, slot->dev);
+	ret = pci_host_add_at(&machine->pci, &slot->pci.function,
+			      (unsigned)(slot - machine->slots));
+	if (ret < 0)
+		return err_set(err, ret, "%s: no room on the PCI bus", slot->kind->name);
+	return add_vectors(slot, err);
+}
+
 /* Make device @nr of a kind and put it on the bus, into the slot that is its place in the table. */
 static int add_device(struct machine *machine, const struct device_kind *kind, unsigned nr,
 		      const struct machine_config *config, struct ccr_err *err)
@@ -167,29 +181,32 @@ static int add_device(struct machine *machine, const struct device_kind *kind, u
 		ret = kind->create(machine, nr, config, &setup, &slot->dev, err);
 	if (ret)
 		return ret;
-	virtio_pci_init(&slot->transport, slot->dev);
-	ret = pci_host_add_at(&machine->pci, &slot->transport.function, at);
-	if (ret < 0)
-		return err_set(err, ret, "%s: no room on the PCI bus", kind->name);
-	return add_vectors(slot, err);
+	return machine->has_pci ? plug(slot, err) : mmiobus_plug(slot, err);
 }
 
-int pcibus_init(struct machine *machine, const struct machine_config *config, struct ccr_err *err)
+static void init_bridge(struct machine *machine)
 {
-	const uint64_t shared_bit = gmem_shared_bit(config->gmem);
 	const struct pci_platform platform = {
 		.set_bar = on_bar,
 		.set_intx = on_intx,
 		.prepare_msi = on_prepare_msi,
 		.signal_msi = on_msi,
 		.ctx = machine,
-		.shared_bit = shared_bit,
+		.shared_bit = machine->mem.shared_bit,
 	};
-	int ret = 0;
 
-	machine->mem = (struct virtio_mem){&mem_ops, config->gmem, shared_bit};
 	pci_host_init(&machine->pci, &platform, ipa_at(MEMMAP_PCI_MEM_BASE), MEMMAP_PCI_MEM_SIZE);
 	machine->has_pci = true;
+}
+
+int pcibus_init(struct machine *machine, const struct machine_config *config, struct ccr_err *err)
+{
+	int ret = 0;
+
+	machine->mem = (struct virtio_mem){&mem_ops, config->gmem, gmem_shared_bit(config->gmem)};
+	machine->has_virtio = true;
+	if (config->has_pci)
+		init_bridge(machine);
 
 	for (const struct device_kind *const *kind = vm_device_kinds; *kind && !ret; kind++) {
 		const unsigned nr_devices = (*kind)->count(config);
@@ -197,7 +214,7 @@ int pcibus_init(struct machine *machine, const struct machine_config *config, st
 		for (unsigned i = 0; i < nr_devices && !ret; i++)
 			ret = add_device(machine, *kind, i, config, err);
 	}
-	return ret;
+	return ret || machine->has_pci ? ret : mmiobus_fill(machine, err);
 }
 
 /* Service. */
@@ -355,7 +372,8 @@ static void stop_slot(struct virtio_slot *slot)
 static void close_slot(struct virtio_slot *slot)
 {
 	if (slot->dev) {
-		virtio_pci_done(&slot->transport);
+		if (slot->machine->has_pci)
+			virtio_pci_done(&slot->pci);
 		slot->kind->destroy(slot->machine, slot->nr);
 	}
 	slot->dev = NULL;
@@ -375,5 +393,8 @@ void pcibus_done(struct machine *machine)
 		stop_slot(&machine->slots[i]);
 	for (unsigned i = 0; i < NR_SLOTS; i++)
 		close_slot(&machine->slots[i]);
-	pci_host_done(&machine->pci);
+	if (machine->has_pci)
+		pci_host_done(&machine->pci);
+	machine->has_pci = false;
+	machine->has_virtio = false;
 }

@@ -37,6 +37,25 @@ test_disk_realm_4cpus_and_bounce() {
 	want "$out" '^CCR-GUEST-DISK bounce=16MB words=swiotlb=8192\b'
 }
 
+# over_mmio ARGUMENT... - the same disk without a PCI bus
+over_mmio() {
+	dd if=/dev/null of="$dir/disk" bs=1M seek=4 2>/dev/null
+	launch --virtio-transport mmio -k "$guest/Image" -i "$guest/initrd.gz" -d "$dir/disk" \
+		-p "quiet ccr.modules=virtio_mmio,virtio_blk ccr.run=disk,check,vda,4 \
+ccr.then=poweroff" "$@"
+	want_status 0
+	sum=$(sha256sum <"$dir/disk" | cut -d ' ' -f 1)
+	want "$out" "^CCR-GUEST-DISK vda wrote=$sum read=$sum"
+}
+
+test_disk_mmio_plain() {
+	over_mmio
+}
+
+test_disk_mmio_realm() {
+	over_mmio --realm=emulated
+}
+
 # killed OPTIONS - ccr-run is killed while the guest writes: whatever the guest was told of as being
 # on the disk is in the file
 killed() {

@@ -247,6 +247,14 @@ GOLDEN = (
     ),
     (
         (
+            "22731c1072ae5411e20d0734d63a7e224f5047d5d628e9f44773fee2d8f9f208",
+            "d9927d3c2f156315b590046582f14d24ccc5229b15dc29dfd181bbf13d9037d3",
+        ),
+        {"initrd_size": 54321, "mem": 2048, "cpus": 2},
+        ["--virtio-transport", "mmio", "--disk", "any.img"],
+    ),
+    (
+        (
             "3375ef4a6395345f21e3e59779954f3f61830806f68df19956d203e897116e98"
             "b68174d88269f52f9281df003bf8624bd1fc12f03199f1656ab9a0888e33c71b",
             "5279a28b9085de24d9e3f9d1dcecd4b803d0858198e839df74d17fc83ff11059",

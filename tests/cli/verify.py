@@ -230,6 +230,8 @@ def test_measurement_log(scratch):
         (["-m", "66M"], differs + "33 (RAM of 64 MiB, expected 66)"),
         (["--measurement-algo", "sha512"], "rejected: hash algorithm is sha-256, expected sha-512"),
         (["--no-pci"], differs + "46 (device tree page 0: a PCI bus, expected none)"),
+        (["--virtio-transport", "mmio"],
+         differs + "46 (device tree page 0: a PCI bus, expected none; no virtio-mmio, expected)"),
         (["--kaslr-seed", 7], differs + "46 (device tree page 0: KASLR seed 0, expected 7)"),
         (["--log-in-guest"],
          differs + "46 (device tree page 0: no place for the log, expected one)"),

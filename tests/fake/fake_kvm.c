@@ -776,10 +776,25 @@ static int create_device(struct fake_vm *vm, struct kvm_create_device *device)
 
 /* ioeventfd: a write that does not leave the kernel. */
 
-static struct fake_event *find_event(struct fake_vm *vm, uint64_t at, unsigned size)
+static bool is_event_for(const struct fake_event *event, uint64_t at, unsigned size, uint64_t value)
+{
+	return event->size == size && event->at == at &&
+	       (!event->has_value || event->value == value);
+}
+
+static struct fake_event *find_event(struct fake_vm *vm, const struct kvm_ioeventfd *request)
 {
 	for (unsigned i = 0; i < FAKE_MAX_EVENTS; i++) {
-		if (vm->events[i].size == size && (size == 0 || vm->events[i].at == at))
+		if (is_event_for(&vm->events[i], request->addr, request->len, request->datamatch))
+			return &vm->events[i];
+	}
+	return NULL;
+}
+
+static struct fake_event *free_event(struct fake_vm *vm)
+{
+	for (unsigned i = 0; i < FAKE_MAX_EVENTS; i++) {
+		if (vm->events[i].size == 0)
 			return &vm->events[i];
 	}
 	return NULL;
@@ -787,13 +802,15 @@ static struct fake_event *find_event(struct fake_vm *vm, uint64_t at, unsigned s
 
 static int ioeventfd(struct fake_vm *vm, const struct kvm_ioeventfd *request)
 {
-	struct fake_event *event = find_event(vm, request->addr, request->len);
+	struct fake_event *event = find_event(vm, request);
+	const bool has_value = request->flags & KVM_IOEVENTFD_FLAG_DATAMATCH;
 
-	if (request->flags & ~(uint32_t)KVM_IOEVENTFD_FLAG_DEASSIGN)
+	if (request->flags &
+	    ~(uint32_t)(KVM_IOEVENTFD_FLAG_DEASSIGN | KVM_IOEVENTFD_FLAG_DATAMATCH))
 		return -EINVAL;
 	if (request->len != 1 && request->len != 2 && request->len != 4 && request->len != 8)
 		return -EINVAL;
-	if (request->flags) {
+	if (request->flags & KVM_IOEVENTFD_FLAG_DEASSIGN) {
 		if (!event || event->fd != request->fd)
 			return -ENOENT;
 		event->size = 0;
@@ -801,19 +818,20 @@ static int ioeventfd(struct fake_vm *vm, const struct kvm_ioeventfd *request)
 	}
 	if (event)
 		return -EEXIST;
-	event = find_event(vm, 0, 0);
+	event = free_event(vm);
 	if (!event) {
 		fake_misuse("more ioeventfds than this model has room for");
 		return -ENOSPC;
 	}
-	*event = (struct fake_event){request->addr, request->len, request->fd};
+	*event = (struct fake_event){request->addr, request->len, request->fd, has_value,
+				     request->datamatch};
 	return 0;
 }
 
-int fake_vm_event(const struct fake_vm *vm, uint64_t at, unsigned size)
+int fake_vm_event(const struct fake_vm *vm, uint64_t at, unsigned size, uint64_t value)
 {
 	for (unsigned i = 0; i < FAKE_MAX_EVENTS; i++) {
-		if (vm->events[i].size == size && vm->events[i].at == at)
+		if (is_event_for(&vm->events[i], at, size, value))
 			return vm->events[i].fd;
 	}
 	return -1;

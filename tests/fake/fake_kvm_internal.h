@@ -14,7 +14,7 @@
 
 #define FAKE_MAX_SLOTS   64
 #define FAKE_MAX_FILTERS 16
-#define FAKE_MAX_EVENTS  32
+#define FAKE_MAX_EVENTS  64
 #define FAKE_MAX_IRQFDS  256
 #define FAKE_MAX_ROUTES  4096
 #define FAKE_MAX_VCPUS   512
@@ -79,6 +79,8 @@ struct fake_event {
 	uint64_t at;
 	unsigned size;
 	int fd;
+	bool has_value; /* only writes of @value count */
+	uint64_t value;
 };
 
 /** struct fake_irqfd - @fd: our own for the same eventfd */
@@ -172,7 +174,7 @@ const struct fake_slot *fake_vm_slot(const struct fake_vm *vm, uint64_t at, uint
 bool fake_vm_is_gic(const struct fake_vm *vm, uint64_t at);
 
 /** fake_vm_event() - the descriptor that a write signals instead of an exit, or -1 */
-int fake_vm_event(const struct fake_vm *vm, uint64_t at, unsigned size);
+int fake_vm_event(const struct fake_vm *vm, uint64_t at, unsigned size, uint64_t value);
 
 /** fake_vm_filter() - what becomes of a call: KVM_REALM_SMCCC_* */
 unsigned fake_vm_filter(const struct fake_vm *vm, uint32_t fid);

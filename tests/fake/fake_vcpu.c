@@ -340,8 +340,8 @@ static int access_memory(struct fake_vcpu *vcpu, struct fake_op *op)
 		op_done(vcpu);
 		return STAY;
 	}
-	if (is_write && fake_vm_event(vcpu->vm, op->at, op->size) >= 0) {
-		signal_event(fake_vm_event(vcpu->vm, op->at, op->size));
+	if (is_write && fake_vm_event(vcpu->vm, op->at, op->size, op->value) >= 0) {
+		signal_event(fake_vm_event(vcpu->vm, op->at, op->size, op->value));
 		step(vcpu);
 		op_done(vcpu);
 		return STAY;

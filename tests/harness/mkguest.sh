@@ -17,7 +17,7 @@ mkdir -p "$root/harness" "$root/lib/modules"
 for file in tests/harness/guest-*; do
 	cp "$file" "$root/harness/${file#*/guest-}"
 done
-for ko in $(tests/harness/debs.sh module arm-cca-guest virtio_blk virtio-rng \
+for ko in $(tests/harness/debs.sh module arm-cca-guest virtio_blk virtio_mmio virtio-rng \
 	vmw_vsock_virtio_transport virtio_net); do
 	cp "$ko" "$root/lib/modules/"
 done

@@ -39,6 +39,7 @@ SOURCES = {
     "src/virtio/virtq_chain.c": "virtio core",
     "src/virtio/mem.c": "virtio core",
     "src/virtio/virtio.c": "virtio core",
+    "src/virtio/virtio_mmio.c": "virtio core",
     "src/virtio/virtio_pci.c": "virtio core",
     "src/virtio/virtq.c": "virtio core",
     "src/virtio/": "virtio devices",
@@ -56,7 +57,7 @@ HEADERS = {
     "kvm": ("kvm", "record"),
     "dev": ("bus", "rtc", "uart"),
     "pci": ("msix", "pci"),
-    "virtio core": ("virtio", "virtio_mem", "virtio_pci", "virtq"),
+    "virtio core": ("virtio", "virtio_mem", "virtio_mmio", "virtio_pci", "virtq"),
     "host": (
         "aio",
         "broker",

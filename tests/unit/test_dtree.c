@@ -31,6 +31,7 @@ struct machine {
 	const char *cmdline;
 	bool psci_smc;
 	bool has_pci;
+	bool has_virtio_mmio;
 	bool has_log;
 	uint64_t kaslr_seed;
 };
@@ -84,6 +85,14 @@ static const struct machine machines[] = {
 		.psci_smc = true,
 		.has_log = true,
 	},
+	{
+		.name = "realm-1cpu-virtio-mmio",
+		.sha256 = "0863ce1f91d323d82ebb8f0ef6c03b3535266604e5a60e0d757e789930e828c1",
+		.ram_size = 128 * MIB,
+		.nr_vcpus = 1,
+		.psci_smc = true,
+		.has_virtio_mmio = true,
+	},
 };
 
 static int write_tree(const struct machine *machine, uint8_t *dtb, struct ccr_err *err)
@@ -93,6 +102,7 @@ static int write_tree(const struct machine *machine, uint8_t *dtb, struct ccr_er
 		.cmdline = machine->cmdline,
 		.psci_smc = machine->psci_smc,
 		.has_pci = machine->has_pci,
+		.has_virtio_mmio = machine->has_virtio_mmio,
 		.has_log = machine->has_log,
 		.kaslr_seed = machine->kaslr_seed,
 	};

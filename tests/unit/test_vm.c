@@ -326,6 +326,44 @@ static void test_two_vcpus(void **state)
 	end(bench);
 }
 
+#define VIRTIO 0x03000000ull
+
+/* virtio without PCI: the devices that there are, places without one, and nothing behind them. */
+static void check_virtio_mmio(enum machine_kind kind)
+{
+	static const struct {
+		uint64_t at, value;
+	} known[] = {
+		{VIRTIO, 0x74726976},         {VIRTIO + 8, 3},     {VIRTIO + 0x208, 4},
+		{VIRTIO + 0x400, 0x74726976}, {VIRTIO + 0x408, 0}, {VIRTIO + 31 * 0x200 + 4, 2},
+	};
+	struct bench *bench = begin_with(kind, 2, false);
+	struct fake_op *loads[sizeof(known) / sizeof(known[0])];
+	const unsigned nr = sizeof(known) / sizeof(known[0]);
+
+	bench->machine.launch.has_virtio_mmio = true;
+	for (unsigned i = 0; i < nr; i++)
+		loads[i] = add_load(bench, 0, shared(bench, known[i].at), 4);
+	/* The rng's queue is notified, without a driver. */
+	add(bench, 0,
+	    &(struct fake_op){.kind = FAKE_STORE, .at = shared(bench, VIRTIO + 0x250), .size = 4});
+	add_text(bench, 0, "there");
+	add_smc(bench, 0, FAKE_PSCI_SYSTEM_OFF, 0);
+	run(bench);
+	assert_int_equal(bench->machine.outcome, VM_POWEROFF);
+	assert_string_equal(bench->machine.output, "there");
+	for (unsigned i = 0; i < nr; i++)
+		assert_int_equal(loads[i]->value, known[i].value);
+	end(bench);
+}
+
+static void test_virtio_mmio(void **state)
+{
+	(void)state;
+	check_virtio_mmio(MACHINE_PLAIN);
+	check_virtio_mmio(MACHINE_EMULATED);
+}
+
 /* Requests from outside. */
 
 /* @ctx: milliseconds left */
@@ -837,6 +875,7 @@ int main(void)
 		cmocka_unit_test(test_rsi),
 		cmocka_unit_test(test_page_size),
 		cmocka_unit_test(test_two_vcpus),
+		cmocka_unit_test(test_virtio_mmio),
 		cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_early_signal),
 		cmocka_unit_test(test_signal_to_chatterbox),

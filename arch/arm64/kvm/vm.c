@@ -153,6 +153,11 @@ int arch_vm_ioeventfd(struct arch_vm *vm, int event_fd, ipa_t at, bool add)
 	return kvm_vm_ioeventfd(vm->fd, event_fd, ipa_at(at.v | vm->alias), add);
 }
 
+int arch_vm_ioeventfd_value(struct arch_vm *vm, int event_fd, ipa_t at, uint32_t value)
+{
+	return kvm_vm_ioeventfd_value(vm->fd, event_fd, ipa_at(at.v | vm->alias), value);
+}
+
 void arch_vm_destroy(struct arch_vm *vm)
 {
 	kvm_sys_close(vm->its_fd);
