@@ -148,11 +148,15 @@ class Rule:
 
     def __init__(self, line):
         kinds, pattern, self.reason = (part.strip() for part in line.split("|"))
-        self.kinds = None if kinds == "any" else sorted(kinds.split(":"))
+        self.kinds = sorted(kinds.split(":"))
         self.pattern = pattern
 
     def covers(self, name, kinds):
-        return self.kinds in (None, kinds) and fnmatch.fnmatchcase(name, self.pattern)
+        if len(self.kinds) == 1:
+            fits = self.kinds[0] in ("any", *kinds)
+        else:
+            fits = self.kinds == kinds
+        return fits and fnmatch.fnmatchcase(name, self.pattern)
 
 
 def read_rules():

@@ -3,10 +3,12 @@
 """What the harness makes of logs: JUnit XML (junit.py), and the comparison of two hosts
 (parity.py). Reports in TAP."""
 
+import fnmatch
 import subprocess
 import sys
 import tempfile
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -101,6 +103,31 @@ def parity(a, b):
     return done.returncode, done.stdout + done.stderr
 
 
+def parity_of_kept_logs():
+    """Hosts that were recorded differ in what is known, and in nothing else."""
+    logs = sorted(KEPT.glob("*.log"))
+    for a, b in combinations(logs, 2):
+        status, said = parity(a, b)
+        if status or "\n0 differ, and no rule says why." not in said:
+            return f"{a.name}, {b.name}: exit status {status}: {said}"
+        if "\n0 differ as expected" in said:
+            return f"{a.name}, {b.name}: nothing differs at all"
+    return None if len(logs) > 1 else "there are no two logs"
+
+
+def parity_needs_each_rule():
+    """Each rule is there for a difference of the kept logs."""
+    rules = Path("tests/harness/parity.rules").read_text(encoding="ascii")
+    pairs = combinations(sorted(KEPT.glob("*.log")), 2)
+    said = "".join(parity(a, b)[1] for a, b in pairs).splitlines()
+    for line in rules.splitlines():
+        if line and not line.startswith("#"):
+            _, fact, reason = (part.strip() for part in line.split("|"))
+            if not fnmatch.filter(said, f"    {fact}: * | *"):
+                return f"no difference fits {fact}: {reason}"
+    return None
+
+
 def parity_with_itself():
     status, said = parity(KEPT / "emulated.log", KEPT / "emulated.log")
     wanted = "\n0 differ as expected:\n\n0 differ, and no rule says why.\n"
@@ -132,6 +159,8 @@ TESTS = {
     "junit_counts_what_is_missing": junit_counts_what_is_missing,
     "junit_has_the_sums": junit_has_the_sums,
     "junit_of_nothing": junit_of_nothing,
+    "parity_of_kept_logs": parity_of_kept_logs,
+    "parity_needs_each_rule": parity_needs_each_rule,
     "parity_with_itself": parity_with_itself,
     "parity_finds_a_failure": partial(
         parity_finds,
