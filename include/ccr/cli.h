@@ -95,6 +95,10 @@ struct cli_options {
 	bool no_reboot;
 	unsigned nr_disks;
 	struct vm_disk disks[VM_MAX_DISKS];
+	bool has_hugepages;
+	uint64_t hugepage_size;
+	bool mem_prealloc;
+	const char *vcpu_affinity;
 	char *disk_texts[VM_MAX_DISKS];
 	unsigned nr_nets;
 	struct net_config nets[VM_MAX_NETS];

@@ -74,6 +74,29 @@ struct gmem;
 int gmem_create(struct gmem **ret_gmem, enum gmem_kind kind, ipa_t base, uint64_t size,
 		uint64_t shared_bit, struct ccr_err *err);
 
+/**
+ * gmem_create_huge() - as gmem_create() for GMEM_PLAIN, in huge pages that the host has reserved
+ * @page_size: bytes, a power of two; 0 for the host's default size
+ *
+ * A realm has no such memory: it is shared and unshared in pieces of a granule, which huge pages
+ * cannot be cut into.
+ *
+ * Return: 0, or -errno with @err set: -EINVAL if @size is no multiple of @page_size, or the host
+ * has no pages of it; -ENOMEM if it has too few that are free.
+ */
+int gmem_create_huge(struct gmem **ret_gmem, ipa_t base, uint64_t size, uint64_t page_size,
+		     struct ccr_err *err);
+
+/**
+ * gmem_prealloc() - take all of the memory from the host now, so that it cannot be missing later
+ *
+ * Of GMEM_SPLIT the private side; of GMEM_REALM nothing, for that side is KVM's. The memory comes
+ * from the NUMA node of the calling thread, unless its policy says otherwise.
+ *
+ * Return: 0; -ENOMEM, or another -errno, with @err set.
+ */
+int gmem_prealloc(struct gmem *gmem, struct ccr_err *err);
+
 /** gmem_destroy() - takes NULL. No vCPU may still be able to run. */
 void gmem_destroy(struct gmem *gmem);
 

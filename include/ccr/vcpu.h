@@ -70,6 +70,7 @@ struct vcpu {
  * struct vcpu_group - all vCPUs of a machine
  * @bus, @gmem, @emulated: what exits act on; @emulated is NULL but in emulated realms
  * @realm: answers memory faults; NULL but in real realms
+ * @affinity: where the threads run, as affinity.h has it; NULL for anywhere
  * @ended: called once, from the thread that saw the machine end, with the reason
  * @pause_depth, @pause_owner: the current pause; owner NULL is the loop; under @lock
  * @stop: all threads end; under @lock
@@ -80,6 +81,7 @@ struct vcpu_group {
 	struct gmem *gmem;
 	struct emulated *emulated;
 	struct realm_kvm *realm;
+	const char *affinity;
 	void (*ended)(void *ctx, enum vm_outcome outcome, const struct ccr_err *err);
 	void *ended_ctx;
 	pthread_mutex_t lock;

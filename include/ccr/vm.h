@@ -68,6 +68,10 @@ struct vm_vsock {
  * @console: where the guest's console goes
  * @confine_broker: called in each broker's process, as struct broker_config has it; its ctx is this
  *	configuration. NULL for brokers that are not confined
+ * @has_hugepages: of a plain VM: its RAM is in huge pages of @hugepage_size, 0 for the host's
+ *	default
+ * @mem_prealloc: all of the memory is taken from the host at the start
+ * @vcpu_affinity: a list as affinity_check() takes it, NULL for none; borrowed
  * @quiet_s: seconds without output, or without RSI_VERSION in a realm, after which a diagnosis is
  *	printed; 0 for never
  */
@@ -84,6 +88,10 @@ struct vm_config {
 	uint64_t bounce_size;
 	const struct runtime *runtime;
 	struct chardev_config console;
+	bool has_hugepages;
+	uint64_t hugepage_size;
+	bool mem_prealloc;
+	const char *vcpu_affinity;
 	int (*confine_broker)(void *ctx, const struct broker_scope *scope, struct ccr_err *err);
 	unsigned quiet_s;
 };

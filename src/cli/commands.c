@@ -86,6 +86,10 @@ static enum cli_status run_loaded(const struct cli_options *options, struct laun
 		.nr_nets = options->nr_nets,
 		.runtime = runtime,
 		.console = options->console,
+		.has_hugepages = options->has_hugepages,
+		.hugepage_size = options->hugepage_size,
+		.mem_prealloc = options->mem_prealloc,
+		.vcpu_affinity = options->vcpu_affinity,
 	};
 	enum vm_outcome outcome = VM_FAILED;
 	int ret;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <json-c/json.h>
 
+#include "ccr/affinity.h"
 #include "ccr/blk.h"
 #include "ccr/cli.h"
 #include "ccr/parse.h"
@@ -83,6 +84,35 @@ static int set_mem(struct cli_options *options, const char *value, struct ccr_er
 	if (parse_size(value, 1ull << 20, &options->launch.ram_size))
 		return bad_value("--mem", value, "a size such as 512M or 4G (a bare number is MiB)",
 				 err);
+	return 0;
+}
+
+static int set_hugepages(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	uint64_t size = 0;
+
+	if (value && (parse_size(value, 1ull << 20, &size) || size < GRANULE_SIZE ||
+		      (size & (size - 1)) != 0))
+		return err_set(err, -EINVAL,
+			       "--hugepages %s: not a size such as 2M or 1G, a power of two",
+			       value);
+	options->has_hugepages = true;
+	options->hugepage_size = size;
+	return 0;
+}
+
+static int set_mem_prealloc(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	(void)value;
+	(void)err;
+	options->mem_prealloc = true;
+	return 0;
+}
+
+static int set_vcpu_affinity(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	(void)err;
+	options->vcpu_affinity = value;
 	return 0;
 }
 
@@ -556,7 +586,17 @@ static const struct cli_option table[] = {
 	 set_vsock},
 	{'m', "mem", LAUNCH, required_argument, "SIZE",
 	 "guest RAM, a multiple of 2M (default 512M)", set_mem},
+	{0, "hugepages", RUN, optional_argument, "SIZE",
+	 "a plain VM's RAM in huge pages that the host has reserved,\n"
+	 "of its default size or of this one",
+	 set_hugepages},
+	{0, "mem-prealloc", RUN, no_argument, NULL,
+	 "take all of the RAM from the host at the start", set_mem_prealloc},
 	{'c', "cpus", LAUNCH, required_argument, "N", "number of vCPUs (default 1)", set_cpus},
+	{0, "vcpu-affinity", RUN, required_argument, "LIST",
+	 "host CPUs for all vCPUs, such as 2-5, or for each, such as\n"
+	 "0=2,1=3",
+	 set_vcpu_affinity},
 	{0, "realm", LAUNCH, optional_argument, "KIND",
 	 "launch a realm: kvm (the default; needs a CCA host) or\n"
 	 "emulated (any arm64 KVM host; nothing is confidential)",
@@ -896,6 +936,17 @@ static int check_together(const struct cli_command *command, const struct cli_op
 		return err_set(err, -EINVAL,
 			       "--vsock needs the PCI bus that --no-pci leaves out, or "
 			       "--virtio-transport mmio");
+	if (options->has_hugepages && options->launch.kind != MACHINE_PLAIN)
+		return err_set(err, -EINVAL,
+			       "--hugepages: a realm shares its memory in pieces of 4 KiB, which "
+			       "huge pages cannot be cut into; leave it out");
+	if (options->mem_prealloc && options->launch.kind == MACHINE_REALM)
+		return err_set(err, -EINVAL,
+			       "--mem-prealloc: a realm's memory is KVM's, which takes it as it is "
+			       "loaded and touched; leave it out");
+	if (options->vcpu_affinity &&
+	    affinity_check(options->vcpu_affinity, options->launch.nr_vcpus, err))
+		return err->code;
 	if (command_bit(command) == RUN && options->realm_abi.series &&
 	    options->launch.kind != MACHINE_REALM)
 		return err_set(err, -EINVAL, "--realm-abi is of real realms only: add --realm");

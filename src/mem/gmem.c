@@ -91,6 +91,52 @@ static void fill_bits(struct gmem *gmem, uint64_t page, uint64_t top, bool state
 					  (uint64_t)state << page % 64;
 }
 
+/* The base-2 logarithm of @page_size, where memfd_create() wants it. */
+static unsigned huge_flags(uint64_t page_size)
+{
+	const unsigned bits = page_size ? (unsigned)__builtin_ctzll(page_size) : 0;
+
+	return MFD_HUGETLB | bits << MAP_HUGE_SHIFT;
+}
+
+static int no_huge_pages(uint64_t size, uint64_t page_size, int ret, struct ccr_err *err)
+{
+	if (ret == -ENOMEM)
+		return err_set(err, ret,
+			       "--hugepages: this host has too few free huge pages for %llu MiB; "
+			       "reserve them as root: sysctl vm.nr_hugepages=<number>, or for "
+			       "other sizes than the default in /sys/kernel/mm/hugepages",
+			       (unsigned long long)(size >> 20));
+	return err_set(err, -EINVAL,
+		       "--hugepages: this host has no huge pages of %llu KiB (%s); those that it "
+		       "has are in /sys/kernel/mm/hugepages",
+		       (unsigned long long)(page_size >> 10), strerror(-ret));
+}
+
+/* Without MAP_NORESERVE: the pages are the machine's from here on, or it does not start. */
+static int backing_open_huge(struct backing *side, uint64_t size, uint64_t page_size,
+			     struct ccr_err *err)
+{
+	void *map;
+
+	if (page_size && size % page_size)
+		return err_set(err, -EINVAL,
+			       "--hugepages: RAM of %llu MiB is no whole number of pages of %llu "
+			       "MiB; change --mem",
+			       (unsigned long long)(size >> 20),
+			       (unsigned long long)(page_size >> 20));
+	side->fd = memfd_create("ccr-shared", MFD_CLOEXEC | huge_flags(page_size));
+	if (side->fd < 0)
+		return no_huge_pages(size, page_size, -errno, err);
+	if (ftruncate(side->fd, (off_t)size) < 0)
+		return no_huge_pages(size, page_size, -errno, err);
+	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, side->fd, 0);
+	if (map == MAP_FAILED)
+		return no_huge_pages(size, page_size, -errno, err);
+	side->map = map;
+	return 0;
+}
+
 static int backing_open(struct backing *side, const char *name, uint64_t size, int prot,
 			struct ccr_err *err)
 {
@@ -159,6 +205,36 @@ static void init_lock(pthread_rwlock_t *lock)
 	pthread_rwlockattr_destroy(&attr);
 }
 
+static struct gmem *allocate(enum gmem_kind kind, ipa_t base, uint64_t size, uint64_t shared_bit)
+{
+	struct gmem *gmem = calloc(1, sizeof(*gmem));
+
+	if (!gmem)
+		return NULL;
+	gmem->kind = kind;
+	gmem->base = base;
+	gmem->size = size;
+	gmem->shared_bit = kind == GMEM_PLAIN ? 0 : shared_bit;
+	gmem->sides[GMEM_PRIVATE].fd = -1;
+	gmem->sides[GMEM_SHARED].fd = -1;
+	gmem->free_pin = -1;
+	init_lock(&gmem->lock);
+	pthread_mutex_init(&gmem->pin_lock, NULL);
+	pthread_cond_init(&gmem->unpinned, NULL);
+	gmem->shared = calloc(size / GRANULE_SIZE / 64, sizeof(uint64_t));
+	if (gmem->shared)
+		return gmem;
+	gmem_destroy(gmem);
+	return NULL;
+}
+
+static void share_all(struct gmem *gmem)
+{
+	fill_bits(gmem, 0, nr_pages(gmem), true);
+	gmem->nr_shared = nr_pages(gmem);
+	gmem->nr_runs = 1;
+}
+
 int gmem_create(struct gmem **ret_gmem, enum gmem_kind kind, ipa_t base, uint64_t size,
 		uint64_t shared_bit, struct ccr_err *err)
 {
@@ -172,24 +248,10 @@ int gmem_create(struct gmem **ret_gmem, enum gmem_kind kind, ipa_t base, uint64_
 			       "this host's kernel has pages of %ld KiB; realms need a host "
 			       "kernel with 4 KiB pages",
 			       sysconf(_SC_PAGESIZE) / 1024);
-	gmem = calloc(1, sizeof(*gmem));
+	gmem = allocate(kind, base, size, shared_bit);
 	if (!gmem)
 		return err_set(err, -ENOMEM, "guest memory: out of memory");
-	gmem->kind = kind;
-	gmem->base = base;
-	gmem->size = size;
-	gmem->shared_bit = kind == GMEM_PLAIN ? 0 : shared_bit;
-	gmem->sides[GMEM_PRIVATE].fd = -1;
-	gmem->sides[GMEM_SHARED].fd = -1;
-	gmem->free_pin = -1;
-	init_lock(&gmem->lock);
-	pthread_mutex_init(&gmem->pin_lock, NULL);
-	pthread_cond_init(&gmem->unpinned, NULL);
-
-	gmem->shared = calloc(size / GRANULE_SIZE / 64, sizeof(uint64_t));
-	if (!gmem->shared)
-		ret = err_set(err, -ENOMEM, "guest memory: out of memory");
-	if (!ret && kind == GMEM_SPLIT)
+	if (kind == GMEM_SPLIT)
 		ret = backing_open(&gmem->sides[GMEM_PRIVATE], "ccr-private", size,
 				   PROT_READ | PROT_WRITE, err);
 	if (!ret)
@@ -200,11 +262,46 @@ int gmem_create(struct gmem **ret_gmem, enum gmem_kind kind, ipa_t base, uint64_
 		return ret;
 	}
 	if (kind == GMEM_PLAIN) {
-		fill_bits(gmem, 0, nr_pages(gmem), true);
-		gmem->nr_shared = nr_pages(gmem);
-		gmem->nr_runs = 1;
+		share_all(gmem);
+		/* Advice: hosts without transparent huge pages go on with small ones. */
+		(void)madvise(gmem->sides[GMEM_SHARED].map, size, MADV_HUGEPAGE);
 	}
 	*ret_gmem = gmem;
+	return 0;
+}
+
+int gmem_create_huge(struct gmem **ret_gmem, ipa_t base, uint64_t size, uint64_t page_size,
+		     struct ccr_err *err)
+{
+	struct gmem *gmem = allocate(GMEM_PLAIN, base, size, 0);
+	int ret;
+
+	if (!gmem)
+		return err_set(err, -ENOMEM, "guest memory: out of memory");
+	ret = backing_open_huge(&gmem->sides[GMEM_SHARED], size, page_size, err);
+	if (ret) {
+		gmem_destroy(gmem);
+		return ret;
+	}
+	share_all(gmem);
+	*ret_gmem = gmem;
+	return 0;
+}
+
+int gmem_prealloc(struct gmem *gmem, struct ccr_err *err)
+{
+	const enum gmem_side side = gmem->kind == GMEM_PLAIN ? GMEM_SHARED : GMEM_PRIVATE;
+	const struct backing *backing = &gmem->sides[side];
+
+	if (backing->fd < 0)
+		return 0;
+	/* This maps the pages as well; kernels before 5.14 can only take them. */
+	if (madvise(backing->map, gmem->size, MADV_POPULATE_WRITE) < 0 &&
+	    (errno != EINVAL || fallocate(backing->fd, 0, 0, (off_t)gmem->size) < 0))
+		return err_set(err, -errno,
+			       "--mem-prealloc: this host cannot give %llu MiB now: %s; try a "
+			       "smaller --mem",
+			       (unsigned long long)(gmem->size >> 20), strerror(errno));
 	return 0;
 }
 

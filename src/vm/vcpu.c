@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ccr/affinity.h"
 #include "ccr/vcpu.h"
 
 #define KICK_SIGNAL SIGUSR1
@@ -372,6 +373,24 @@ int vcpu_group_init(struct vcpu_group *group, unsigned nr_vcpus)
 	return 0;
 }
 
+/* While the thread still waits for the machine to be let go. */
+static int pin(const struct vcpu *vcpu, struct ccr_err *err)
+{
+	const char *list = vcpu->group->affinity;
+	cpu_set_t cpus;
+	int ret;
+
+	if (!list || !affinity_of(list, vcpu->arch->index, &cpus))
+		return 0;
+	ret = pthread_setaffinity_np(vcpu->thread, sizeof(cpus), &cpus);
+	if (ret)
+		return err_set(err, -ret,
+			       "--vcpu-affinity %s: vCPU %u cannot run there: %s; are these CPUs "
+			       "online, and allowed for this process?",
+			       list, vcpu->arch->index, strerror(ret));
+	return 0;
+}
+
 int vcpu_group_start(struct vcpu_group *group, struct ccr_err *err)
 {
 	const struct sigaction action = {.sa_handler = on_kick};
@@ -386,6 +405,8 @@ int vcpu_group_start(struct vcpu_group *group, struct ccr_err *err)
 			return err_set(err, -ret, "cannot start the thread of vCPU %u: %s", i,
 				       strerror(ret));
 		group->vcpus[i].has_thread = true;
+		if (pin(&group->vcpus[i], err))
+			return err->code;
 	}
 	return 0;
 }

@@ -38,9 +38,16 @@ static int create_memory(struct vm *vm, struct ccr_err *err)
 		[MACHINE_REALM] = GMEM_REALM,
 	};
 
-	const int ret = gmem_create(&vm->gmem, kinds[vm->launch->kind], ipa_at(MEMMAP_RAM_BASE),
-				    map->ram_size, map->shared_bit, err);
+	int ret;
 
+	if (vm->config->has_hugepages)
+		ret = gmem_create_huge(&vm->gmem, ipa_at(MEMMAP_RAM_BASE), map->ram_size,
+				       vm->config->hugepage_size, err);
+	else
+		ret = gmem_create(&vm->gmem, kinds[vm->launch->kind], ipa_at(MEMMAP_RAM_BASE),
+				  map->ram_size, map->shared_bit, err);
+	if (!ret && vm->config->mem_prealloc)
+		ret = gmem_prealloc(vm->gmem, err);
 	if (!ret && vm->launch->kind == MACHINE_EMULATED && vm->launch->has_pci)
 		gmem_alias_shared(vm->gmem);
 	return ret;
@@ -376,6 +383,7 @@ static int start(struct vm *vm, struct ccr_err *err)
 
 	vm->vcpus.bus = &vm->machine.bus;
 	vm->vcpus.gmem = vm->gmem;
+	vm->vcpus.affinity = vm->config->vcpu_affinity;
 	vm->vcpus.ended = on_ended;
 	vm->vcpus.ended_ctx = vm;
 	/* Programs that were started for it have had their time to fail. */

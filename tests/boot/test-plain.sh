@@ -67,6 +67,29 @@ ends_on_signal() {
 	want "$err" "SIG$1"
 }
 
+# Where a machine's memory and its vCPUs are, as the host's kernel has it.
+test_hugepages_and_affinity() {
+	launch --hugepages -k "$guest/Image" -m 64M
+	want_status 1
+	want "$err" 'too few free huge pages for 64 MiB'
+	echo 130 >/proc/sys/vm/nr_hugepages
+	[ "$(cat /proc/sys/vm/nr_hugepages)" = 130 ] || skip "the host gives no huge pages"
+	start --hugepages --mem-prealloc --vcpu-affinity 0=1,1=0 -k "$guest/Image" -m 256M -c 2 \
+		-i "$guest/initrd.gz" -p "quiet ccr.then=hang"
+	await "$out" CCR-GUEST-READY
+	[ "$(sed -n 's/^HugePages_Free: *//p' /proc/meminfo)" = 2 ] || fail "not 128 huge pages"
+	vmm=$(pgrep -P "$pid")
+	grep -q '^KernelPageSize: *2048 kB' "/proc/$vmm/smaps" || fail "no mapping of huge pages"
+	# The first threads besides the main one that are bound are the vCPUs, in order.
+	bound=$(for task in $(ls "/proc/$vmm/task" | sort -n); do
+		sed -n 's/^Cpus_allowed_list:\t\([01]\)$/\1/p' "/proc/$vmm/task/$task/status"
+	done | tr -d '\n')
+	[ "$bound" = 10 ] || fail "vCPUs are bound to '$bound'"
+	stop_with TERM
+	want_status 0
+	echo 0 >/proc/sys/vm/nr_hugepages
+}
+
 test_sigterm() {
 	ends_on_signal TERM
 }

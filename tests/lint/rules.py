@@ -86,7 +86,7 @@ HEADERS = {
     ),
     "virtio devices": ("blk", "bounce", "vconsole", "vnet", "vrng", "vsock", "vvsock"),
     "arm64 kvm": ("arch", "emulated", "realm_abi", "realm_kvm", "report"),
-    "vm": ("console", "control", "qmp", "vcpu", "vm"),
+    "vm": ("affinity", "console", "control", "qmp", "vcpu", "vm"),
     "cli": ("cli",),
 }
 

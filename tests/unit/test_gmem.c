@@ -998,9 +998,69 @@ static void test_realm_host_fails(void **state)
 #define plain_test(f) cmocka_unit_test_setup_teardown(f, plain_begin, gmem_end)
 #define split_test(f) cmocka_unit_test_setup_teardown(f, split_begin, gmem_end)
 
+/* Pages of the mapping at @side that are in memory. */
+static uint64_t nr_resident(struct gmem *gmem, enum gmem_side side)
+{
+	const uint64_t nr = gmem_size(gmem) / 4096;
+	unsigned char *seen = malloc(nr);
+	uint64_t resident = 0;
+
+	assert_non_null(seen);
+	assert_int_equal(
+		mincore((void *)(uintptr_t)gmem_slot_address(gmem, side), gmem_size(gmem), seen),
+		0);
+	for (uint64_t i = 0; i < nr; i++)
+		resident += seen[i] & 1;
+	free(seen);
+	return resident;
+}
+
+static void test_prealloc(void **state)
+{
+	static const enum gmem_kind kinds[] = {GMEM_PLAIN, GMEM_SPLIT};
+	static const enum gmem_side sides[] = {GMEM_SHARED, GMEM_PRIVATE};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct ccr_err err = {0};
+		struct gmem *gmem;
+
+		assert_int_equal(gmem_create(&gmem, kinds[i], ipa_at(0x80000000), SZ_2M,
+					     kinds[i] == GMEM_PLAIN ? 0 : 1ull << 32, &err),
+				 0);
+		assert_int_equal(nr_resident(gmem, sides[i]), 0);
+		assert_int_equal(gmem_prealloc(gmem, &err), 0);
+		assert_int_equal(nr_resident(gmem, sides[i]), SZ_2M / 4096);
+		if (kinds[i] == GMEM_SPLIT)
+			assert_int_equal(nr_resident(gmem, GMEM_SHARED), 0);
+		gmem_destroy(gmem);
+	}
+}
+
+/* More huge pages than any host has reserved, sizes that no host has, and what cannot be cut. */
+static void test_huge_refused(void **state)
+{
+	struct ccr_err err = {0};
+	struct gmem *gmem;
+
+	(void)state;
+	assert_int_equal(gmem_create_huge(&gmem, ipa_at(0x80000000), 1ull << 46, 0, &err), -ENOMEM);
+	assert_non_null(strstr(err.msg, "vm.nr_hugepages"));
+	err_clear(&err);
+	assert_int_equal(gmem_create_huge(&gmem, ipa_at(0x80000000), 1ull << 40, 1ull << 39, &err),
+			 -EINVAL);
+	assert_non_null(strstr(err.msg, "has no huge pages of 536870912 KiB"));
+	err_clear(&err);
+	assert_int_equal(gmem_create_huge(&gmem, ipa_at(0x80000000), 3 * SZ_2M, 2 * SZ_2M, &err),
+			 -EINVAL);
+	assert_non_null(strstr(err.msg, "change --mem"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_prealloc),
+		cmocka_unit_test(test_huge_refused),
 		cmocka_unit_test(test_refuses_sizes),
 		cmocka_unit_test(test_host_refuses),
 		split_test(test_facts),

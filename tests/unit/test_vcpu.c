@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * links: src/vm/vcpu.c src/dev/bus.c arch/arm64/kvm/emulated.c arch/arm64/kvm/realm_kvm.c
+ * links: src/vm/vcpu.c src/vm/affinity.c src/dev/bus.c arch/arm64/kvm/emulated.c
+ *	arch/arm64/kvm/realm_kvm.c
  *	arch/arm64/kvm/vm.c arch/arm64/kvm/vcpu.c arch/arm64/kvm/host.c arch/arm64/kvm/probe.c
  *	arch/arm64/kvm/realm_abi.c
  *	arch/arm64/memmap.c src/kvm/kvm.c src/kvm/exit.c src/mem/gmem.c src/realm/realm.c

@@ -364,6 +364,49 @@ static void test_virtio_mmio(void **state)
 	check_virtio_mmio(MACHINE_EMULATED);
 }
 
+/* @ctx: where this vCPU's thread may run */
+static bool where_am_i(void *ctx)
+{
+	assert_int_equal(sched_getaffinity(0, sizeof(cpu_set_t), ctx), 0);
+	return false;
+}
+
+static void test_affinity(void **state)
+{
+	struct bench *bench = begin_with(MACHINE_PLAIN, 2, false);
+	cpu_set_t all, first, second;
+
+	(void)state;
+	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+	assert_true(CPU_ISSET(0, &all));
+	bench->machine.config.vcpu_affinity = "0=0";
+	add_call(bench, 0, where_am_i, &first);
+	add_smc(bench, 0, FAKE_PSCI_CPU_ON, 1);
+	add_call(bench, 0, spin, &bench->nr_called);
+	add_call(bench, 1, where_am_i, &second);
+	add_smc(bench, 1, FAKE_PSCI_SYSTEM_OFF, 0);
+	run(bench);
+	assert_int_equal(bench->machine.outcome, VM_POWEROFF);
+	assert_int_equal(CPU_COUNT(&first), 1);
+	assert_true(CPU_ISSET(0, &first));
+	assert_true(CPU_EQUAL(&second, &all));
+	end(bench);
+}
+
+static void test_affinity_refused(void **state)
+{
+	struct bench *bench = begin_with(MACHINE_PLAIN, 2, false);
+
+	(void)state;
+	bench->machine.config.vcpu_affinity = "1=1023";
+	fake_kvm_set_guest(1, 0, bench->ops[0]);
+	fake_kvm_set_guest(1, 1, bench->ops[1]);
+	fake_machine_run(&bench->machine);
+	assert_int_equal(bench->machine.ret, -EINVAL);
+	assert_non_null(strstr(bench->machine.err.msg, "vCPU 1 cannot run there"));
+	end(bench);
+}
+
 /* Requests from outside. */
 
 /* @ctx: milliseconds left */
@@ -876,6 +919,8 @@ int main(void)
 		cmocka_unit_test(test_page_size),
 		cmocka_unit_test(test_two_vcpus),
 		cmocka_unit_test(test_virtio_mmio),
+		cmocka_unit_test(test_affinity),
+		cmocka_unit_test(test_affinity_refused),
 		cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_early_signal),
 		cmocka_unit_test(test_signal_to_chatterbox),
