@@ -35,7 +35,7 @@ struct bounce_limits {
 /**
  * bounce_limit_disk() - limits under which all disks together, with console and rng, fit the pool
  * @pool_size: bytes; 0 if the guest does not bounce
- * @nr_queues: of all disks together, at least 1
+ * @nr_queues: of all disks together, at least 1; a shared directory counts like one
  *
  * Return: 0; -ENOSPC with @err set if the pool is too small for so many.
  */
@@ -66,5 +66,25 @@ struct bounce_net_limits {
  */
 int bounce_limit_net(uint64_t pool_size, unsigned nr_pairs, struct bounce_net_limits *ret_limits,
 		     uint64_t *ret_rest, struct ccr_err *err);
+
+/**
+ * struct bounce_share - what a shared directory allows its driver
+ * @queue_size: messages in flight, a power of two; 0 for any number
+ * @msize: bytes of a message; 0 for any size
+ */
+struct bounce_share {
+	uint16_t queue_size;
+	uint32_t msize;
+};
+
+/**
+ * bounce_limit_share() - limits under which a shared directory fits the pool beside the others
+ * @pool_size: bytes; 0 if the guest does not bounce
+ * @nr_users: queues of disks and shared directories together, at least 1
+ *
+ * Return: 0; -ENOSPC with @err set if the pool is too small for so many.
+ */
+int bounce_limit_share(uint64_t pool_size, unsigned nr_users, struct bounce_share *ret_limits,
+		       struct ccr_err *err);
 
 #endif

@@ -79,7 +79,7 @@ struct cli_host_options {
  * @name: of the machine to run or to control, NULL for a generated one
  * @run_dir: runtime directory, NULL for the usual one
  * @grace_s, @force: how `stop` ends a machine
- * @disk_texts: allocated; @disks points into them
+ * @disk_texts, @share_texts: allocated; @disks and @shares point into them
  * @net_texts: allocated; @nets points into them
  * @vsock_text: allocated; @vsock points into it
  * @cmdline: allocated, if --bounce made the kernel command line longer
@@ -103,6 +103,9 @@ struct cli_options {
 	unsigned nr_nets;
 	struct net_config nets[VM_MAX_NETS];
 	char *net_texts[VM_MAX_NETS];
+	unsigned nr_shares;
+	struct vm_share shares[VM_MAX_SHARES];
+	char *share_texts[VM_MAX_SHARES];
 	struct vm_vsock vsock;
 	char *vsock_text;
 	uint64_t bounce_size;

@@ -48,6 +48,13 @@ struct vm_disk {
 	unsigned nr_queues;
 };
 
+/** struct vm_share - a directory to share by 9p; strings are borrowed */
+struct vm_share {
+	const char *dir;
+	const char *tag; /* what the guest calls it */
+	bool read_only;
+};
+
 /** struct vm_vsock - a vsock as the user names it; see vsock_host.h. @path is borrowed. */
 struct vm_vsock {
 	const char *path; /* NULL for no vsock */
@@ -63,6 +70,7 @@ struct vm_vsock {
  * @disks: @nr_disks of them, on the PCI bus in this order
  * @vsock: on the PCI bus too, if there is one
  * @nets: @nr_nets of them, on the PCI bus in this order
+ * @shares: @nr_shares directories, on the PCI bus in this order
  * @bounce_size: bytes of the guest's bounce-buffer pool, 0 for what Linux makes by itself
  * @runtime: the machine's name and control socket, borrowed; NULL for none
  * @console: where the guest's console goes
@@ -85,6 +93,8 @@ struct vm_config {
 	struct vm_vsock vsock;
 	unsigned nr_nets;
 	struct net_config nets[VM_MAX_NETS];
+	unsigned nr_shares;
+	struct vm_share shares[VM_MAX_SHARES];
 	uint64_t bounce_size;
 	const struct runtime *runtime;
 	struct chardev_config console;

@@ -81,6 +81,7 @@ static enum cli_status run_loaded(const struct cli_options *options, struct laun
 		.no_reboot = options->no_reboot,
 		.quiet_s = options->quiet_s,
 		.nr_disks = options->nr_disks,
+		.nr_shares = options->nr_shares,
 		.bounce_size = options->bounce_size,
 		.vsock = options->vsock,
 		.nr_nets = options->nr_nets,
@@ -96,6 +97,7 @@ static enum cli_status run_loaded(const struct cli_options *options, struct laun
 
 	memcpy(config.disks, options->disks, sizeof(config.disks));
 	memcpy(config.nets, options->nets, sizeof(config.nets));
+	memcpy(config.shares, options->shares, sizeof(config.shares));
 	ret = vm_run(&config, &outcome, err);
 	if (ret)
 		return CLI_NOT_STARTED;

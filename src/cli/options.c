@@ -12,6 +12,7 @@
 #include "ccr/cli.h"
 #include "ccr/parse.h"
 #include "ccr/qmp.h"
+#include "ccr/v9p.h"
 #include "ccr/vsock.h"
 #include "internal.h"
 
@@ -284,6 +285,48 @@ static int set_disk(struct cli_options *options, const char *value, struct ccr_e
 	while (!ret && (part = strsep(&rest, ",")))
 		ret = set_disk_part(disk, part, err);
 	return ret;
+}
+
+static int set_share_tag(struct vm_share *share, const char *tag, const char *value,
+			 struct ccr_err *err)
+{
+	if (!tag || !*tag || strlen(tag) > V9P_MAX_TAG || strchr(tag, '/'))
+		return err_set(
+			err, -EINVAL,
+			"--9p %s: not a directory, a comma and a tag of up to %d characters, "
+			"by which the guest mounts it",
+			value, V9P_MAX_TAG);
+	share->tag = tag;
+	return 0;
+}
+
+/* DIR,TAG[,ro], cut up in a copy that the options own. */
+static int set_share(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	struct vm_share *share = &options->shares[options->nr_shares];
+	char *rest, *part;
+
+	if (options->nr_shares == VM_MAX_SHARES)
+		return err_set(err, -EINVAL, "--9p %s: more than %d directories", value,
+			       VM_MAX_SHARES);
+	rest = strdup(value);
+	if (!rest)
+		return err_set(err, -ENOMEM, "--9p: out of memory");
+	options->share_texts[options->nr_shares++] = rest;
+	share->dir = strsep(&rest, ",");
+	if (set_share_tag(share, strsep(&rest, ","), value, err))
+		return err->code;
+	for (unsigned i = 0; i + 1 < options->nr_shares; i++) {
+		if (!strcmp(options->shares[i].tag, share->tag))
+			return err_set(err, -EINVAL,
+				       "--9p %s: another directory has the tag %s already", value,
+				       share->tag);
+	}
+	part = strsep(&rest, ",");
+	share->read_only = part && !strcmp(part, "ro");
+	if ((part && !share->read_only) || rest)
+		return err_set(err, -EINVAL, "--9p %s: only ,ro may follow the tag", value);
+	return *share->dir ? 0 : bad_value("--9p", value, "a directory", err);
 }
 
 static int set_log_path(struct cli_options *options, const char *value, struct ccr_err *err)
@@ -580,6 +623,8 @@ static const struct cli_option table[] = {
 	 "where the guest's network is: none (default), user,\n"
 	 "passt=SOCKET, tap=NAME, fd=N; [,mac=..][,mtu=N][,queues=N]",
 	 set_network},
+	{0, "9p", LAUNCH | REPEATS | PATH, required_argument, "DIR",
+	 "directory that the guest can mount by 9p; DIR,TAG[,ro]", set_share},
 	{0, "vsock", LAUNCH | PATH, required_argument, "FILE",
 	 "streams between host and guest through Unix sockets, the\n"
 	 "first of them FILE; FILE[,cid=N] (default 3)",
@@ -932,6 +977,10 @@ static int check_together(const struct cli_command *command, const struct cli_op
 		return err_set(err, -EINVAL,
 			       "--network needs the PCI bus that --no-pci leaves out, or "
 			       "--virtio-transport mmio");
+	if (options->nr_shares > 0 && !has_virtio)
+		return err_set(err, -EINVAL,
+			       "--9p needs the PCI bus that --no-pci leaves out, or "
+			       "--virtio-transport mmio");
 	if (options->vsock.path && !has_virtio)
 		return err_set(err, -EINVAL,
 			       "--vsock needs the PCI bus that --no-pci leaves out, or "
@@ -995,6 +1044,8 @@ void cli_options_done(struct cli_options *options)
 	for (unsigned i = 0; i < options->nr_disks; i++)
 		free(options->disk_texts[i]);
 	forget_networks(options);
+	for (unsigned i = 0; i < options->nr_shares; i++)
+		free(options->share_texts[i]);
 	free(options->vsock_text);
 	free(options->cmdline);
 	json_object_put(options->config);

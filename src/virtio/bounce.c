@@ -10,6 +10,9 @@
  * Depth against size: requests of 64 KiB keep the number of exits low, so depth grows only once
  * every request can be that large; below that, four requests in flight are kept and shrink.
  *
+ * A message to a shared directory takes its own pages and those of the longest reply, whatever the
+ * reply will be: about as much as its limit says, and some. Four are in flight.
+ *
  * What a network device costs
  * ---------------------------
  * With mergeable buffers Linux takes its receive buffers from a pool of pages, which stay mapped
@@ -46,6 +49,9 @@
 #define GOOD_DATA_SIZE (64u * 1024)
 #define MIN_DEPTH      4
 #define MAX_DEPTH      128
+#define MESSAGE_SIZE   (2 * SEGMENT_SIZE) /* of one that carries no data */
+#define MIN_MSIZE      (2 * SEGMENT_SIZE) /* what Linux's client can do with, and some use */
+#define MAX_MSIZE      (128u * 1024)
 #define MAX_SEGMENTS   (VIRTIO_MAX_SEGMENTS - 2) /* less header and status */
 
 uint64_t bounce_default_size(uint64_t ram_size)
@@ -53,6 +59,35 @@ uint64_t bounce_default_size(uint64_t ram_size)
 	const uint64_t size = align_up(ram_size / POOL_RAM_RATIO, POOL_SET_SIZE);
 
 	return size < POOL_MAX_SIZE ? size : POOL_MAX_SIZE;
+}
+
+/* What each of @nr_users may have in flight. */
+static uint64_t share_of(uint64_t pool_size, unsigned nr_users)
+{
+	return pool_size > OTHERS_SIZE ? (pool_size - OTHERS_SIZE) / 3 * 2 / nr_users : 0;
+}
+
+int bounce_limit_share(uint64_t pool_size, unsigned nr_users, struct bounce_share *ret_limits,
+		       struct ccr_err *err)
+{
+	const uint64_t share = share_of(pool_size, nr_users) / MIN_DEPTH;
+	uint64_t msize;
+
+	*ret_limits = (struct bounce_share){0};
+	if (pool_size == 0)
+		return 0;
+	if (share < MESSAGE_SIZE + MIN_MSIZE)
+		return err_set(err, -ENOSPC,
+			       "%u disk queues and shared directories do not fit the guest's "
+			       "bounce buffers of %llu KiB; give it more with --bounce, or use "
+			       "fewer",
+			       nr_users, (unsigned long long)(pool_size >> 10));
+	msize = (share - MESSAGE_SIZE) / SEGMENT_SIZE * SEGMENT_SIZE;
+	*ret_limits = (struct bounce_share){
+		.queue_size = MIN_DEPTH,
+		.msize = msize < MAX_MSIZE ? (uint32_t)msize : MAX_MSIZE,
+	};
+	return 0;
 }
 
 int bounce_limit_disk(uint64_t pool_size, unsigned nr_queues, struct bounce_limits *ret_limits,
@@ -65,7 +100,7 @@ int bounce_limit_disk(uint64_t pool_size, unsigned nr_queues, struct bounce_limi
 		*ret_limits = (struct bounce_limits){MAX_DEPTH, MAX_SEGMENTS, 0};
 		return 0;
 	}
-	share = pool_size > OTHERS_SIZE ? (pool_size - OTHERS_SIZE) / 3 * 2 / nr_queues : 0;
+	share = share_of(pool_size, nr_queues);
 	if (share < (uint64_t)MIN_DEPTH * (OVERHEAD_SIZE + SEGMENT_SIZE))
 		return err_set(
 			err, -ENOSPC,

@@ -238,6 +238,47 @@ static const struct device_kind net_kind = {
 	.serve = serve_net,
 };
 
+/* Shared directories: each has a thread, which sleeps in the host's file system. */
+
+static unsigned count_shares(const struct machine_config *config)
+{
+	return config->nr_shares;
+}
+
+static int create_share(struct machine *machine, unsigned nr, const struct machine_config *config,
+			const struct virtio_setup *setup, struct virtio_dev **ret_dev,
+			struct ccr_err *err)
+{
+	const struct shared_dir *dir = &config->shares[nr];
+	const struct v9p_config v9p = {
+		.tag = dir->tag,
+		.max_msize = config->share_limits.msize ? config->share_limits.msize : P9_MAX_MSIZE,
+		.max_open = dir->max_open,
+		.queue_size = config->share_limits.queue_size,
+		.host = &shares_host,
+		.ctx = (void *)(uintptr_t)&dir->broker,
+	};
+
+	if (v9p_init(&machine->shares[nr], &v9p, setup))
+		return err_set(err, -ENOMEM, "9p %s: out of memory", dir->tag);
+	*ret_dev = &machine->shares[nr].virtio;
+	return 0;
+}
+
+static void destroy_share(struct machine *machine, unsigned nr)
+{
+	v9p_done(&machine->shares[nr]);
+}
+
+static const struct device_kind share_kind = {
+	.name = "9p",
+	.first_slot = SLOT_SHARES,
+	.server = SERVED_BY_THREADS,
+	.count = count_shares,
+	.create = create_share,
+	.destroy = destroy_share,
+};
+
 const struct device_kind *const vm_device_kinds[] = {
-	&console_kind, &rng_kind, &disk_kind, &vsock_kind, &net_kind, NULL,
+	&console_kind, &rng_kind, &disk_kind, &vsock_kind, &net_kind, &share_kind, NULL,
 };

@@ -15,6 +15,7 @@
 #include "ccr/uart.h"
 #include "ccr/vconsole.h"
 #include "ccr/vcpu.h"
+#include "ccr/v9p.h"
 #include "ccr/virtio_mmio.h"
 #include "ccr/virtio_pci.h"
 #include "ccr/vm.h"
@@ -166,6 +167,28 @@ void vsockets_done(struct vsockets *vsockets);
 void vsockets_serve(struct vsockets *vsockets);
 
 /**
+ * struct shared_dir - a directory that is shared by 9p
+ * @tag: what the guest calls it; borrowed
+ * @broker: does all that names a file
+ * @max_open: files that the guest may have open at a time
+ */
+struct shared_dir {
+	const char *tag;
+	struct broker broker;
+	unsigned max_open;
+};
+
+/** shares_host - the host's side, for a v9p whose ctx is the struct broker of a shared directory */
+extern const struct p9_host shares_host;
+
+/**
+ * shares_make_room() - let this process hold the files that guests open in @nr directories
+ *
+ * Return: how many each may have open at a time: 512, or as many as the host allows.
+ */
+unsigned shares_make_room(unsigned nr);
+
+/**
  * struct machine - the devices of a machine; machine.c has their table
  * @arch: interrupts go there
  * @has_uart, @has_virtio, @has_pci: which were created; virtio devices are on the PCI bus, or in
@@ -174,6 +197,7 @@ void vsockets_serve(struct vsockets *vsockets);
  * @blks: one for each disk
  * @vnets: one for each network
  * @has_vsock: @vsock and @vsockets were created
+ * @shares: one for each shared directory
  */
 struct machine {
 	struct arch_vm *arch;
@@ -193,6 +217,7 @@ struct machine {
 	bool has_vsock;
 	struct vvsock vsock;
 	struct vsockets vsockets;
+	struct v9p shares[VM_MAX_SHARES];
 	struct virtio_slot slots[NR_SLOTS];
 };
 
@@ -205,6 +230,7 @@ struct machine {
  * @nets: open, @nr_nets of them; @net_limits: what each allows its driver
  * @vsock: the host's side, NULL for a machine without a vsock; @vsock_cid: the guest's address
  * @sockets: the broker that connects to the host's sockets
+ * @shares: @nr_shares of them; @share_limits: what each allows its driver
  * @needs_platform: drivers must know that devices reach shared memory only
  */
 struct machine_config {
@@ -226,6 +252,9 @@ struct machine_config {
 	const struct vsock_host_socket *vsock;
 	uint32_t vsock_cid;
 	struct broker *sockets;
+	unsigned nr_shares;
+	const struct shared_dir *shares;
+	struct bounce_share share_limits;
 };
 
 /**
@@ -286,7 +315,7 @@ struct loop {
 
 /**
  * struct vm - one life of a machine, from creation to its end; a reset begins another
- * @config, @launch, @console, @disks, @nets, @vsock, @sockets, @control: outlive it
+ * @config, @launch, @console, @disks, @nets, @vsock, @sockets, @shares, @control: outlive it
  * @rim: of a sealed realm; all zeros in a plain VM
  */
 struct vm {
@@ -297,6 +326,7 @@ struct vm {
 	struct net *nets;
 	const struct vsock_host_socket *vsock;
 	struct broker *sockets;
+	struct shared_dir *shares;
 	struct control *control;
 	struct gmem *gmem;
 	struct arch_vm arch;

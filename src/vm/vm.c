@@ -263,7 +263,7 @@ static unsigned nr_queues_of(const struct vm *vm, const struct vm_disk *disk)
 	return nr_vcpus < DEFAULT_QUEUES ? nr_vcpus : DEFAULT_QUEUES;
 }
 
-/* In a realm all DMA is bounced, through a pool that networks and disks must not overrun. */
+/* In a realm all DMA is bounced, through a pool that devices must not overrun. */
 static uint64_t bounce_size(const struct vm_config *config)
 {
 	if (config->launch->kind == MACHINE_PLAIN)
@@ -303,17 +303,21 @@ static int limit_nets(const struct vm_config *config, struct bounce_net_limits *
 
 static int limit_devices(const struct vm *vm, struct machine_config *config, struct ccr_err *err)
 {
-	unsigned nr_queues = 0;
+	unsigned nr_users = config->nr_shares;
 	uint64_t rest;
-	const int ret = limit_nets(vm->config, &config->net_limits, &rest, err);
+	int ret = limit_nets(vm->config, &config->net_limits, &rest, err);
 
 	if (ret)
 		return ret;
 	for (unsigned i = 0; i < config->nr_disks; i++) {
 		config->disk_queues[i] = nr_queues_of(vm, &vm->config->disks[i]);
-		nr_queues += config->disk_queues[i];
+		nr_users += config->disk_queues[i];
 	}
-	return bounce_limit_disk(rest, nr_queues ? nr_queues : 1, &config->limits, err);
+	if (config->nr_shares > 0)
+		ret = bounce_limit_share(rest, nr_users, &config->share_limits, err);
+	if (!ret)
+		ret = bounce_limit_disk(rest, nr_users ? nr_users : 1, &config->limits, err);
+	return ret;
 }
 
 static int create_devices(struct vm *vm, struct ccr_err *err)
@@ -333,6 +337,8 @@ static int create_devices(struct vm *vm, struct ccr_err *err)
 		.vsock = vm->vsock,
 		.vsock_cid = vm->config->vsock.cid,
 		.sockets = vm->sockets,
+		.nr_shares = vm->config->nr_shares,
+		.shares = vm->shares,
 		.serials = serials,
 		.disk_wishes = vm->config->disks,
 	};
@@ -428,6 +434,8 @@ struct host_ends {
 	struct vsock_host_socket vsock;
 	bool has_sockets;
 	struct broker sockets;
+	unsigned nr_shares;
+	struct shared_dir shares[VM_MAX_SHARES];
 };
 
 /* Keys are the host's until here: whoever sees a launch go wrong may press Ctrl-c. */
@@ -440,6 +448,12 @@ static int start_console(struct console *console, struct ccr_err *err)
 		log_info("this terminal is the guest's now; Ctrl-a x ends the machine, Ctrl-a h "
 			 "lists the keys");
 	return ret;
+}
+
+static void abort_shares(struct host_ends *ends)
+{
+	for (unsigned i = 0; i < ends->nr_shares; i++)
+		broker_abort(&ends->shares[i].broker);
 }
 
 /* One life, from creation to its end. */
@@ -460,6 +474,7 @@ static int live_once(const struct vm_config *config, const struct arch_host *hos
 		.nets = ends->nets,
 		.vsock = ends->has_vsock ? &ends->vsock : NULL,
 		.sockets = ends->has_sockets ? &ends->sockets : NULL,
+		.shares = ends->shares,
 		.control = control,
 		.arch = {.fd = -1, .gmem_fd = -1, .gic_fd = -1, .its_fd = -1},
 	};
@@ -475,6 +490,9 @@ static int live_once(const struct vm_config *config, const struct arch_host *hos
 			go(vm);
 		vcpu_group_stop(&vm->vcpus);
 	}
+	/* A file system that does not answer must not hold up the end. */
+	if (ret || vm->loop.outcome != VM_RESET)
+		abort_shares(ends);
 	if (ret == -ECANCELED && vm->loop.stopped_early) {
 		*ret_outcome = VM_STOPPED;
 		*err = (struct ccr_err){0};
@@ -544,6 +562,25 @@ static int open_nets(const struct vm_config *config, struct host_ends *ends, str
 	return ret;
 }
 
+static int open_shares(const struct vm_config *config, struct host_ends *ends, struct ccr_err *err)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; i < config->nr_shares && !ret; i++) {
+		const struct vm_share *share = &config->shares[i];
+		const struct broker_scope scope = {
+			.dir = share->dir,
+			.read_only = share->read_only,
+		};
+
+		ends->shares[i].tag = share->tag;
+		ends->shares[i].max_open = shares_make_room(config->nr_shares);
+		ret = start_broker(config, &scope, &ends->shares[i].broker, err);
+		ends->nr_shares += !ret;
+	}
+	return ret;
+}
+
 static int open_ends(const struct vm_config *config, struct host_ends *ends, struct ccr_err *err)
 {
 	int ret = 0;
@@ -563,11 +600,15 @@ static int open_ends(const struct vm_config *config, struct host_ends *ends, str
 		ret = vsock_host_listen(&ends->vsock, config->vsock.path, err);
 		ends->has_vsock = !ret;
 	}
-	return ret ? ret : open_sockets(config, ends, err);
+	if (!ret)
+		ret = open_sockets(config, ends, err);
+	return ret ? ret : open_shares(config, ends, err);
 }
 
 static void close_ends(struct host_ends *ends)
 {
+	while (ends->nr_shares > 0)
+		broker_stop(&ends->shares[--ends->nr_shares].broker);
 	if (ends->has_sockets)
 		broker_stop(&ends->sockets);
 	if (ends->has_vsock)

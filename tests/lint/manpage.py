@@ -19,8 +19,8 @@ README = Path("README.md")
 COMPLETION = Path("Documentation/ccr-run.bash-completion")
 WIDTH = 120
 
-HELP_OPTION = re.compile(r"^  (?:(-\w),|   ) --([a-z-]+)(?:(\[?)[ =]([A-Z]+))?")
-PAGE_OPTION = re.compile(r"^\.It (?:Fl (\w) , )?Fl -([a-z-]+)(.*)")
+HELP_OPTION = re.compile(r"^  (?:(-\w),|   ) --([a-z0-9-]+)(?:(\[?)[ =]([A-Z]+))?")
+PAGE_OPTION = re.compile(r"^\.It (?:Fl (\w) , )?Fl -([a-z0-9-]+)(.*)")
 
 
 def help_of(*command):
@@ -103,7 +103,7 @@ def check_names(path, wanted):
     """Options named elsewhere exist. In README, all of them are named."""
     text = source.read(path)
     known = {name for options in wanted.values() for name in options} | {"help", "version"}
-    named = set(re.findall(r"(?<![\w-])--([a-z][a-z-]*)", text))
+    named = set(re.findall(r"(?<![\w-])--([a-z0-9][a-z0-9-]*)", text))
     for name in sorted(named - known):
         yield f"{path}: there is no option --{name}"
     if path == README:

@@ -172,6 +172,32 @@ static void test_too_small_for_nets(void **state)
 	assert_non_null(strstr(err.msg, "--bounce"));
 }
 
+static void test_shares(void **state)
+{
+	struct bounce_share limits;
+	struct ccr_err err = {0};
+
+	(void)state;
+	assert_int_equal(bounce_limit_share(0, 1, &limits, NULL), 0);
+	assert_int_equal(limits.msize, 0);
+	assert_int_equal(limits.queue_size, 0);
+	assert_int_equal(bounce_limit_share(512 * KIB, 1, &limits, NULL), 0);
+	assert_int_equal(limits.queue_size, 4);
+	assert_int_equal(limits.msize, 64 * KIB);
+	assert_int_equal(bounce_limit_share(64 * MIB, 1, &limits, NULL), 0);
+	assert_int_equal(limits.msize, 128 * KIB);
+	assert_int_equal(bounce_limit_share(256 * KIB, 4, &limits, &err), -ENOSPC);
+	assert_non_null(strstr(err.msg, "4 disk queues and shared directories do not fit"));
+	for (uint64_t pool = 256 * KIB; pool <= 64 * MIB; pool += 64 * KIB) {
+		for (unsigned nr = 1; nr <= 8; nr++) {
+			if (bounce_limit_share(pool, nr, &limits, NULL))
+				continue;
+			assert_true(limits.msize >= 8 * KIB && limits.msize % 4096 == 0);
+			assert_true(nr * 4 * (limits.msize + 8 * KIB) <= pool / 3 * 2);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -179,6 +205,7 @@ int main(void)
 		cmocka_unit_test(test_known_limits),
 		cmocka_unit_test(test_everything_fits),
 		cmocka_unit_test(test_too_small),
+		cmocka_unit_test(test_shares),
 		cmocka_unit_test(test_known_net_limits),
 		cmocka_unit_test(test_receive_buffers_fit),
 		cmocka_unit_test(test_net_leaves_room_for_disks),
