@@ -232,6 +232,13 @@ static void print_device(struct json_object *device)
 	printf("\n");
 }
 
+static void print_network(struct json_object *network)
+{
+	printf("%s: %s, link %s; frames dropped: %s from the guest, %s to it\n",
+	       text_of(network, "network"), text_of(network, "mac"), text_of(network, "link"),
+	       text_of(network, "dropped-from-guest"), text_of(network, "dropped-to-guest"));
+}
+
 static void print_stat(struct json_object *stat)
 {
 	struct json_object *realm = member(stat, "realm");
@@ -244,6 +251,8 @@ static void print_stat(struct json_object *stat)
 	if (realm)
 		printf("rim        %s:%s\n", text_of(realm, "hash-algo"), text_of(realm, "rim"));
 	print_memory(member(stat, "memory"));
+	for (size_t i = 0; i < count_of(stat, "networks"); i++)
+		print_network(json_object_array_get_idx(member(stat, "networks"), i));
 	for (size_t i = 0; i < count_of(stat, "vcpus"); i++)
 		print_vcpu(json_object_array_get_idx(member(stat, "vcpus"), i));
 	for (size_t i = 0; i < count_of(stat, "devices"); i++)
