@@ -59,6 +59,7 @@ bool lab_open(struct lab *lab, struct machine *machine, struct console *console)
 		return missing(lab, "rng");
 	if (!virtio_find(&lab->console, &lab->pci, VIRTIO_ID_CONSOLE, 0))
 		return missing(lab, "console");
+	lab->has_network = virtio_find(&lab->network, &lab->pci, VIRTIO_ID_NETWORK, 0);
 	lab->features = lab_base_features() | VIRTIO_F_INDIRECT;
 	return true;
 }

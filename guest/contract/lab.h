@@ -57,6 +57,7 @@ struct blk_header {
  * @shared: SHARED_SIZE bytes, without the shared bit; AT_* are offsets in it
  * @private: PRIVATE_SIZE bytes right behind, private in a realm, filled with a pattern
  * @free, @free_top: RAM for who needs more
+ * @has_network: there is a @network, which not every machine has
  * @features: what a driver that keeps the rules accepts of @blk
  */
 struct lab {
@@ -65,7 +66,8 @@ struct lab {
 	struct cpu *cpu;
 	struct realm realm;
 	struct pci pci;
-	struct virtio blk, rng, console;
+	struct virtio blk, rng, console, network;
+	bool has_network;
 	struct vring ring;
 	uint64_t hole, shared, private;
 	uint64_t free, free_top;
@@ -120,6 +122,7 @@ void check_others(struct lab *lab);
 void check_registers(struct lab *lab);
 void check_unaligned(struct lab *lab);
 void check_bars(struct lab *lab);
+void check_network(struct lab *lab);
 
 /* load.c */
 

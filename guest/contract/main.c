@@ -2,7 +2,8 @@
 /*
  * The bare-metal contract guest: drives the machine's virtio devices by the rules, and against one
  * rule at a time, as TAP on the serial port; then power-off. The same image runs in plain VMs and
- * realms. It needs a disk that it may overwrite, an rng and a console.
+ * realms. It needs a disk that it may overwrite, an rng and a console; a network it drives if there
+ * is one.
  *
  * With ccr.load=SECONDS on the command line it puts the devices and the host's memory accounting
  * under load instead (load.c).
@@ -34,6 +35,7 @@ static void run_checks(struct lab *lab)
 	check_registers(lab);
 	check_unaligned(lab);
 	check_bars(lab);
+	check_network(lab);
 }
 
 void guest_main(const void *dtb, void *scratch)

@@ -14,6 +14,7 @@
 
 #include "lib/pci.h"
 
+#define VIRTIO_ID_NETWORK 1
 #define VIRTIO_ID_BLOCK   2
 #define VIRTIO_ID_CONSOLE 3
 #define VIRTIO_ID_RNG     4

@@ -14,3 +14,42 @@ test_network_tap_plain() {
 test_network_user_realm() {
 	over_passt --realm=emulated -c 2
 }
+
+# The RIM is the one without a network.
+test_network_rim() {
+	set -- -k "$guest/Image" -i "$guest/initrd.gz" --realm=emulated
+	without=$("$ccr_run" measure "$@") || fail "cannot measure"
+	[ "$without" = "$("$ccr_run" measure "$@" -n user -n tap=tap0)" ] ||
+		fail "a network changes the RIM"
+}
+
+# One broken rule at a time; the host end is a tap that nobody else uses.
+test_network_contract() {
+	# shellcheck disable=SC2034 # lib.sh uses it
+	limit=300
+	servers=''
+	tap ccrtap2 10.7.0.1
+	dd if=/dev/zero of="$dir/disk" bs=1M count=16 2>/dev/null
+	launch --realm=emulated -m 64M -c 2 -k "$guest/contract.img" --disk "$dir/disk" \
+		-n tap=ccrtap2 --bounce 4M
+	"$busybox" tunctl -d ccrtap2 >/dev/null 2>&1
+	want_tap
+	want_status 0
+	want "$out" '^ok .* network: private memory is untouched'
+}
+
+# A tap that is removed takes the link down, once, and the machine goes on.
+test_network_tap_removed() {
+	tap ccrtap3 10.6.0.1
+	start -k "$guest/Image" -i "$guest/initrd.gz" -n tap=ccrtap3 --name gone \
+		--run-dir "$dir/run" \
+		-p "quiet ccr.modules=$network_modules ccr.run=network-up ccr.then=hang"
+	await "$out" 'CCR-GUEST-NETWORK link=1'
+	"$busybox" ip link del ccrtap3
+	await "$out" 'CCR-GUEST-NETWORK link=0'
+	want "$err" 'network tap=ccrtap3: the host end is gone'
+	"$ccr_run" stat gone --run-dir "$dir/run" | grep -q 'ccrtap3: .* link down' ||
+		fail "stat does not say so"
+	stop_with TERM
+	want_status 0
+}

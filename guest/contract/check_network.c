@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A network, in machines that have one: frames, buffers for frames, and commands. */
+#include "lab.h"
+
+#define NET_F_MAC       VIRTIO_F(5)
+#define NET_F_CTRL_VQ   VIRTIO_F(17)
+#define NET_HEADER_SIZE 12u
+#define NET_FRAME_SIZE  60u
+
+#define NET_QUEUE_RX      0
+#define NET_QUEUE_TX      1
+#define NET_QUEUE_CONTROL 2
+
+#define HDR_F_NEEDS_CSUM 1u
+#define HDR_GSO_TCPV4    1u
+
+struct net_header {
+	uint8_t flags, gso_type;
+	uint16_t hdr_len, gso_size, csum_start, csum_offset, num_buffers;
+};
+
+enum place { P_DATA, P_HOLE, P_PRIVATE, P_RAM_END };
+
+/* One buffer of one queue. @verdict: what must come back; a frame that is dropped is done. */
+struct net_case {
+	char name[64];
+	uint16_t queue, place;
+	uint32_t size;
+	uint16_t flags;
+	struct net_header header;
+	enum virtio_answer verdict;
+};
+
+static const struct net_case cases[] = {
+	{"network: a frame shorter than its header",
+	 NET_QUEUE_TX,
+	 P_DATA,
+	 NET_HEADER_SIZE - 1,
+	 0,
+	 {0},
+	 ANSWER_NEEDS_RESET},
+	{"network: a frame outside RAM", NET_QUEUE_TX, P_HOLE, 72, 0, {0}, ANSWER_NEEDS_RESET},
+	{"network: a frame across the end of RAM",
+	 NET_QUEUE_TX,
+	 P_RAM_END,
+	 72,
+	 0,
+	 {0},
+	 ANSWER_NEEDS_RESET},
+	{"network: a frame in private memory",
+	 NET_QUEUE_TX,
+	 P_PRIVATE,
+	 72,
+	 0,
+	 {0},
+	 ANSWER_NEEDS_RESET},
+	{"network: a frame that the device may only write",
+	 NET_QUEUE_TX,
+	 P_DATA,
+	 72,
+	 DESC_WRITE,
+	 {0},
+	 ANSWER_NEEDS_RESET},
+	{"network: no frame behind the header",
+	 NET_QUEUE_TX,
+	 P_DATA,
+	 NET_HEADER_SIZE,
+	 0,
+	 {0},
+	 ANSWER_DONE},
+	{"network: a frame of 16 KiB", NET_QUEUE_TX, P_DATA, DATA_SIZE, 0, {0}, ANSWER_DONE},
+	{"network: a sum that was not negotiated",
+	 NET_QUEUE_TX,
+	 P_DATA,
+	 72,
+	 0,
+	 {HDR_F_NEEDS_CSUM, 0, 0, 0, 34, 16, 0},
+	 ANSWER_DONE},
+	{"network: a sum far outside the frame",
+	 NET_QUEUE_TX,
+	 P_DATA,
+	 72,
+	 0,
+	 {HDR_F_NEEDS_CSUM, 0, 0, 0, 0xffff, 0xffff, 0},
+	 ANSWER_DONE},
+	{"network: segments that were not negotiated",
+	 NET_QUEUE_TX,
+	 P_DATA,
+	 72,
+	 0,
+	 {HDR_F_NEEDS_CSUM, HDR_GSO_TCPV4, 0xffff, 1, 34, 16, 0},
+	 ANSWER_DONE},
+	{"network: segments of a kind that there is not",
+	 NET_QUEUE_TX,
+	 P_DATA,
+	 72,
+	 0,
+	 {HDR_F_NEEDS_CSUM, 0x7f, 0, 0, 0, 0, 0xffff},
+	 ANSWER_DONE},
+	{"network: a command that is all header",
+	 NET_QUEUE_CONTROL,
+	 P_DATA,
+	 1,
+	 0,
+	 {0},
+	 ANSWER_NEEDS_RESET},
+	{"network: a command without room for an answer",
+	 NET_QUEUE_CONTROL,
+	 P_DATA,
+	 16,
+	 0,
+	 {0},
+	 ANSWER_NEEDS_RESET},
+	{"network: a command outside RAM",
+	 NET_QUEUE_CONTROL,
+	 P_HOLE,
+	 16,
+	 0,
+	 {0},
+	 ANSWER_NEEDS_RESET},
+};
+
+static uint64_t place_of(const struct lab *lab, unsigned place)
+{
+	switch (place) {
+	case P_HOLE:
+		return lab->hole;
+	case P_PRIVATE:
+		return lab->private;
+	case P_RAM_END:
+		return lab->machine->ram_top - 8;
+	default:
+		return lab->shared + AT_DATA;
+	}
+}
+
+static enum virtio_answer offer(struct lab *lab, const struct net_case *c)
+{
+	const struct vdesc desc = {place_of(lab, c->place), c->size, c->flags, 0};
+
+	if (!lab_start(lab, &lab->network, lab_base_features() | NET_F_CTRL_VQ, c->queue))
+		return ANSWER_NONE;
+	memset(lab_at(lab, AT_DATA), 0, DATA_SIZE);
+	memcpy(lab_at(lab, AT_DATA), &c->header, sizeof(c->header));
+	cache_flush(lab_at(lab, AT_DATA), DATA_SIZE);
+	vring_put(&lab->ring, 0, &desc);
+	vring_offer(&lab->ring, 0);
+	vring_notify(&lab->ring);
+	return virtio_await(&lab->network, &lab->ring, NULL, NULL);
+}
+
+static bool network_works(struct lab *lab)
+{
+	const struct net_case frame = {
+		"", NET_QUEUE_TX, P_DATA, NET_HEADER_SIZE + NET_FRAME_SIZE, 0, {0}, ANSWER_DONE};
+
+	return offer(lab, &frame) == ANSWER_DONE;
+}
+
+static void check_case(struct lab *lab, const struct net_case *c)
+{
+	const enum virtio_answer answer = offer(lab, c);
+	bool ok = answer == c->verdict;
+
+	if (!ok)
+		tap_note(&lab->tap, "the answer was %s", lab_answer_name(answer));
+	if (!network_works(lab)) {
+		tap_note(&lab->tap, "it does not send any more");
+		ok = false;
+	}
+	tap_check(&lab->tap, ok, c->name);
+}
+
+void check_network(struct lab *lab)
+{
+	if (!lab->has_network)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		if (cases[i].place == P_PRIVATE && !lab->realm.is_realm)
+			tap_skip(&lab->tap, cases[i].name, "not a realm");
+		else
+			check_case(lab, &cases[i]);
+	}
+	tap_check(&lab->tap, lab_is_private_intact(lab), "network: private memory is untouched");
+}
