@@ -17,7 +17,7 @@ test_network_user_realm() {
 
 # The RIM is the one without a network.
 test_network_rim() {
-	set -- -k "$guest/Image" -i "$guest/initrd.gz" --realm=emulated
+	set -- -k "$guest/contract.img" --realm=emulated
 	without=$("$ccr_run" measure "$@") || fail "cannot measure"
 	[ "$without" = "$("$ccr_run" measure "$@" -n user -n tap=tap0)" ] ||
 		fail "a network changes the RIM"
