@@ -53,7 +53,7 @@ LIBS        := -lfdt -lelf -luring -lz -lzstd -ljson-c -lcrypto -lpthread
 # KVM's arm64 structures come from <asm/kvm.h>, which an x86 machine has only among its cross
 # headers. Just that header and what it includes is lent, to just the files that talk to KVM: the
 # directory as a whole would also bring arm64's system call numbers into an x86 program.
-KVM_SOURCES := src/kvm/% arch/arm64/kvm/% tests/fake/%
+KVM_SOURCES := src/kvm/% arch/arm64/kvm/% tests/fake/% build/generated/%
 ifeq ($(MACHINE),aarch64)
 UAPI_FLAGS :=
 UAPI_HEADERS :=
@@ -86,7 +86,10 @@ fuzz_CFLAGS    = $(BASE_CFLAGS) -O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link $(c
 
 # ---- sources ---------------------------------------------------------------------------------
 
-SOURCES := $(sort $(shell find src arch/arm64 -name '*.c' 2>/dev/null))
+WRITTEN := $(sort $(shell find src arch/arm64 -name '*.c' 2>/dev/null))
+# What the system call filters let through, from the comments beside the code.
+GENERATED := build/generated/syscalls.c
+SOURCES := $(WRITTEN) $(GENERATED)
 UNIT_TESTS := $(sort $(basename $(notdir $(wildcard tests/unit/test_*.c))))
 FUZZERS := $(sort $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c))))
 TEST_SOURCES := $(wildcard tests/unit/*.c tests/fake/*.c tests/fuzz/*.c)
@@ -94,6 +97,8 @@ TEST_SOURCES := $(wildcard tests/unit/*.c tests/fake/*.c tests/fuzz/*.c)
 CLI_TESTS := tests/cli/measure.py tests/cli/verify.py $(wildcard tests/cli/*.sh)
 
 UNIT_PROGRAMS := $(UNIT_TESTS:%=build/unit/%)
+# Sanitizers make system calls of their own, and this one has filters that kill for them.
+UNSANITIZED := build/unit/test_sandbox
 REPLAY_PROGRAMS := $(FUZZERS:%=build/replay/%)
 FUZZ_PROGRAMS := $(FUZZERS:%=build/fuzz/%)
 
@@ -238,6 +243,12 @@ build/$(1)/%.o: %.c Makefile | deps-build
 endef
 $(foreach tree,native arm64 san fuzz,$(eval $(call compile,$(tree))))
 
+# Rewritten only if it would change: most changes of the sources leave the comments alone.
+$(GENERATED): src/sandbox/syscalls.awk $(WRITTEN)
+	@mkdir -p $(@D)
+	@awk -f src/sandbox/syscalls.awk $(WRITTEN) >$@.tmp
+	@if cmp -s $@.tmp $@; then rm $@.tmp; else mv $@.tmp $@; fi
+
 build/uapi/asm/%.h: | deps-build
 	@mkdir -p $(@D)
 	@ln -sf /usr/aarch64-linux-gnu/include/asm/$*.h $@
@@ -251,6 +262,7 @@ $(SOURCES:%.c=build/arm64/%.o): | $(SYSROOT)/.complete
 
 -include $(foreach tree,native arm64 san fuzz,$(SOURCES:%.c=build/$(tree)/%.d))
 -include $(foreach tree,san fuzz,$(TEST_SOURCES:%.c=build/$(tree)/%.d))
+-include $(UNSANITIZED:build/unit/%=build/native/tests/unit/%.d)
 
 # ---- programs --------------------------------------------------------------------------------
 
@@ -276,8 +288,14 @@ build/arm64/ccr-run: $(SOURCES:%.c=build/arm64/%.o)
 objects = $(patsubst %.c,build/$(1)/%.o,$(call links,$(2)))
 
 unit-programs: $(UNIT_PROGRAMS)
-$(UNIT_PROGRAMS): build/unit/%: build/san/tests/unit/%.o $$(call objects,san,tests/unit/$$*.c) \
+$(UNSANITIZED): build/unit/%: build/native/tests/unit/%.o $$(call objects,native,tests/unit/$$*.c) \
 		| deps-unit
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -pie -o $@ $^ -lcmocka $(LIBS)
+
+$(filter-out $(UNSANITIZED),$(UNIT_PROGRAMS)): build/unit/%: build/san/tests/unit/%.o \
+		$$(call objects,san,tests/unit/$$*.c) | deps-unit
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lcmocka $(PEER) $(LIBS)
@@ -302,7 +320,8 @@ $(FUZZ_PROGRAMS): build/fuzz/%: build/fuzz/tests/fuzz/%.o $$(call objects,fuzz,t
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(SANITIZE) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
-$(UNIT_TESTS:%=build/san/tests/unit/%.o): | deps-unit
+$(UNIT_TESTS:%=build/san/tests/unit/%.o) \
+		$(UNSANITIZED:build/unit/%=build/native/tests/unit/%.o): | deps-unit
 $(FUZZERS:%=build/fuzz/tests/fuzz/%.o): | deps-fuzz
 
 # ---- guests and hosts ------------------------------------------------------------------------

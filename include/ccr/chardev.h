@@ -62,7 +62,8 @@ struct chardev_ops;
  * @drops: output goes nowhere and is not kept
  * @moved_ms: when the queue was last empty or has last become shorter
  * @head, @tail: of @queue, counted from the start
- * @saved, @is_raw: of a terminal: what must be restored
+ * @saved, @has_saved: of a terminal: what must be restored
+ * @is_raw: it was made so here
  * @path, @device, @inode: of a socket: what must be removed
  */
 struct chardev {
@@ -77,6 +78,7 @@ struct chardev {
 	bool is_patient;
 	bool is_readable;
 	bool is_stalled;
+	bool has_saved;
 	bool drops;
 	uint64_t moved_ms;
 	uint64_t head, tail;

@@ -68,6 +68,7 @@ struct cli_host_options {
  * @realm_abi: --realm-abi; without a series for auto
  * @console: --console; its path is borrowed from argv
  * @quiet_s: --silence
+ * @sandbox: --sandbox
  * @launch_given: an option was used that says what a guest is made of, or on which host
  * @rpv_given: --realm-pv was used
  * @host: of `measure` and `verify`; strings are borrowed from argv or @config
@@ -112,6 +113,7 @@ struct cli_options {
 	char *cmdline;
 	struct chardev_config console;
 	unsigned quiet_s;
+	enum sandbox_mode sandbox;
 	bool launch_given;
 	bool rpv_given;
 	struct cli_host_options host;

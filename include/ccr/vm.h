@@ -3,7 +3,8 @@
  * A running machine: it owns memory, KVM VM, vCPU threads, devices and the event loop.
  *
  * Threads: one a vCPU, and the caller's, which runs the event loop (console, signals, timers).
- * vCPU threads handle device registers under the device's lock; everything else is the loop's.
+ * vCPU threads handle device registers under the device's lock; everything else is the loop's. Both
+ * are in a process of their own, which is confined (sandbox.h).
  */
 #ifndef CCR_VM_H
 #define CCR_VM_H
@@ -19,6 +20,7 @@
 #include "ccr/net.h"
 #include "ccr/realm_abi.h"
 #include "ccr/runtime.h"
+#include "ccr/sandbox.h"
 
 /** enum vm_outcome - why a machine has ended */
 enum vm_outcome {
@@ -27,6 +29,7 @@ enum vm_outcome {
 	VM_CRASH,    /* the guest crashed as far as can be seen from outside */
 	VM_STOPPED,  /* somebody asked us to end it: a signal, the console's escape */
 	VM_FAILED,   /* it cannot go on: KVM or the host failed */
+	VM_BROKEN,   /* its process has crashed, or did what it is forbidden */
 };
 
 #define VM_MAX_DISKS  16
@@ -63,7 +66,7 @@ struct vm_vsock {
 
 /**
  * struct vm_config - how to run what was loaded
- * @launch: the guest; outlives the call, which frees its images once they are loaded
+ * @launch: the guest; outlives the call, which frees its images
  * @realm_abi: of a real realm, if it has a series; else the host is asked
  * @log_path: file to save a realm's measurement log in, NULL for none
  * @no_reboot: a plain VM's reset ends it instead of starting it anew (a realm's always does)
@@ -74,8 +77,7 @@ struct vm_vsock {
  * @bounce_size: bytes of the guest's bounce-buffer pool, 0 for what Linux makes by itself
  * @runtime: the machine's name and control socket, borrowed; NULL for none
  * @console: where the guest's console goes
- * @confine_broker: called in each broker's process, as struct broker_config has it; its ctx is this
- *	configuration. NULL for brokers that are not confined
+ * @sandbox: after sandbox_initial(); NULL for a machine in this process, which is not confined
  * @has_hugepages: of a plain VM: its RAM is in huge pages of @hugepage_size, 0 for the host's
  *	default
  * @mem_prealloc: all of the memory is taken from the host at the start
@@ -98,17 +100,17 @@ struct vm_config {
 	uint64_t bounce_size;
 	const struct runtime *runtime;
 	struct chardev_config console;
+	struct sandbox *sandbox;
 	bool has_hugepages;
 	uint64_t hugepage_size;
 	bool mem_prealloc;
 	const char *vcpu_affinity;
-	int (*confine_broker)(void *ctx, const struct broker_scope *scope, struct ccr_err *err);
 	unsigned quiet_s;
 };
 
 /**
  * vm_run() - start the machine and stay with it until it ends
- * @ret_outcome: valid after 0; for VM_CRASH and VM_FAILED @err then holds the sentence
+ * @ret_outcome: valid after 0; for VM_CRASH, VM_FAILED and VM_BROKEN @err then holds the sentence
  *
  * The terminal, if stdin is one and the console, is in raw mode meanwhile, and restored on every
  * return.

@@ -65,6 +65,8 @@ static enum cli_status outcome_status(enum vm_outcome outcome, struct ccr_err *e
 		return CLI_RESET;
 	case VM_CRASH:
 		return CLI_CRASHED;
+	case VM_BROKEN:
+		return CLI_BUG;
 	case VM_FAILED:
 		break;
 	}
@@ -72,7 +74,8 @@ static enum cli_status outcome_status(enum vm_outcome outcome, struct ccr_err *e
 }
 
 static enum cli_status run_loaded(const struct cli_options *options, struct launch *launch,
-				  const struct runtime *runtime, struct ccr_err *err)
+				  const struct runtime *runtime, struct sandbox *sandbox,
+				  struct ccr_err *err)
 {
 	struct vm_config config = {
 		.launch = launch,
@@ -91,6 +94,7 @@ static enum cli_status run_loaded(const struct cli_options *options, struct laun
 		.hugepage_size = options->hugepage_size,
 		.mem_prealloc = options->mem_prealloc,
 		.vcpu_affinity = options->vcpu_affinity,
+		.sandbox = sandbox,
 	};
 	enum vm_outcome outcome = VM_FAILED;
 	int ret;
@@ -131,7 +135,7 @@ static int claim(const struct cli_options *options, struct runtime *runtime, str
 }
 
 static enum cli_status run_named(const struct cli_options *options, struct launch *launch,
-				 struct ccr_err *err)
+				 struct sandbox *sandbox, struct ccr_err *err)
 {
 	struct runtime runtime;
 	const int named = claim(options, &runtime, err);
@@ -139,7 +143,7 @@ static enum cli_status run_named(const struct cli_options *options, struct launc
 
 	if (named < 0)
 		return CLI_NOT_STARTED;
-	status = run_loaded(options, launch, named ? &runtime : NULL, err);
+	status = run_loaded(options, launch, named ? &runtime : NULL, sandbox, err);
 	if (named)
 		runtime_release(&runtime);
 	return status;
@@ -147,15 +151,19 @@ static enum cli_status run_named(const struct cli_options *options, struct launc
 
 static enum cli_status run(const struct cli_options *options, struct ccr_err *err)
 {
+	struct sandbox sandbox;
 	struct launch launch;
-	enum cli_status status = cli_load(options, options->launch.kind, &launch, err);
+	enum cli_status status;
 
+	if (sandbox_initial(&sandbox, options->sandbox, err))
+		return CLI_NOT_STARTED;
+	status = cli_load(options, options->launch.kind, &launch, err);
 	if (status)
 		return status;
 	if (check_machine(err))
 		status = CLI_NOT_STARTED;
 	else
-		status = run_named(options, &launch, err);
+		status = run_named(options, &launch, &sandbox, err);
 	launch_done(&launch);
 	return status;
 }

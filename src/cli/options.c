@@ -245,6 +245,11 @@ static bool set_disk_queues(struct vm_disk *disk, const char *number)
 	return true;
 }
 
+static int set_sandbox(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	return sandbox_parse(value, &options->sandbox, err);
+}
+
 static int set_disk_part(struct vm_disk *disk, const char *part, struct ccr_err *err)
 {
 	bool ok = true;
@@ -688,6 +693,10 @@ static const struct cli_option table[] = {
 	 "diagnose a guest that is silent for so long after its\n"
 	 "start (default 10; 0 for never)",
 	 set_silence},
+	{0, "sandbox", RUN, required_argument, "HOW",
+	 "confine ourselves: on (default), off, or log: only note\n"
+	 "in the kernel's log what would be forbidden",
+	 set_sandbox},
 	{0, "host", HOST | PATH, required_argument, "FILE",
 	 "the realm's host, as `ccr-run check --json` there prints it", set_host},
 	{0, "rmm", HOST, required_argument, "VARIANT",
@@ -1017,6 +1026,7 @@ int cli_parse(const struct cli_command *command, int argc, char **argv,
 	struct cli_options options = {
 		.launch = {.ram_size = DEFAULT_RAM_SIZE, .nr_vcpus = 1, .has_pci = true},
 		.quiet_s = DEFAULT_QUIET_S,
+		.sandbox = SANDBOX_ON,
 		.grace_s = QMP_DEFAULT_GRACE_S,
 		.attest_port = ATTEST_PORT,
 		.log_level = LOG_INFO,

@@ -17,6 +17,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "ccr/sandbox.h"
 #include "aio.h"
 
 /* struct list - requests in the order in which they came */
@@ -35,7 +36,8 @@ struct pool {
 	struct list waiting;
 	struct list done;
 	bool stop;
-	unsigned nr_threads;
+	unsigned max_threads;
+	unsigned nr_threads; /* 0 until there is work */
 	pthread_t threads[AIO_MAX_THREADS];
 };
 
@@ -137,6 +139,30 @@ static void pool_submit(struct aio *aio, struct aio_request *request)
 	list_add(&pool->staged, request);
 }
 
+/* Not before there is work: by then the machine is confined, and so are threads that it makes. */
+static void start(struct pool *pool)
+{
+	while (pool->nr_threads < pool->max_threads) {
+		if (sandbox_thread_create(&pool->threads[pool->nr_threads], SANDBOX_WORKER, work,
+					  pool))
+			break;
+		pool->nr_threads++;
+	}
+}
+
+/* The host gives us no thread. */
+static void perform_staged(struct pool *pool)
+{
+	struct aio_request *request;
+
+	while ((request = list_take(&pool->staged))) {
+		request->result = perform(pool->disk, request);
+		pthread_mutex_lock(&pool->lock);
+		finish(pool, request);
+		pthread_mutex_unlock(&pool->lock);
+	}
+}
+
 static void pool_begin(struct aio *aio)
 {
 	struct pool *pool = (struct pool *)aio;
@@ -144,6 +170,12 @@ static void pool_begin(struct aio *aio)
 
 	if (!pool->staged.first)
 		return;
+	if (pool->nr_threads == 0)
+		start(pool);
+	if (pool->nr_threads == 0) {
+		perform_staged(pool);
+		return;
+	}
 	pthread_mutex_lock(&pool->lock);
 	list_move(&pool->waiting, &pool->staged);
 	if (is_one)
@@ -153,6 +185,7 @@ static void pool_begin(struct aio *aio)
 	pthread_mutex_unlock(&pool->lock);
 }
 
+/* syscalls(worker): read */
 static struct aio_request *pool_take(struct aio *aio)
 {
 	struct pool *pool = (struct pool *)aio;
@@ -199,17 +232,7 @@ static const struct aio_ops pool_ops = {
 	.destroy = pool_destroy,
 };
 
-static int start(struct pool *pool, unsigned nr_threads)
-{
-	int ret = 0;
-
-	while (!ret && pool->nr_threads < nr_threads) {
-		ret = -pthread_create(&pool->threads[pool->nr_threads], NULL, work, pool);
-		pool->nr_threads += !ret;
-	}
-	return ret;
-}
-
+/* syscalls(build): eventfd2 */
 int aio_threads_create(struct aio **ret_aio, const struct disk *disk, unsigned nr_threads,
 		       struct ccr_err *err)
 {
@@ -220,6 +243,7 @@ int aio_threads_create(struct aio **ret_aio, const struct disk *disk, unsigned n
 		return err_set(err, -ENOMEM, "disk: out of memory");
 	pool->aio.ops = &pool_ops;
 	pool->disk = disk;
+	pool->max_threads = nr_threads;
 	list_init(&pool->staged);
 	list_init(&pool->taken);
 	list_init(&pool->waiting);
@@ -227,10 +251,10 @@ int aio_threads_create(struct aio **ret_aio, const struct disk *disk, unsigned n
 	pthread_mutex_init(&pool->lock, NULL);
 	pthread_cond_init(&pool->work, NULL);
 	pool->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	ret = pool->done_fd < 0 ? -errno : start(pool, nr_threads);
-	if (ret) {
+	if (pool->done_fd < 0) {
+		ret = err_set(err, -errno, "disk: no threads for its I/O: %s", strerror(errno));
 		pool_destroy(&pool->aio);
-		return err_set(err, ret, "disk: no threads for its I/O: %s", strerror(-ret));
+		return ret;
 	}
 	*ret_aio = &pool->aio;
 	return 0;

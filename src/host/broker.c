@@ -33,6 +33,7 @@ union control {
 };
 
 /* Return: bytes, or -errno. @fd goes with them unless it is -1. */
+/* syscalls(loop vcpu worker broker share): sendmsg */
 static ssize_t send_packet(int channel, const void *bytes, size_t size, int fd)
 {
 	struct iovec iov = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = size};
@@ -57,6 +58,7 @@ static ssize_t send_packet(int channel, const void *bytes, size_t size, int fd)
 }
 
 /* Return: bytes, 0 at the end; -errno; -EBADMSG for a packet that is too long. */
+/* syscalls(loop vcpu worker): recvmsg */
 static ssize_t receive_packet(int channel, void *bytes, size_t room, int *ret_fd)
 {
 	struct iovec iov = {.iov_base = bytes, .iov_len = room};
@@ -91,6 +93,7 @@ static ssize_t receive_packet(int channel, void *bytes, size_t room, int *ret_fd
 /* The process. */
 
 /* What came with a request is not wanted: without room for it, the kernel drops it. */
+/* syscalls(broker share): recvfrom */
 static ssize_t receive_request(uint8_t *bytes)
 {
 	ssize_t done;
@@ -144,6 +147,7 @@ static void leave_terminal(void)
 }
 
 /* Nothing that the machine has open stays so here, nor do its signals reach. */
+/* syscalls(setup): prctl:PR_SET_PDEATHSIG */
 static int leave_machine(void)
 {
 	sigset_t all;
@@ -164,6 +168,7 @@ static int leave_machine(void)
 	return 0;
 }
 
+/* syscalls(setup): prctl:PR_SET_NAME */
 static int set_up(const struct broker_config *config, const struct broker_service *service,
 		  void **ret_state, struct ccr_err *err)
 {
@@ -303,12 +308,14 @@ int broker_connect(struct broker *broker, unsigned target, uint32_t port)
 	return fd >= 0 ? fd : -EIO;
 }
 
+/* syscalls(loop vcpu worker): shutdown */
 void broker_abort(struct broker *broker)
 {
 	shutdown(broker->fd, SHUT_RDWR);
 }
 
 /* One that hangs in a file system that does not answer is killed, and then it is init's. */
+/* syscalls(setup): clock_nanosleep */
 static void reap(pid_t pid)
 {
 	const struct timespec step = {.tv_nsec = 1000000};

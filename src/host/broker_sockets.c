@@ -30,6 +30,7 @@ static int make_address(struct sockaddr_un *address, const struct broker_target 
 	return size < (int)sizeof(address->sun_path) ? 0 : -ENAMETOOLONG;
 }
 
+/* syscalls(broker): socket:AF_UNIX connect */
 static int connect_to(const struct sockaddr_un *address, int *ret_fd)
 {
 	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -91,6 +91,7 @@ static const struct chardev_ops adopted_ops = {
 	.peer_left = chardev_close,
 };
 
+/* syscalls(loop): getsockopt */
 int chardev_adopt(struct chardev *dev, int fd)
 {
 	socklen_t size = sizeof(int);
@@ -130,6 +131,7 @@ void chardev_greet(struct chardev *dev)
 	set_moving(dev);
 }
 
+/* syscalls(setup): ioctl:TCGETS ioctl:TCSETS */
 int chardev_make_raw(int fd)
 {
 	struct termios raw;
@@ -193,6 +195,7 @@ static void enqueue(struct chardev *dev, const uint8_t *bytes, size_t size)
 		dev->tail = dev->head - CHARDEV_QUEUE_SIZE;
 }
 
+/* syscalls(loop): ppoll */
 static bool takes_bytes_now(int fd)
 {
 	struct pollfd out = {.fd = fd, .events = POLLOUT};
@@ -201,6 +204,7 @@ static bool takes_bytes_now(int fd)
 }
 
 /* Return: as write(2). */
+/* syscalls(loop): write sendto */
 static ssize_t put(struct chardev *dev, const uint8_t *bytes, size_t size)
 {
 	if (dev->is_socket)
@@ -260,6 +264,7 @@ bool chardev_has_output(const struct chardev *dev)
 	return dev->ops && dev->out_fd >= 0 && nr_queued(dev) > 0;
 }
 
+/* syscalls(loop): read recvfrom */
 size_t chardev_read(struct chardev *dev, uint8_t *bytes, size_t size)
 {
 	ssize_t got;

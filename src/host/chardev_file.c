@@ -19,6 +19,7 @@ static int lock_file(int fd)
 }
 
 /* Return: 0; -EMEDIUMTYPE if it is something that no log goes to. */
+/* syscalls(setup): ftruncate */
 static int take_file(struct chardev *dev)
 {
 	struct stat st;

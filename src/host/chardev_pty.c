@@ -28,6 +28,7 @@ static int watch_for_keys(struct chardev *dev)
 }
 
 /* Only once it was open does our side know that nobody has it open. */
+/* syscalls(setup): ioctl:TIOCGPTPEER */
 static int open_once(const struct chardev *dev)
 {
 	const int fd = ioctl(dev->own_fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -66,6 +67,7 @@ static int pty_open(struct chardev *dev, const char *path, struct ccr_err *err)
 	return 0;
 }
 
+/* syscalls(loop): epoll_pwait ppoll */
 static void pty_meet(struct chardev *dev)
 {
 	struct pollfd master = {.fd = dev->own_fd, .events = POLLIN};

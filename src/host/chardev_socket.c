@@ -128,6 +128,7 @@ static void socket_peer_left(struct chardev *dev)
 	dev->in_fd = -1;
 }
 
+/* syscalls(loop): sendto */
 static void send_away(int fd)
 {
 	static const char why[] = "ccr-run: this console has another client\r\n";
@@ -136,6 +137,7 @@ static void send_away(int fd)
 	close(fd);
 }
 
+/* syscalls(loop): accept4 */
 static void socket_meet(struct chardev *dev)
 {
 	const int fd = accept4(dev->wait_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);

@@ -43,8 +43,6 @@ static int open_terminal(struct chardev *dev)
 {
 	int ret;
 
-	if (tcgetattr(STDIN_FILENO, &dev->saved) < 0)
-		return -errno;
 	ret = chardev_make_raw(STDIN_FILENO);
 	if (ret)
 		return ret;
@@ -63,16 +61,19 @@ static int stdio_open(struct chardev *dev, const char *path, struct ccr_err *err
 	if (ret)
 		return err_set(err, ret, "console: stdout cannot be used: %s", strerror(-ret));
 	dev->is_patient = true;
-	if (!isatty(STDIN_FILENO) && fcntl(STDIN_FILENO, F_GETFD) >= 0)
+	if (isatty(STDIN_FILENO))
+		dev->has_saved = tcgetattr(STDIN_FILENO, &dev->saved) == 0;
+	else if (fcntl(STDIN_FILENO, F_GETFD) >= 0)
 		dev->in_fd = STDIN_FILENO;
 	return 0;
 }
 
+/* syscalls(build): ioctl:TIOCGPGRP ioctl:TCGETS ioctl:TCSETS */
 static int stdio_start(struct chardev *dev, struct ccr_err *err)
 {
 	int ret;
 
-	if (dev->is_raw || !isatty(STDIN_FILENO) || !owns_terminal())
+	if (dev->is_raw || !dev->has_saved || !owns_terminal())
 		return 0;
 	ret = open_terminal(dev);
 	if (ret)
@@ -80,9 +81,10 @@ static int stdio_start(struct chardev *dev, struct ccr_err *err)
 	return 0;
 }
 
+/* It may have been made raw in the machine's process, which then was killed. */
 static void stdio_close(struct chardev *dev)
 {
-	if (!dev->is_raw)
+	if (!dev->has_saved || !owns_terminal())
 		return;
 	tcsetattr(STDIN_FILENO, TCSANOW, &dev->saved);
 	log_raw_terminal(false);

@@ -71,6 +71,7 @@ static void find_alignment(struct disk *disk)
 }
 
 /* struct stat is of the open file: @path may have become another since open_path() looked. */
+/* syscalls(setup): ioctl:BLKGETSIZE64 ioctl:BLKSSZGET */
 static int find_size(struct disk *disk)
 {
 	struct stat st;
@@ -194,6 +195,7 @@ bool disk_is_aligned(const struct disk *disk, const struct iovec *iov, unsigned 
 
 typedef ssize_t (*transfer_fn)(int fd, const struct iovec *iov, int nr_iov, off_t offset);
 
+/* syscalls(worker): clock_nanosleep */
 static int pause_for(unsigned *nr_retries)
 {
 	const struct timespec pause = {.tv_nsec = 1000000};
@@ -278,6 +280,7 @@ static int transfer_bounced(const struct disk *disk, bool is_write, struct iovec
 	return ret;
 }
 
+/* syscalls(worker): preadv */
 int disk_read(const struct disk *disk, struct iovec *iov, unsigned nr_iov, uint64_t offset)
 {
 	if (!disk_is_aligned(disk, iov, nr_iov))
@@ -285,6 +288,7 @@ int disk_read(const struct disk *disk, struct iovec *iov, unsigned nr_iov, uint6
 	return transfer_all(preadv, disk->fd, iov, nr_iov, offset);
 }
 
+/* syscalls(worker): pwritev */
 int disk_write(const struct disk *disk, struct iovec *iov, unsigned nr_iov, uint64_t offset)
 {
 	if (disk->read_only)
@@ -294,11 +298,13 @@ int disk_write(const struct disk *disk, struct iovec *iov, unsigned nr_iov, uint
 	return transfer_all(pwritev, disk->fd, iov, nr_iov, offset);
 }
 
+/* syscalls(worker): fdatasync */
 int disk_flush(const struct disk *disk)
 {
 	return fdatasync(disk->fd) < 0 ? -errno : 0;
 }
 
+/* syscalls(worker): fallocate */
 static int allocate(const struct disk *disk, int mode, uint64_t offset, uint64_t size)
 {
 	int ret;
@@ -311,6 +317,7 @@ static int allocate(const struct disk *disk, int mode, uint64_t offset, uint64_t
 	return ret < 0 ? -errno : 0;
 }
 
+/* syscalls(worker): ioctl:BLKDISCARD ioctl:BLKZEROOUT */
 static int call_device(const struct disk *disk, unsigned long request, uint64_t offset,
 		       uint64_t size)
 {

@@ -148,6 +148,7 @@ static uint32_t to_epoll(short events)
 }
 
 /* Without events a descriptor would still report errors, for ever: it leaves the set. */
+/* syscalls(loop worker): epoll_ctl */
 static void wait_for(struct net *net, unsigned pair, uint32_t events)
 {
 	struct epoll_event event = {.events = events, .data.u32 = pair};

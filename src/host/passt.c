@@ -67,6 +67,7 @@ static bool passt_has_output(const struct net *net)
 	return net->stream->out_start < net->stream->out_end;
 }
 
+/* syscalls(loop worker): sendto */
 static int passt_flush(struct net *net)
 {
 	struct net_stream *stream = net->stream;
@@ -87,6 +88,7 @@ static int passt_flush(struct net *net)
 }
 
 /* Return: bytes that have come; -EAGAIN; -EPIPE at the end; another -errno. */
+/* syscalls(loop worker): recvfrom */
 static ssize_t fill(struct net *net)
 {
 	struct net_stream *stream = net->stream;
@@ -154,6 +156,7 @@ static const struct net_ops passt_ops = {
 	.close = passt_close,
 };
 
+/* syscalls(setup): getsockopt */
 int passt_adopt(struct net *net, int fd, struct ccr_err *err)
 {
 	socklen_t length = sizeof(int);

@@ -54,6 +54,7 @@ static unsigned to_tun_flags(uint64_t features)
 	return flags;
 }
 
+/* syscalls(loop vcpu worker): ioctl:TUNSETOFFLOAD */
 static void tap_set_offloads(struct net *net, uint64_t features)
 {
 	const unsigned flags = to_tun_flags(features & net->features);
@@ -66,6 +67,7 @@ static void tap_set_offloads(struct net *net, uint64_t features)
 }
 
 /* What frames this kernel can be given, and can leave unfinished. */
+/* syscalls(setup): ioctl:TUNSETOFFLOAD */
 static uint64_t find_features(int fd)
 {
 	const uint64_t basic = BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_HOST_TSO4) |
@@ -90,6 +92,7 @@ static bool add_mac(uint8_t (*macs)[NET_MAC_SIZE], uint16_t *nr, const uint8_t *
 }
 
 /* The kernel wants those for one receiver first, and knows a few of them exactly. */
+/* syscalls(loop vcpu worker): ioctl:TUNSETTXFILTER */
 static void tap_set_filter(struct net *net, const struct net_filter *filter)
 {
 	static const uint8_t everybody[NET_MAC_SIZE] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
@@ -112,6 +115,7 @@ static void tap_set_filter(struct net *net, const struct net_filter *filter)
 		return;
 }
 
+/* syscalls(loop vcpu worker): ioctl:TUNSETQUEUE */
 static int tap_set_pairs(struct net *net, unsigned nr)
 {
 	if (net->nr_pairs == 1)
@@ -127,6 +131,7 @@ static int tap_set_pairs(struct net *net, unsigned nr)
 }
 
 /* EIO: the interface is down. EBADFD: there is none any more. The rest is a frame's own fault. */
+/* syscalls(loop worker): writev */
 static int tap_send(struct net *net, unsigned pair, const struct iovec *iov, unsigned nr_iov)
 {
 	if (writev(net->fds[pair], iov, (int)nr_iov) >= 0)
@@ -136,6 +141,7 @@ static int tap_send(struct net *net, unsigned pair, const struct iovec *iov, uns
 	return errno == EBADFD ? -EBADFD : -EINVAL;
 }
 
+/* syscalls(loop worker): readv */
 static ssize_t tap_receive(struct net *net, unsigned pair, const struct iovec *iov, unsigned nr_iov)
 {
 	const ssize_t size = readv(net->fds[pair], iov, (int)nr_iov);
@@ -182,6 +188,7 @@ static int explain_attach(const struct net *net, const char *name, int code, str
 	}
 }
 
+/* syscalls(setup): ioctl:TUNSETIFF */
 static int attach(struct net *net, unsigned pair, const char *name, struct ccr_err *err)
 {
 	struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
@@ -197,6 +204,7 @@ static int attach(struct net *net, unsigned pair, const char *name, struct ccr_e
 	return 0;
 }
 
+/* syscalls(setup): ioctl:TUNSETVNETHDRSZ ioctl:TUNSETVNETLE ioctl:TUNSETSNDBUF */
 static int prepare(struct net *net, unsigned pair, struct ccr_err *err)
 {
 	int header_size = sizeof(struct virtio_net_hdr_v1), little_endian = 1;
@@ -210,6 +218,7 @@ static int prepare(struct net *net, unsigned pair, struct ccr_err *err)
 }
 
 /* Its MTU is what fits the network behind it. */
+/* syscalls(setup): ioctl:SIOCGIFMTU */
 static void ask_interface(struct net *net, struct ifreq *request)
 {
 	const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -222,6 +231,7 @@ static void ask_interface(struct net *net, struct ifreq *request)
 	close(fd);
 }
 
+/* syscalls(setup): ioctl:TUNGETIFF */
 static int finish(struct net *net, struct ccr_err *err)
 {
 	const struct net_filter everything = {.promiscuous = true};
@@ -252,6 +262,7 @@ int tap_open(struct net *net, const char *name, struct ccr_err *err)
 	return ret ? ret : finish(net, err);
 }
 
+/* syscalls(setup): ioctl:TUNGETIFF */
 bool tap_is_tap(int fd)
 {
 	struct ifreq request;
@@ -259,6 +270,7 @@ bool tap_is_tap(int fd)
 	return ioctl(fd, TUNGETIFF, &request) == 0;
 }
 
+/* syscalls(setup): ioctl:TUNGETIFF */
 int tap_adopt(struct net *net, const int *fds, struct ccr_err *err)
 {
 	for (unsigned i = 0; i < net->nr_pairs; i++) {

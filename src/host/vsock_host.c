@@ -158,6 +158,7 @@ void vsock_host_close(struct vsock_host_socket *socket)
 	*socket = (struct vsock_host_socket){.fd = -1};
 }
 
+/* syscalls(loop): accept4 */
 int vsock_host_accept(const struct vsock_host_socket *socket)
 {
 	const int fd = accept4(socket->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -166,6 +167,7 @@ int vsock_host_accept(const struct vsock_host_socket *socket)
 }
 
 /* Byte by byte: what comes behind the line is the guest's. */
+/* syscalls(setup): recvfrom */
 static int read_answer(int fd)
 {
 	char line[sizeof("OK 4294967295\n")], byte;
@@ -187,6 +189,7 @@ static int read_answer(int fd)
 	return length > 3 && !memcmp(line, "OK ", 3) ? 0 : -EPROTO;
 }
 
+/* syscalls(setup): sendto */
 static int ask_for(int fd, uint32_t port, unsigned patience_s)
 {
 	const struct timeval patience = {.tv_sec = patience_s};
@@ -228,6 +231,7 @@ static int parse_greeting(const char *line, uint32_t *ret_port)
 	return 0;
 }
 
+/* syscalls(loop): recvfrom */
 int vsock_host_greet(int fd, uint32_t *ret_port)
 {
 	char line[MAX_GREETING + 1];
@@ -247,6 +251,7 @@ int vsock_host_greet(int fd, uint32_t *ret_port)
 	return parse_greeting(line, ret_port);
 }
 
+/* syscalls(loop): sendto */
 void vsock_host_accepted(int fd, uint32_t port)
 {
 	char line[32];

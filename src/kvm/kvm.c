@@ -12,21 +12,25 @@ static int ioctl_number(int fd, unsigned long request, unsigned long number)
 	return kvm_sys_ioctl(fd, request, (void *)number);
 }
 
+/* syscalls(setup): ioctl:KVM_GET_API_VERSION */
 int kvm_api_version(int kvm_fd)
 {
 	return ioctl_number(kvm_fd, KVM_GET_API_VERSION, 0);
 }
 
+/* syscalls(setup): ioctl:KVM_GET_VCPU_MMAP_SIZE */
 int kvm_run_size(int kvm_fd)
 {
 	return ioctl_number(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 }
 
+/* syscalls(build): ioctl:KVM_CREATE_VM */
 int kvm_vm_create(int kvm_fd, unsigned long type)
 {
 	return ioctl_number(kvm_fd, KVM_CREATE_VM, type);
 }
 
+/* syscalls(build): ioctl:KVM_CHECK_EXTENSION */
 int kvm_capability(int fd, enum kvm_capability capability)
 {
 	static const unsigned numbers[] = {
@@ -43,6 +47,7 @@ int kvm_capability(int fd, enum kvm_capability capability)
 	return ret < 0 ? 0 : ret;
 }
 
+/* syscalls(build): ioctl:KVM_SET_USER_MEMORY_REGION */
 int kvm_vm_set_memory(int vm_fd, unsigned slot, ipa_t base, uint64_t size, uint64_t host_address)
 {
 	struct kvm_userspace_memory_region region = {
@@ -55,6 +60,7 @@ int kvm_vm_set_memory(int vm_fd, unsigned slot, ipa_t base, uint64_t size, uint6
 	return kvm_sys_ioctl(vm_fd, KVM_SET_USER_MEMORY_REGION, &region);
 }
 
+/* syscalls(build): ioctl:KVM_ENABLE_CAP */
 int kvm_vm_enable_nisv(int vm_fd)
 {
 	struct kvm_enable_cap cap = {.cap = KVM_CAP_ARM_NISV_TO_USER};
@@ -62,6 +68,7 @@ int kvm_vm_enable_nisv(int vm_fd)
 	return kvm_sys_ioctl(vm_fd, KVM_ENABLE_CAP, &cap);
 }
 
+/* syscalls(loop vcpu worker): ioctl:KVM_IRQ_LINE */
 int kvm_vm_irq_line(int vm_fd, unsigned spi, bool level)
 {
 	struct kvm_irq_level irq = {
@@ -72,6 +79,7 @@ int kvm_vm_irq_line(int vm_fd, unsigned spi, bool level)
 	return kvm_sys_ioctl(vm_fd, KVM_IRQ_LINE, &irq);
 }
 
+/* syscalls(loop vcpu worker): ioctl:KVM_SIGNAL_MSI */
 int kvm_vm_signal_msi(int vm_fd, uint64_t doorbell, uint32_t data, uint32_t device_id)
 {
 	struct kvm_msi msi = {
@@ -101,6 +109,7 @@ static struct kvm_irq_routing_entry routing_entry(const struct kvm_msi_route *ro
 	};
 }
 
+/* syscalls(loop vcpu worker): ioctl:KVM_SET_GSI_ROUTING */
 int kvm_vm_set_msi_routes(int vm_fd, const struct kvm_msi_route *routes, unsigned nr)
 {
 	/* The kernel's structure, with as many entries as there can be. */
@@ -116,6 +125,7 @@ int kvm_vm_set_msi_routes(int vm_fd, const struct kvm_msi_route *routes, unsigne
 	return kvm_sys_ioctl(vm_fd, KVM_SET_GSI_ROUTING, &table);
 }
 
+/* syscalls(build): ioctl:KVM_IRQFD */
 int kvm_vm_irqfd(int vm_fd, int event_fd, unsigned gsi)
 {
 	struct kvm_irqfd request = {.fd = (uint32_t)event_fd, .gsi = gsi};
@@ -123,6 +133,7 @@ int kvm_vm_irqfd(int vm_fd, int event_fd, unsigned gsi)
 	return kvm_sys_ioctl(vm_fd, KVM_IRQFD, &request);
 }
 
+/* syscalls(vcpu loop): ioctl:KVM_IOEVENTFD */
 int kvm_vm_ioeventfd(int vm_fd, int event_fd, ipa_t at, bool add)
 {
 	struct kvm_ioeventfd request = {
@@ -135,6 +146,7 @@ int kvm_vm_ioeventfd(int vm_fd, int event_fd, ipa_t at, bool add)
 	return kvm_sys_ioctl(vm_fd, KVM_IOEVENTFD, &request);
 }
 
+/* syscalls(build): ioctl:KVM_IOEVENTFD */
 int kvm_vm_ioeventfd_value(int vm_fd, int event_fd, ipa_t at, uint32_t value)
 {
 	struct kvm_ioeventfd request = {
@@ -148,11 +160,13 @@ int kvm_vm_ioeventfd_value(int vm_fd, int event_fd, ipa_t at, uint32_t value)
 	return kvm_sys_ioctl(vm_fd, KVM_IOEVENTFD, &request);
 }
 
+/* syscalls(build): ioctl:KVM_CREATE_VCPU */
 int kvm_vm_create_vcpu(int vm_fd, unsigned index)
 {
 	return ioctl_number(vm_fd, KVM_CREATE_VCPU, index);
 }
 
+/* syscalls(build): ioctl:KVM_CREATE_DEVICE */
 int kvm_vm_create_device(int vm_fd, uint32_t type)
 {
 	struct kvm_create_device device = {.type = type};
@@ -161,6 +175,7 @@ int kvm_vm_create_device(int vm_fd, uint32_t type)
 	return ret < 0 ? ret : (int)device.fd;
 }
 
+/* syscalls(build): ioctl:KVM_SET_DEVICE_ATTR */
 int kvm_set_attr(int fd, uint32_t group, uint64_t attr, const void *data)
 {
 	struct kvm_device_attr device_attr = {
@@ -172,6 +187,7 @@ int kvm_set_attr(int fd, uint32_t group, uint64_t attr, const void *data)
 	return kvm_sys_ioctl(fd, KVM_SET_DEVICE_ATTR, &device_attr);
 }
 
+/* syscalls(setup): ioctl:KVM_HAS_DEVICE_ATTR */
 int kvm_has_attr(int fd, uint32_t group, uint64_t attr)
 {
 	struct kvm_device_attr device_attr = {.group = group, .attr = attr};
@@ -179,6 +195,7 @@ int kvm_has_attr(int fd, uint32_t group, uint64_t attr)
 	return kvm_sys_ioctl(fd, KVM_HAS_DEVICE_ATTR, &device_attr);
 }
 
+/* syscalls(vcpu loop build): ioctl:KVM_GET_ONE_REG */
 int kvm_vcpu_get_reg(int vcpu_fd, uint64_t id, uint64_t *ret_value)
 {
 	uint64_t value = 0;
@@ -190,6 +207,7 @@ int kvm_vcpu_get_reg(int vcpu_fd, uint64_t id, uint64_t *ret_value)
 	return ret;
 }
 
+/* syscalls(vcpu build): ioctl:KVM_SET_ONE_REG */
 int kvm_vcpu_set_reg(int vcpu_fd, uint64_t id, uint64_t value)
 {
 	struct kvm_one_reg reg = {.id = id, .addr = (uint64_t)(uintptr_t)&value};
@@ -197,6 +215,7 @@ int kvm_vcpu_set_reg(int vcpu_fd, uint64_t id, uint64_t value)
 	return kvm_sys_ioctl(vcpu_fd, KVM_SET_ONE_REG, &reg);
 }
 
+/* syscalls(vcpu loop): ioctl:KVM_GET_MP_STATE */
 int kvm_vcpu_is_stopped(int vcpu_fd)
 {
 	struct kvm_mp_state state = {0};
@@ -205,6 +224,7 @@ int kvm_vcpu_is_stopped(int vcpu_fd)
 	return ret < 0 ? ret : state.mp_state == KVM_MP_STATE_STOPPED;
 }
 
+/* syscalls(vcpu): ioctl:KVM_SET_VCPU_EVENTS */
 int kvm_vcpu_inject_abort(int vcpu_fd)
 {
 	struct kvm_vcpu_events events = {.exception.ext_dabt_pending = 1};
@@ -212,6 +232,7 @@ int kvm_vcpu_inject_abort(int vcpu_fd)
 	return kvm_sys_ioctl(vcpu_fd, KVM_SET_VCPU_EVENTS, &events);
 }
 
+/* syscalls(vcpu): ioctl:KVM_RUN */
 int kvm_vcpu_run(int vcpu_fd)
 {
 	return ioctl_number(vcpu_fd, KVM_RUN, 0);

@@ -47,6 +47,7 @@ struct recorder {
 /* The seam has no context: what it is asked comes from everywhere. Set once, before any thread. */
 static struct recorder *recorder;
 
+/* syscalls(setup): openat */
 int kvm_record_start(const char *path, struct ccr_err *err)
 {
 	struct recorder *new = calloc(1, sizeof(*new));

@@ -9,6 +9,7 @@
 #include "ccr/kvm.h"
 #include "ccr/record.h"
 
+/* syscalls(setup): openat */
 int kvm_sys_open(const char *path)
 {
 	const int fd = open(path, O_RDWR | O_CLOEXEC);
@@ -50,6 +51,7 @@ void kvm_sys_unmap_run(struct kvm_run *run, size_t size)
 	munmap(run, size);
 }
 
+/* syscalls(vcpu): fallocate */
 int kvm_sys_punch(int fd, uint64_t offset, uint64_t size)
 {
 	const int ret = fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,

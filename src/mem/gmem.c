@@ -114,6 +114,7 @@ static int no_huge_pages(uint64_t size, uint64_t page_size, int ret, struct ccr_
 }
 
 /* Without MAP_NORESERVE: the pages are the machine's from here on, or it does not start. */
+/* syscalls(build): memfd_create ftruncate */
 static int backing_open_huge(struct backing *side, uint64_t size, uint64_t page_size,
 			     struct ccr_err *err)
 {
@@ -137,6 +138,7 @@ static int backing_open_huge(struct backing *side, uint64_t size, uint64_t page_
 	return 0;
 }
 
+/* syscalls(build): memfd_create ftruncate */
 static int backing_open(struct backing *side, const char *name, uint64_t size, int prot,
 			struct ccr_err *err)
 {
@@ -167,6 +169,7 @@ static void backing_close(struct backing *side, uint64_t size)
 }
 
 /* Take pages from the host's memory. */
+/* syscalls(vcpu): fallocate */
 static int drop_side(struct backing *side, uint64_t offset, uint64_t size)
 {
 	return fallocate(side->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
@@ -235,6 +238,7 @@ static void share_all(struct gmem *gmem)
 	gmem->nr_runs = 1;
 }
 
+/* syscalls(build): madvise:MADV_HUGEPAGE */
 int gmem_create(struct gmem **ret_gmem, enum gmem_kind kind, ipa_t base, uint64_t size,
 		uint64_t shared_bit, struct ccr_err *err)
 {
@@ -288,6 +292,7 @@ int gmem_create_huge(struct gmem **ret_gmem, ipa_t base, uint64_t size, uint64_t
 	return 0;
 }
 
+/* syscalls(build): madvise:MADV_POPULATE_WRITE fallocate */
 int gmem_prealloc(struct gmem *gmem, struct ccr_err *err)
 {
 	const enum gmem_side side = gmem->kind == GMEM_PLAIN ? GMEM_SHARED : GMEM_PRIVATE;

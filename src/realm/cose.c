@@ -485,6 +485,7 @@ static void reverse(const uint8_t *from, uint8_t *to, size_t size)
 		to[i] = from[size - 1 - i];
 }
 
+/* syscalls(vcpu): getrandom */
 int cose_sign1_put(struct cbor_writer *writer, const struct cose_secret *secret,
 		   const void *payload, size_t size, struct ccr_err *err)
 {

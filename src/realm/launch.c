@@ -192,6 +192,7 @@ void launch_done(struct launch *launch)
 	launch->initrd_fd = -1;
 }
 
+/* syscalls(build): lseek */
 static void drop(struct blob *blob, int fd)
 {
 	if (fd >= 0 && lseek(fd, 0, SEEK_CUR) >= 0)

@@ -18,6 +18,7 @@
 /* Large buffers are of huge pages where the kernel has some: filling them takes half the time. */
 #define HUGE_SIZE ((size_t)2 << 20)
 
+/* syscalls(build): madvise:MADV_HUGEPAGE */
 static uint8_t *new_buffer(size_t size)
 {
 	const size_t whole = size / HUGE_SIZE * HUGE_SIZE;
@@ -63,6 +64,7 @@ int file_open_ro(const char *path, const char *what, struct ccr_err *err)
 }
 
 /* One read(2), or pread(2) where the file has positions. Return: bytes, 0 at the end, or -errno. */
+/* syscalls(build): pread64 read */
 static ssize_t read_some(int fd, bool seekable, uint8_t *buf, size_t size, size_t offset)
 {
 	ssize_t nr;
@@ -119,6 +121,7 @@ static void shrink(struct blob *blob)
 		blob->data = data;
 }
 
+/* syscalls(build): newfstatat lseek */
 int file_read_all(int fd, size_t max_size, const char *what, struct blob *ret_blob,
 		  struct ccr_err *err)
 {
@@ -224,6 +227,7 @@ static int save_in_place(const char *path, const void *data, size_t size)
 	return rc;
 }
 
+/* syscalls(setup): fsync */
 static int save_beside(const char *path, const void *data, size_t size)
 {
 	char temporary[PATH_MAX];

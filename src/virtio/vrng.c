@@ -28,6 +28,7 @@ static void refill(struct vrng *rng)
 }
 
 /* Return: 0 or -errno: nothing the guest can do makes the host's generator fail. */
+/* syscalls(loop): getrandom */
 static int fill(struct vrng *rng, const struct virtq_chain *chain, uint32_t size)
 {
 	uint8_t bytes[PIECE_SIZE];

@@ -51,6 +51,7 @@ static void drop(struct control_client *client)
 	qmp_close(&client->session);
 }
 
+/* syscalls(loop): sendto */
 static void put_output(struct control_client *client)
 {
 	struct qmp_session *session = &client->session;
@@ -87,6 +88,7 @@ static void take_fds(struct qmp_session *session, struct msghdr *message)
 }
 
 /* Return: bytes taken; 0 for none now; -errno, also at the end, if the client is gone. */
+/* syscalls(loop): recvmsg */
 static int take_input(struct control_client *client)
 {
 	char bytes[sizeof(client->session.in)];
@@ -144,6 +146,7 @@ static struct control_client *free_slot(struct control *control)
 	return NULL;
 }
 
+/* syscalls(loop): sendto */
 static void refuse_client(int fd)
 {
 	static const char text[] = "{\"error\": {\"class\": \"GenericError\", \"desc\": "
@@ -164,6 +167,7 @@ static int ms_until(uint64_t at)
 	return at - now < INT_MAX ? (int)(at - now) : INT_MAX;
 }
 
+/* syscalls(loop): accept4 */
 static void take_client(struct control *control)
 {
 	const int fd = accept4(control->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -263,6 +267,7 @@ void control_end_after(struct control *control, unsigned grace_s)
 	control->grace_end_ms = now_ms() + (uint64_t)grace_s * 1000;
 }
 
+/* syscalls(loop): ppoll */
 static void flush_client(struct control_client *client, uint64_t end_ms)
 {
 	struct pollfd source = {.fd = client->fd, .events = POLLOUT};

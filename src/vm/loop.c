@@ -34,6 +34,7 @@ static void end_signals(sigset_t *set)
 	sigaddset(set, SIGHUP);
 }
 
+/* syscalls(build): eventfd2 signalfd4 timerfd_create */
 int loop_init(struct loop *loop, struct ccr_err *err)
 {
 	sigset_t set;
@@ -97,6 +98,7 @@ void loop_stop(struct vm *vm, const char *who, const char *reason)
 }
 
 /* Return: the name of a signal that is to end the machine; NULL if there is none. */
+/* syscalls(loop): read */
 static const char *take_signal(struct vm *vm)
 {
 	struct signalfd_siginfo info;
@@ -203,6 +205,7 @@ static size_t on_output(struct vm *vm)
 	return size;
 }
 
+/* syscalls(loop): read */
 static void on_wake(struct loop *loop)
 {
 	uint64_t count;
@@ -273,6 +276,7 @@ static void serve_console(struct vm *vm, const struct pollfd *sources)
 }
 
 /* Let it take some of what it has queued. Return: about how long that took, at least 1. */
+/* syscalls(loop): ppoll */
 static int wait_for_console(struct vm *vm)
 {
 	struct pollfd sources[CONSOLE_NR_FDS];
@@ -302,6 +306,7 @@ static void drain_output(struct vm *vm)
 	}
 }
 
+/* syscalls(loop): timerfd_settime */
 static void arm_timer(struct loop *loop, unsigned seconds)
 {
 	const struct itimerspec when = {.it_value.tv_sec = seconds};
@@ -309,6 +314,7 @@ static void arm_timer(struct loop *loop, unsigned seconds)
 	timerfd_settime(loop->timer_fd, 0, &when, NULL);
 }
 
+/* syscalls(loop): ppoll */
 void loop_run(struct vm *vm)
 {
 	struct pollfd sources[NR_SOURCES];

@@ -299,7 +299,7 @@ static const char *reason_of(const struct control *control, enum vm_outcome outc
 	static const char *const reasons[] = {
 		[VM_POWEROFF] = "guest-shutdown", [VM_RESET] = "guest-reset",
 		[VM_CRASH] = "guest-panic",       [VM_STOPPED] = "host-signal",
-		[VM_FAILED] = "host-error",
+		[VM_FAILED] = "host-error",       [VM_BROKEN] = "host-error",
 	};
 	const bool by_host = outcome == VM_STOPPED || outcome == VM_RESET;
 

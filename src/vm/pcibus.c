@@ -110,6 +110,7 @@ static void kick(void *ctx)
 	}
 }
 
+/* syscalls(build): eventfd2 */
 static int open_lanes(struct virtio_slot *slot, unsigned nr, struct ccr_err *err)
 {
 	while (slot->nr_lanes < nr) {
@@ -126,6 +127,7 @@ static int open_lanes(struct virtio_slot *slot, unsigned nr, struct ccr_err *err
 }
 
 /* One for the configuration and one a queue, as the transport has them. */
+/* syscalls(build): eventfd2 */
 static int add_vectors(struct virtio_slot *slot, struct ccr_err *err)
 {
 	struct arch_vm *arch = slot->machine->arch;
@@ -221,6 +223,7 @@ int pcibus_init(struct machine *machine, const struct machine_config *config, st
 
 #define NS_PER_MS 1000000u
 
+/* syscalls(loop worker): read */
 static void clear_kick(const struct virtio_lane *lane)
 {
 	uint64_t count;
@@ -318,6 +321,7 @@ void pcibus_serve(struct machine *machine, const struct pollfd sources[PCIBUS_NR
 	}
 }
 
+/* syscalls(worker): ppoll */
 static void *lane_main(void *arg)
 {
 	struct virtio_lane *lane = arg;
@@ -335,11 +339,12 @@ static int start_slot(struct virtio_slot *slot, struct ccr_err *err)
 {
 	for (unsigned i = 0; i < slot->nr_lanes; i++) {
 		struct virtio_lane *lane = &slot->lanes[i];
-		const int ret = pthread_create(&lane->thread, NULL, lane_main, lane);
+		const int ret =
+			sandbox_thread_create(&lane->thread, SANDBOX_WORKER, lane_main, lane);
 
 		if (ret)
-			return err_set(err, -ret, "%s %u: cannot start its thread: %s",
-				       slot->kind->name, slot->nr, strerror(ret));
+			return err_set(err, ret, "%s %u: cannot start its thread: %s",
+				       slot->kind->name, slot->nr, strerror(-ret));
 		lane->has_thread = true;
 	}
 	return 0;

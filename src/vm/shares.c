@@ -20,6 +20,7 @@ static int on_call(void *ctx, const struct broker_request *request, struct broke
 	return broker_call(ctx, request, reply, ret_fd);
 }
 
+/* syscalls(loop vcpu worker): pread64 */
 static ssize_t on_read(void *ctx, int fd, void *bytes, size_t size, uint64_t offset)
 {
 	const ssize_t done = pread(fd, bytes, size, (off_t)offset);
@@ -28,6 +29,7 @@ static ssize_t on_read(void *ctx, int fd, void *bytes, size_t size, uint64_t off
 	return done < 0 ? -errno : done;
 }
 
+/* syscalls(loop vcpu worker): pwrite64 */
 static ssize_t on_write(void *ctx, int fd, const void *bytes, size_t size, uint64_t offset)
 {
 	const ssize_t done = pwrite(fd, bytes, size, (off_t)offset);
@@ -36,6 +38,7 @@ static ssize_t on_write(void *ctx, int fd, const void *bytes, size_t size, uint6
 	return done < 0 ? -errno : done;
 }
 
+/* syscalls(loop vcpu worker): fsync */
 static int on_sync(void *ctx, int fd)
 {
 	(void)ctx;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "ccr/affinity.h"
+#include "ccr/sandbox.h"
 #include "ccr/vcpu.h"
 
 #define KICK_SIGNAL SIGUSR1
@@ -28,6 +29,7 @@ static void on_kick(int signal)
 	(void)signal;
 }
 
+/* syscalls(loop vcpu): tgkill */
 static void kick(struct vcpu *vcpu)
 {
 	kvm_run_set_immediate_exit(vcpu->arch->run, true);
@@ -374,6 +376,7 @@ int vcpu_group_init(struct vcpu_group *group, unsigned nr_vcpus)
 }
 
 /* While the thread still waits for the machine to be let go. */
+/* syscalls(build): sched_setaffinity */
 static int pin(const struct vcpu *vcpu, struct ccr_err *err)
 {
 	const char *list = vcpu->group->affinity;
@@ -391,6 +394,7 @@ static int pin(const struct vcpu *vcpu, struct ccr_err *err)
 	return 0;
 }
 
+/* syscalls(build): rt_sigaction:SIGUSR1 */
 int vcpu_group_start(struct vcpu_group *group, struct ccr_err *err)
 {
 	const struct sigaction action = {.sa_handler = on_kick};
@@ -398,12 +402,12 @@ int vcpu_group_start(struct vcpu_group *group, struct ccr_err *err)
 	if (sigaction(KICK_SIGNAL, &action, NULL) < 0)
 		return err_set(err, -errno, "cannot install a signal handler: %s", strerror(errno));
 	for (unsigned i = 0; i < group->nr_vcpus; i++) {
-		const int ret =
-			pthread_create(&group->vcpus[i].thread, NULL, vcpu_main, &group->vcpus[i]);
+		const int ret = sandbox_thread_create(&group->vcpus[i].thread, SANDBOX_VCPU,
+						      vcpu_main, &group->vcpus[i]);
 
 		if (ret)
-			return err_set(err, -ret, "cannot start the thread of vCPU %u: %s", i,
-				       strerror(ret));
+			return err_set(err, ret, "cannot start the thread of vCPU %u: %s", i,
+				       strerror(-ret));
 		group->vcpus[i].has_thread = true;
 		if (pin(&group->vcpus[i], err))
 			return err->code;

@@ -121,10 +121,10 @@ static int expect_start(struct expectation *expected, const struct plan *plan,
 	int ret;
 
 	*expected = (struct expectation){.plan = plan, .host = *host};
-	ret = pthread_create(&expected->thread, NULL, expect_main, expected);
+	ret = sandbox_thread_create(&expected->thread, SANDBOX_WORKER, expect_main, expected);
 	if (ret)
-		return err_set(err, -ret, "realm: no thread for the measurement: %s",
-			       strerror(ret));
+		return err_set(err, ret, "realm: no thread for the measurement: %s",
+			       strerror(-ret));
 	return 0;
 }
 
@@ -385,19 +385,20 @@ static int create(struct vm *vm, const struct arch_host *host, struct ccr_err *e
 
 static int start(struct vm *vm, struct ccr_err *err)
 {
-	int ret = 0;
+	int ret;
 
 	vm->vcpus.bus = &vm->machine.bus;
 	vm->vcpus.gmem = vm->gmem;
 	vm->vcpus.affinity = vm->config->vcpu_affinity;
 	vm->vcpus.ended = on_ended;
 	vm->vcpus.ended_ctx = vm;
-	/* Programs that were started for it have had their time to fail. */
-	for (unsigned i = 0; i < vm->config->nr_nets && !ret; i++)
-		ret = net_check(&vm->nets[i], err);
+	ret = machine_start(&vm->machine, err);
 	if (!ret)
-		ret = machine_start(&vm->machine, err);
-	return ret ? ret : vcpu_group_start(&vm->vcpus, err);
+		ret = vcpu_group_start(&vm->vcpus, err);
+	if (ret)
+		return ret;
+	ret = sandbox_thread_settle(SANDBOX_LOOP);
+	return ret ? err_set(err, ret, "event loop: cannot be confined: %s", strerror(-ret)) : 0;
 }
 
 static void destroy(struct vm *vm)
@@ -458,8 +459,8 @@ static void abort_shares(struct host_ends *ends)
 
 /* One life, from creation to its end. */
 static int live_once(const struct vm_config *config, const struct arch_host *host,
-		     struct host_ends *ends, struct control *control, enum vm_outcome *ret_outcome,
-		     struct ccr_err *err)
+		     struct host_ends *ends, struct control *control, struct sandbox *sandbox,
+		     enum vm_outcome *ret_outcome, struct ccr_err *err)
 {
 	struct vm *vm = calloc(1, sizeof(*vm));
 	int ret;
@@ -484,6 +485,8 @@ static int live_once(const struct vm_config *config, const struct arch_host *hos
 	launch_drop_images(vm->launch);
 	if (!ret)
 		ret = start_console(vm->console, err);
+	if (!ret)
+		ret = sandbox_before_run(sandbox, err);
 	if (!ret) {
 		ret = start(vm, err);
 		if (!ret)
@@ -516,13 +519,21 @@ static void shrink_broker(void *ctx)
 	launch_drop_images(config->launch);
 }
 
+static int confine_broker(void *ctx, const struct broker_scope *scope, struct ccr_err *err)
+{
+	const struct vm_config *config = ctx;
+	const enum sandbox_broker broker = scope->dir ? SANDBOX_SHARES_FILES : SANDBOX_CONNECTS;
+
+	return config->sandbox ? sandbox_broker(config->sandbox->mode, broker, err) : 0;
+}
+
 static int start_broker(const struct vm_config *config, const struct broker_scope *scope,
 			struct broker *broker, struct ccr_err *err)
 {
 	const struct broker_config broker_config = {
 		.scope = *scope,
 		.shrink = shrink_broker,
-		.confine = config->confine_broker,
+		.confine = confine_broker,
 		.ctx = (void *)(uintptr_t)config,
 	};
 
@@ -556,6 +567,8 @@ static int open_nets(const struct vm_config *config, struct host_ends *ends, str
 
 		if (net.kind == NET_USER && net.mtu == 0 && limits.max_mtu < NET_MAX_MTU)
 			net.mtu = limits.max_mtu;
+		for (unsigned j = 0; j < net.nr_fds; j++)
+			sandbox_adopt(config->sandbox, net.fds[j]);
 		ret = net_open(&ends->nets[i], &net, name, i, err);
 		ends->nr_nets += !ret;
 	}
@@ -578,6 +591,16 @@ static int open_shares(const struct vm_config *config, struct host_ends *ends, s
 		ret = start_broker(config, &scope, &ends->shares[i].broker, err);
 		ends->nr_shares += !ret;
 	}
+	return ret;
+}
+
+/* Programs that were started for them have had some time to fail; they are this process's. */
+static int check_nets(struct host_ends *ends, struct ccr_err *err)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; i < ends->nr_nets && !ret; i++)
+		ret = net_check(&ends->nets[i], err);
 	return ret;
 }
 
@@ -619,10 +642,16 @@ static void close_ends(struct host_ends *ends)
 		disk_close(&ends->disks[--ends->nr_disks]);
 }
 
-static int live(const struct vm_config *config, const struct arch_host *host,
-		struct host_ends *ends, enum vm_outcome *ret_outcome, struct ccr_err *err)
+static bool may_restart(const struct vm_config *config)
 {
-	const bool restarts = config->launch->kind == MACHINE_PLAIN && !config->no_reboot;
+	return config->launch->kind == MACHINE_PLAIN && !config->no_reboot;
+}
+
+static int live(const struct vm_config *config, const struct arch_host *host,
+		struct host_ends *ends, struct sandbox *sandbox, enum vm_outcome *ret_outcome,
+		struct ccr_err *err)
+{
+	const bool restarts = may_restart(config);
 	const struct runtime *runtime = config->runtime;
 	struct control control;
 	bool again;
@@ -631,7 +660,7 @@ static int live(const struct vm_config *config, const struct arch_host *host,
 	control_init(&control, runtime ? runtime->name : "", runtime ? runtime->listen_fd : -1,
 		     &manage_ops);
 	do {
-		ret = live_once(config, host, ends, &control, ret_outcome, err);
+		ret = live_once(config, host, ends, &control, sandbox, ret_outcome, err);
 		again = !ret && *ret_outcome == VM_RESET && restarts;
 		manage_ended(&control, ret ? VM_FAILED : *ret_outcome, again);
 	} while (again);
@@ -639,22 +668,90 @@ static int live(const struct vm_config *config, const struct arch_host *host,
 	return ret;
 }
 
+/**
+ * struct life - the machine's process, and what it leaves to its keeper
+ * @end: as a hostile guest may have made it
+ */
+struct life {
+	const struct vm_config *config;
+	const struct arch_host *host;
+	struct host_ends *ends;
+	struct sandbox *sandbox;
+	struct {
+		int ret;
+		enum vm_outcome outcome;
+		struct ccr_err err;
+	} end;
+};
+
+static void be_machine(void *ctx)
+{
+	struct life *life = ctx;
+
+	life->end.ret = sandbox_after_open(life->sandbox, &life->end.err);
+	if (!life->end.ret)
+		life->end.ret = live(life->config, life->host, life->ends, life->sandbox,
+				     &life->end.outcome, &life->end.err);
+}
+
+static void be_keeper(void *ctx)
+{
+	const struct life *life = ctx;
+
+	launch_done(life->config->launch);
+}
+
+static int check_end(const struct life *life, enum vm_outcome *ret_outcome, struct ccr_err *err)
+{
+	const struct ccr_err *told = &life->end.err;
+
+	if (told->code)
+		err_set(err, told->code, "%.*s", (int)sizeof(told->msg) - 1, told->msg);
+	*ret_outcome = life->end.outcome <= VM_FAILED ? life->end.outcome : VM_BROKEN;
+	return life->end.ret;
+}
+
+/* The machine, in a process of its own if it is confined. */
+static int keep(struct life *life, enum vm_outcome *ret_outcome, struct ccr_err *err)
+{
+	static const struct sandbox_sides sides = {be_machine, be_keeper};
+	const int how =
+		sandbox_keep(life->sandbox, &sides, life, &life->end, sizeof(life->end), err);
+
+	if (how < 0)
+		return how;
+	if (how == SANDBOX_DONE)
+		return check_end(life, ret_outcome, err);
+	*ret_outcome = how == SANDBOX_KILLED ? VM_FAILED : VM_BROKEN;
+	return 0;
+}
+
 int vm_run(const struct vm_config *config, enum vm_outcome *ret_outcome, struct ccr_err *err)
 {
+	struct sandbox not_confined = {.mode = SANDBOX_OFF};
 	struct host_ends ends = {0};
 	struct arch_host host;
+	struct life life = {
+		.config = config,
+		.host = &host,
+		.ends = &ends,
+		.sandbox = config->sandbox ? config->sandbox : &not_confined,
+	};
 	sigset_t old_mask;
 	int ret = arch_host_open(&host, config->launch->kind, &config->launch->map,
 				 &config->realm_abi, err);
 
 	if (ret)
 		return ret;
+	life.sandbox->may_rebuild = may_restart(config);
 	loop_block_signals(&old_mask);
 	ret = open_ends(config, &ends, err);
 	if (!ret)
 		ret = console_open(&ends.console, &config->console, err);
 	if (!ret) {
-		ret = live(config, &host, &ends, ret_outcome, err);
+		ret = check_nets(&ends, err);
+		if (!ret)
+			ret = keep(&life, ret_outcome, err);
 		console_close(&ends.console);
 	}
 	pthread_sigmask(SIG_SETMASK, &old_mask, NULL);

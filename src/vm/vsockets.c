@@ -20,6 +20,7 @@
 #define LISTENER   VSOCK_MAX_CONNS
 #define MAX_EVENTS 32
 
+/* syscalls(loop vcpu): epoll_ctl */
 static int watch(struct vsockets *vsockets, int fd, unsigned index)
 {
 	struct epoll_event event = {
@@ -65,6 +66,7 @@ static ssize_t result(ssize_t ret)
 	return errno == EWOULDBLOCK ? -EAGAIN : -errno;
 }
 
+/* syscalls(loop): recvfrom */
 static ssize_t on_read(void *ctx, unsigned index, void *buf, size_t size)
 {
 	struct vsockets *vsockets = ctx;
@@ -72,6 +74,7 @@ static ssize_t on_read(void *ctx, unsigned index, void *buf, size_t size)
 	return result(recv(vsockets->fds[index], buf, size, 0));
 }
 
+/* syscalls(loop): sendto */
 static ssize_t on_write(void *ctx, unsigned index, const void *buf, size_t size)
 {
 	struct vsockets *vsockets = ctx;
@@ -79,6 +82,7 @@ static ssize_t on_write(void *ctx, unsigned index, const void *buf, size_t size)
 	return result(send(vsockets->fds[index], buf, size, MSG_NOSIGNAL));
 }
 
+/* syscalls(loop): shutdown */
 static void on_shutdown(void *ctx, unsigned index, int how)
 {
 	struct vsockets *vsockets = ctx;
@@ -103,6 +107,7 @@ const struct vsock_host vsockets_host = {
 	.close = on_close,
 };
 
+/* syscalls(build): epoll_create1 */
 int vsockets_init(struct vsockets *vsockets, const struct vsock_host_socket *socket,
 		  struct broker *broker, struct vvsock *device)
 {
@@ -182,6 +187,7 @@ static void on_listener(struct vsockets *vsockets)
 	}
 }
 
+/* syscalls(loop): epoll_pwait */
 void vsockets_serve(struct vsockets *vsockets)
 {
 	struct virtio_dev *dev = &vsockets->device->virtio;

@@ -57,6 +57,8 @@ for name in $tests; do
 			echo "last lines of ccr-run's $file:" | printable
 			tail -n 40 "$dir/$file" | printable
 		done
+		# What a system call filter has forbidden: sig=31, with its number.
+		dmesg 2>/dev/null | grep 'type=1326' | tail -n 5 | printable
 		;;
 	esac
 	rm -rf "$dir"

@@ -8,6 +8,7 @@ from typing import NamedTuple
 # (Documentation/architecture.md, section 3).
 MODULES = (
     "util",
+    "sandbox",
     "mem",
     "kvm",
     "dev",
@@ -20,7 +21,6 @@ MODULES = (
     "virtio devices",
     "arm64 kvm",
     "vm",
-    "sandbox",
     "cli",
     "main",
 )
@@ -53,6 +53,7 @@ SOURCES = {
 # Whose contract a header of include/ccr is.
 HEADERS = {
     "util": ("cbor", "err", "file", "hash", "ipa", "jsontext", "jstream", "log", "parse"),
+    "sandbox": ("filter", "sandbox"),
     "mem": ("gmem",),
     "kvm": ("kvm", "record"),
     "dev": ("bus", "rtc", "uart"),
@@ -109,6 +110,7 @@ KVM_HEADER_USERS = (
     "include/uapi/",
     "tests/fake/",
     "tests/unit/test_realm_rules.c",  # checks the numbers of the requests
+    "tests/unit/test_filter.c",  # asks for the filters of real requests
     "tests/unit/test_record.c",  # makes the requests that it reads the words of
 )
 
@@ -124,6 +126,9 @@ HOST_RESOURCES = (
 ).split()
 HOST_RESOURCE_USERS = {
     "src/util/file.c": "open file_open_ro",
+    "src/sandbox/filter.c": "syscall",
+    "src/sandbox/isolate.c": "open mount syscall",
+    "src/sandbox/keeper.c": "fork pipe2",
     "src/mem/gmem.c": "memfd_create mmap",
     "src/kvm/sys.c": "open mmap",
     "src/kvm/record.c": "open",
@@ -134,7 +139,7 @@ HOST_RESOURCE_USERS = {
     "arch/arm64/kvm/vm.c": "kvm_vm_create kvm_vm_create_device",
     "arch/arm64/kvm/vcpu.c": "kvm_vm_create_vcpu kvm_sys_map_run",
     "src/host/aio_threads.c": "eventfd",
-    "src/host/aio_uring.c": "io_uring_queue_init",
+    "src/host/aio_uring.c": "io_uring_queue_init syscall",
     "src/host/broker.c": "fork open socketpair",
     # In processes of their own, on behalf of a machine that may not.
     "src/host/broker_files.c": "open openat syscall",
@@ -202,7 +207,12 @@ DENIALS = (
     Denial(
         "only main ends the program: return an error",
         _call("exit", "_exit", "_Exit", "quick_exit", "abort", "raise", "assert", "err", "errx"),
-        ("src/main.c", "src/util/log.c", "src/host/broker.c"),
+        ("src/main.c", "src/util/log.c", "src/sandbox/keeper.c", "src/host/broker.c"),
+    ),
+    Denial(
+        "a thread gets its system call filter from sandbox_thread_create()",
+        _call("pthread_create"),
+        ("src/sandbox/thread.c",),
     ),
     Denial(
         "only the log prints messages: fill a struct ccr_err",
@@ -213,8 +223,8 @@ DENIALS = (
 
 # The same on object files, where no macro can hide it: what only these may need from libc.
 ENDING_SYMBOLS = {"exit", "_exit", "_Exit", "quick_exit", "abort", "perror", "__assert_fail"}
-# A broker is a process of its own, which ends where it began.
-ENDING_USERS = ("src/main.c", "src/util/log.c", "src/host/broker.c")
+# A broker and the machine are processes of their own, which end where they began.
+ENDING_USERS = ("src/main.c", "src/util/log.c", "src/sandbox/keeper.c", "src/host/broker.c")
 
 # Non-static symbols begin with the file's stem or with the module's directory; or with these.
 SYMBOL_PREFIXES = {
@@ -229,5 +239,87 @@ SYMBOL_PREFIXES = {
     "arch/arm64/kvm/": ("arch_",),
 }
 
-# The level and colour of the log; the flag that a signal sets.
-MUTABLE_STATE_USERS = ("src/util/log.c", "src/kvm/record.c", "src/main.c")
+# The level and colour of the log; the flag that a signal sets; whether the process is confined.
+MUTABLE_STATE_USERS = ("src/util/log.c", "src/kvm/record.c", "src/main.c", "src/sandbox/thread.c")
+
+# Files that work before a process is confined, or in one that never is.
+BEFORE_CONFINEMENT = (
+    "src/cli/",
+    "src/boot/",
+    "src/host/broker_files.c",
+    "src/host/facts.c",
+    "src/host/runtime.c",
+    "src/kvm/record.c",
+    "src/sandbox/isolate.c",
+    "src/sandbox/keeper.c",
+    "src/sandbox/sandbox.c",
+    "arch/arm64/kvm/host.c",
+    "arch/arm64/kvm/offer.c",
+    "arch/arm64/kvm/probe.c",
+    "arch/arm64/kvm/report.c",
+)
+
+# Functions, and the system call that each of them makes on arm64.
+SYSTEM_CALLS = {
+    name: name
+    for name in (
+        "accept4 bind close connect copy_file_range epoll_create1 epoll_ctl fallocate fcntl "
+        "fdatasync fgetxattr fsetxattr fsync ftruncate getdents64 getpid getrandom getsockopt "
+        "gettid ioctl listen lseek madvise memfd_create mprotect mmap mremap munmap openat ppoll "
+        "prctl preadv preadv2 pwritev pwritev2 read readv recvfrom recvmsg sendmsg sendto "
+        "setsockopt shutdown socket socketpair splice sync_file_range timerfd_create "
+        "timerfd_settime unlinkat write writev"
+    ).split()
+} | {
+    "clock_gettime": "clock_gettime",
+    "dprintf": "write",
+    "epoll_wait": "epoll_pwait",
+    "eventfd": "eventfd2",
+    "fstat": "newfstatat",
+    "fstatat": "newfstatat",
+    "ioctl_number": "ioctl",
+    "kvm_sys_ioctl": "ioctl",
+    "lstat": "newfstatat",
+    "nanosleep": "clock_nanosleep",
+    "open": "openat",
+    "poll": "ppoll",
+    "pread": "pread64",
+    "pthread_kill": "tgkill",
+    "pthread_setaffinity_np": "sched_setaffinity",
+    "pwrite": "pwrite64",
+    "recv": "recvfrom",
+    "send": "sendto",
+    "sigaction": "rt_sigaction",
+    "signalfd": "signalfd4",
+    "stat": "newfstatat",
+    "unlink": "unlinkat",
+}
+# What these do depends on a value that their rules name.
+CALLS_WITH_VALUES = {"ioctl", "fcntl", "madvise", "prctl", "rt_sigaction", "socket"}
+# What brings a host resource into the process, and what goes with that, is done before confinement
+# unless a comment says otherwise; HOST_RESOURCE_USERS has who may.
+DONE_BEFORE = set(
+    "bind connect epoll_create1 epoll_ctl fcntl listen memfd_create newfstatat openat "
+    "setsockopt socket socketpair unlinkat".split()
+)
+# Whose request is their caller's.
+PASSES_REQUESTS = {
+    ("src/kvm/kvm.c", "ioctl_number"),
+    ("src/kvm/sys.c", "kvm_sys_ioctl"),
+}
+# Whose calls are made by a library that they use, or by syscall().
+CALLS_WITHIN = {
+    ("src/host/aio_uring.c", "aio_uring_create"),
+    ("src/host/aio_uring.c", "enter"),
+    ("src/host/aio_uring.c", "uring_destroy"),
+    ("src/host/broker_files.c", "files_serve"),
+    ("src/host/chardev_stdio.c", "stdio_start"),
+    ("src/realm/cose.c", "cose_sign1_put"),
+    ("src/sandbox/filter.c", "filter_install"),
+    ("src/sandbox/thread.c", "sandbox_thread_settle"),
+    ("src/host/chardev.c", "chardev_make_raw"),
+}
+SYSTEM_CALL_NUMBERS = (
+    "/usr/aarch64-linux-gnu/include/asm-generic/unistd.h",
+    "/usr/include/asm-generic/unistd.h",
+)

@@ -134,6 +134,7 @@ cat >src/mem/gmem.c <<'END'
 
 #include "ccr/gmem.h"
 
+/* syscalls(build): mmap */
 uint64_t gmem_slot_address(struct ccr_err *err)
 {
 	int fd = memfd_create("x", MFD_CLOEXEC);
@@ -161,7 +162,7 @@ END
 printf '#!/bin/sh\n# SPDX-License-Identifier: Apache-2.0\necho "$1"\n' >tests/harness/run.sh
 build_program "$harden -pie -Wl,-z,relro,-z,now,-z,noexecstack" || exit 1
 
-lint format tidy cppcheck layers denials symbols contracts headers text shell binary ||
+lint format tidy cppcheck layers denials symbols syscalls contracts headers text shell binary ||
 	complain "a good project does not pass:
 $output"
 
@@ -209,8 +210,8 @@ printf '#include <linux/kvm.h>\n' >src/kvm/kvm.c
 : >include/ccr/stray.h
 printf '#include "ccr/stray.h"\n' >src/vm/vm.c
 catches layers 'err.c:21: util must not include "ccr/gmem.h" of mem' 'err.c:22: <errno.h> comes' \
-	'err.c:23: there is no "ccr/none.h"' 'gmem.c:14: <ccr/err.h> is the project' \
-	'gmem.c:15: "../util/x.h" is private' 'gmem.c:16: only src/kvm and arch/arm64/kvm include' \
+	'err.c:23: there is no "ccr/none.h"' 'gmem.c:15: <ccr/err.h> is the project' \
+	'gmem.c:16: "../util/x.h" is private' 'gmem.c:17: only src/kvm and arch/arm64/kvm include' \
 	'src/unknown/x.c: belongs to no module' 'ccr/stray.h: belongs to no module' \
 	'vm.c:1: "ccr/stray.h" belongs to no module'
 printf '%s\n' "$output" | grep -q src/kvm/kvm.c: &&
@@ -261,8 +262,30 @@ void err_end(void)
 END
 printf 'int gmem_broken(void) { return nothing; }\n' >>src/mem/gmem.c
 catches symbols 'err.c: wrong_name has none' 'err.c: nr_calls.* is mutable' \
-	'err.c: pointer is mutable' 'err.c: uses abort' 'gmem.c:14:.*nothing.* undeclared'
+	'err.c: pointer is mutable' 'err.c: uses abort' 'gmem.c:15:.*nothing.* undeclared'
 printf '%s\n' "$output" | grep -q names && complain "symbols: takes a const table for mutable"
+
+break_copy
+cat >>src/util/err.c <<'END'
+
+/* syscalls(loop): preadv no_such_call */
+ssize_t err_read(int fd)
+{
+	char byte;
+
+	return err_fill(fd) + recv(fd, &byte, 1, 0);
+}
+
+/* syscalls(vcpu): ioctl:KVM_RUN */
+
+int err_run(int fd)
+{
+	return ioctl(fd, KVM_CREATE_VM, 0);
+}
+END
+catches syscalls 'err_read\(\) calls recv\(\): name recvfrom' \
+	'err_read\(\) does not call preadv' 'no_such_call: neither arm64' \
+	'err_run\(\) calls ioctl\(\): name ioctl' 'not directly above a function'
 
 break_copy
 sed -i -e 's/^ \* @err: what/ * @error: what/' -e 's/gmem_slot_address() - w/gmem_slot() - w/' \

@@ -4,6 +4,7 @@
  * stands in for an image: a pipe transfers what it has, a full device takes nothing.
  *
  * links: src/host/aio.c src/host/aio_threads.c src/host/aio_uring.c src/host/disk.c
+ *	src/sandbox/thread.c src/sandbox/filter.c build/generated/syscalls.c
  *	src/util/err.c src/util/log.c
  */
 #include <stdarg.h>

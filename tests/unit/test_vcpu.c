@@ -9,7 +9,7 @@
  *	src/util/cbor.c src/util/err.c src/util/log.c src/util/hash.c src/util/file.c
  *	src/util/parse.c tests/fake/fake_kvm.c tests/fake/fake_gic.c tests/fake/fake_vcpu.c
  *	tests/fake/fake_run.c src/kvm/describe.c
- *	src/host/facts.c
+ *	src/host/facts.c src/sandbox/thread.c src/sandbox/filter.c build/generated/syscalls.c
  */
 #include <stdarg.h>
 #include <stddef.h>

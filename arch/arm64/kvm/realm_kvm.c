@@ -35,6 +35,7 @@ static bool is_transient(int64_t ret)
 }
 
 /* Return: after a pause, it may be tried again. */
+/* syscalls(vcpu): clock_nanosleep */
 static bool try_again(struct patience *patience)
 {
 	struct timespec pause = {.tv_nsec = MAX_PAUSE_NS};
@@ -54,6 +55,7 @@ static struct realm_kvm *self(void *ctx)
 
 /* Private and shared. */
 
+/* syscalls(vcpu): ioctl:KVM_REALM_SET_ATTRIBUTES */
 static int set_vm_attributes(const struct realm_kvm *realm, uint64_t offset, uint64_t size,
 			     bool private)
 {
@@ -69,6 +71,7 @@ static int set_vm_attributes(const struct realm_kvm *realm, uint64_t offset, uin
 /*
  * v15 has no such request and keeps no attributes; later kernels insist on them.
  */
+/* syscalls(vcpu): ioctl:KVM_REALM_SET_ATTRIBUTES2 */
 static int set_gmem_attributes(const struct realm_kvm *realm, uint64_t offset, uint64_t size,
 			       bool private)
 {
@@ -200,6 +203,7 @@ static int unstage(const struct realm_kvm *realm, struct ccr_err *err)
 
 /* Explicit life-cycle. */
 
+/* syscalls(setup): ioctl:KVM_ENABLE_CAP */
 static int action(const struct realm_kvm *realm, enum kvm_realm_action number, void *arg)
 {
 	struct kvm_enable_cap cap = {
@@ -280,6 +284,7 @@ static int explicit_populate(void *ctx, const struct plan_segment *segment, stru
 	return 0;
 }
 
+/* syscalls(setup): ioctl:KVM_ARM_VCPU_FINALIZE */
 static int explicit_create_rec(void *ctx, unsigned vcpu, struct ccr_err *err)
 {
 	const struct realm_kvm *realm = self(ctx);
@@ -342,6 +347,7 @@ static int by_kvm_rec(void *ctx, unsigned vcpu, struct ccr_err *err)
 }
 
 /* One request may do a part only. Return: bytes done or -errno. */
+/* syscalls(setup): ioctl:KVM_REALM_POPULATE_V12 ioctl:KVM_REALM_POPULATE_V13 */
 static int64_t populate_some(const struct realm_kvm *realm,
 			     const struct kvm_realm_populate_from *wanted)
 {

@@ -33,6 +33,7 @@ static uint64_t gpr_id(unsigned index)
 	return REG_X0 + 2 * index;
 }
 
+/* syscalls(build): ioctl:KVM_ARM_PREFERRED_TARGET ioctl:KVM_ARM_VCPU_INIT */
 static int init(struct arch_vcpu *vcpu, const struct arch_vm *vm, struct ccr_err *err)
 {
 	struct kvm_vcpu_init init = {0};

@@ -20,6 +20,7 @@ static int add_slot(struct arch_vm *vm, unsigned slot, ipa_t base, const struct 
 }
 
 /* One slot with both sides: KVM picks one by the page's attribute. */
+/* syscalls(setup): ioctl:KVM_REALM_CREATE_GUEST_MEMFD ioctl:KVM_REALM_SET_MEMORY_REGION2 */
 static int add_realm_slot(struct arch_vm *vm, const struct gmem *gmem, struct ccr_err *err)
 {
 	struct kvm_realm_create_guest_memfd create = {.size = gmem_size(gmem)};

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ccr/log.h"
+#include "internal.h"
+
+int sandbox_parse(const char *text, enum sandbox_mode *ret_mode, struct ccr_err *err)
+{
+	static const char *const names[] = {
+		[SANDBOX_OFF] = "off",
+		[SANDBOX_ON] = "on",
+		[SANDBOX_LOG] = "log",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!strcmp(text, names[i])) {
+			*ret_mode = (enum sandbox_mode)i;
+			return 0;
+		}
+	}
+	return err_set(err, -EINVAL, "--sandbox %s: neither on, off nor log", text);
+}
+
+/* Not more descriptors than a machine can need; no core dumps, which would have guest memory. */
+static int set_limits(struct ccr_err *err)
+{
+	const struct rlimit no_core = {0, 0};
+	struct rlimit fds;
+
+	if (setrlimit(RLIMIT_CORE, &no_core) < 0 || getrlimit(RLIMIT_NOFILE, &fds) < 0)
+		return err_set(err, -errno, "sandbox: no limits: %s", strerror(errno));
+	if (fds.rlim_max > SANDBOX_MAX_FDS)
+		fds.rlim_max = SANDBOX_MAX_FDS;
+	fds.rlim_cur = fds.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &fds) < 0)
+		return err_set(err, -errno, "sandbox: no limit of descriptors: %s",
+			       strerror(errno));
+	return 0;
+}
+
+static void note_inherited(struct sandbox *sandbox)
+{
+	for (int fd = STDERR_FILENO + 1; fd < SANDBOX_MAX_INHERITED; fd++) {
+		if (fcntl(fd, F_GETFD) >= 0)
+			sandbox->inherited[fd / 64] |= 1ull << fd % 64;
+	}
+}
+
+void sandbox_adopt(struct sandbox *sandbox, int fd)
+{
+	if (sandbox && fd >= 0 && fd < SANDBOX_MAX_INHERITED)
+		sandbox->inherited[fd / 64] &= ~(1ull << fd % 64);
+}
+
+static void close_inherited(const struct sandbox *sandbox)
+{
+	for (int fd = STDERR_FILENO + 1; fd < SANDBOX_MAX_INHERITED; fd++) {
+		if (sandbox->inherited[fd / 64] >> fd % 64 & 1)
+			close(fd);
+	}
+}
+
+/* A filter at no address: who can install filters gets as far as to look there. */
+static int check_filters(struct ccr_err *err)
+{
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL, 0, 0) == 0 || errno == EFAULT)
+		return 0;
+	return err_set(err, -EOPNOTSUPP,
+		       "this kernel has no system call filters, which keep a guest that takes over "
+		       "this program from your files: build it with CONFIG_SECCOMP_FILTER, or do "
+		       "without them by --sandbox=off");
+}
+
+int sandbox_initial(struct sandbox *sandbox, enum sandbox_mode mode, struct ccr_err *err)
+{
+	int ret;
+
+	*sandbox = (struct sandbox){.mode = mode};
+	if (mode == SANDBOX_OFF) {
+		log_warn("--sandbox=off: a guest that takes over this program may do what you may");
+		return 0;
+	}
+	if (mode == SANDBOX_LOG)
+		log_warn("--sandbox=log: forbidden system calls are not denied, but logged by the "
+			 "kernel");
+	note_inherited(sandbox);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return err_set(err, -errno, "sandbox: no_new_privs is refused: %s",
+			       strerror(errno));
+	ret = set_limits(err);
+	return ret ? ret : check_filters(err);
+}
+
+/* syscalls(setup): prctl:PR_SET_PDEATHSIG */
+static void follow_keeper(void)
+{
+	/* Credentials that have changed make the kernel forget it. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+}
+
+int sandbox_after_open(struct sandbox *sandbox, struct ccr_err *err)
+{
+	(void)err;
+	if (sandbox->mode == SANDBOX_OFF)
+		return 0;
+	close_inherited(sandbox);
+	isolate_namespaces(&sandbox->has_mounts);
+	follow_keeper();
+	return 0;
+}
+
+static void hide_files(const struct sandbox *sandbox)
+{
+	const int ret = sandbox->has_mounts ? isolate_root() : -EPERM;
+
+	if (ret)
+		log_debug("sandbox: no empty root directory: %s", strerror(-ret));
+	if (!isolate_files() && ret)
+		log_warn("sandbox: this host allows neither name spaces nor Landlock; system call "
+			 "filters alone keep a guest from your files (`ccr-run check` says why)");
+}
+
+static int confine(struct ccr_err *err)
+{
+	const int ret = isolate_caps(ISOLATE_NO_CAPS);
+
+	if (ret)
+		return err_set(err, ret, "sandbox: capabilities cannot be dropped: %s",
+			       strerror(-ret));
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return err_set(err, -errno, "sandbox: tracing cannot be forbidden: %s",
+			       strerror(errno));
+	follow_keeper();
+	return 0;
+}
+
+static int filter_refused(int ret, struct ccr_err *err)
+{
+	return err_set(err, ret, "sandbox: the kernel refuses the system call filter: %s",
+		       strerror(-ret));
+}
+
+/* A thread that was waited for is on its way out for a moment longer. */
+#define MAX_TRIES   1000
+#define TRY_EACH_NS 1000000
+
+/* unshare() fails if there are other threads, and changes nothing if there are none. */
+static int check_alone(struct ccr_err *err)
+{
+	const struct timespec pause = {.tv_nsec = TRY_EACH_NS};
+	unsigned nr_tries = 0;
+
+	while (unshare(CLONE_THREAD) < 0) {
+		if (++nr_tries == MAX_TRIES)
+			return err_set(err, -EBUSY,
+				       "sandbox: there are threads that were made too early");
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
+int sandbox_before_run(struct sandbox *sandbox, struct ccr_err *err)
+{
+	int ret;
+
+	if (sandbox->mode == SANDBOX_OFF || sandbox->is_confined)
+		return 0;
+	ret = check_alone(err);
+	if (ret)
+		return ret;
+	hide_files(sandbox);
+	ret = confine(err);
+	if (ret)
+		return ret;
+	ret = sandbox_thread_confine_machine(sandbox);
+	if (ret)
+		return filter_refused(ret, err);
+	sandbox->is_confined = true;
+	return 0;
+}
+
+int sandbox_broker(enum sandbox_mode mode, enum sandbox_broker broker, struct ccr_err *err)
+{
+	int ret;
+
+	if (mode == SANDBOX_OFF)
+		return 0;
+	ret = isolate_caps(broker == SANDBOX_CONNECTS ? ISOLATE_NO_CAPS : ISOLATE_FILE_CAPS);
+	if (ret)
+		return err_set(err, ret, "broker: capabilities cannot be dropped: %s",
+			       strerror(-ret));
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return err_set(err, -errno, "broker: tracing cannot be forbidden: %s",
+			       strerror(errno));
+	follow_keeper();
+	ret = sandbox_thread_confine_broker(mode, broker);
+	return ret ? filter_refused(ret, err) : 0;
+}
