@@ -44,7 +44,8 @@ struct gmem {
 	struct gmem_changes changes;
 	uint64_t nr_runs; /* of neighbouring shared granules */
 	atomic_uint_least64_t nr_refused;
-	bool aliases; /* dead private pages show the shared ones */
+	bool aliases;     /* dead private pages show the shared ones */
+	bool is_exported; /* other processes may write to dead shared pages */
 	pthread_mutex_t pin_lock;
 	pthread_cond_t unpinned;
 	/* Under pin_lock; of the pins only the first nr_pins have ever been used. */
@@ -144,11 +145,12 @@ static int backing_open(struct backing *side, const char *name, uint64_t size, i
 {
 	void *map;
 
-	side->fd = memfd_create(name, MFD_CLOEXEC);
+	side->fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (side->fd < 0)
 		return err_set(err, -errno, "guest memory: memfd_create failed: %s",
 			       strerror(errno));
-	if (ftruncate(side->fd, (off_t)size) < 0)
+	if (ftruncate(side->fd, (off_t)size) < 0 ||
+	    fcntl(side->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
 		return err_set(err, -errno, "guest memory: no memfd of %llu MiB: %s",
 			       (unsigned long long)(size >> 20), strerror(errno));
 	map = mmap(NULL, size, prot, MAP_SHARED | MAP_NORESERVE, side->fd, 0);
@@ -331,6 +333,19 @@ ipa_t gmem_strip(const struct gmem *gmem, ipa_t at)
 uint64_t gmem_slot_address(const struct gmem *gmem, enum gmem_side side)
 {
 	return (uint64_t)(uintptr_t)gmem->sides[side].map;
+}
+
+struct gmem_shared gmem_export_shared(struct gmem *gmem)
+{
+	pthread_rwlock_wrlock(&gmem->lock);
+	gmem->is_exported = true;
+	pthread_rwlock_unlock(&gmem->lock);
+	return (struct gmem_shared){
+		.fd = gmem->sides[GMEM_SHARED].fd,
+		.base = gmem->base,
+		.size = gmem->size,
+		.shared_bit = gmem->shared_bit,
+	};
 }
 
 ipa_t gmem_base(const struct gmem *gmem)
@@ -570,8 +585,13 @@ static int switch_side(struct gmem *gmem, uint64_t page, uint64_t top, bool shar
 	struct backing *to = &gmem->sides[shared ? GMEM_SHARED : GMEM_PRIVATE];
 	struct backing *from = &gmem->sides[shared ? GMEM_PRIVATE : GMEM_SHARED];
 	const uint64_t offset = page * GRANULE_SIZE, size = (top - page) * GRANULE_SIZE;
-	int ret;
+	int ret = 0;
 
+	/* What was written to a hole in the meantime is not the guest's. */
+	if (shared && gmem->is_exported)
+		ret = drop_side(to, offset, size);
+	if (ret)
+		return ret;
 	if (gmem->kind == GMEM_REALM && shared) {
 		ret = gmem->private_ops->to_shared(gmem->private_ctx, offset, size);
 		return ret ? ret : revive_side(to, offset, size);

@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -995,6 +996,78 @@ static void test_realm_host_fails(void **state)
 	gmem_destroy(gmem);
 }
 
+/* As a back end in another process has it. */
+static uint8_t *map_shared(const struct gmem_shared *shared)
+{
+	uint8_t *map = mmap(NULL, shared->size, PROT_READ | PROT_WRITE, MAP_SHARED, shared->fd, 0);
+
+	assert_ptr_not_equal(map, MAP_FAILED);
+	return map;
+}
+
+static void test_export_plain(void **state)
+{
+	const struct gmem_shared shared = gmem_export_shared(*state);
+	uint8_t *map = map_shared(&shared), byte = 0;
+
+	assert_int_equal(shared.base.v, BASE);
+	assert_int_equal(shared.size, SIZE);
+	assert_int_equal(shared.shared_bit, 0);
+	map[GRANULE_SIZE + 5] = 0x5a;
+	assert_int_equal(gmem_read(*state, ipa_at(BASE + GRANULE_SIZE + 5), &byte, 1), 0);
+	assert_int_equal(byte, 0x5a);
+	munmap(map, SIZE);
+}
+
+/* Our own accesses would fault behind a new end. */
+static void test_export_is_sealed(void **state)
+{
+	const struct gmem_shared shared = gmem_export_shared(*state);
+
+	assert_int_equal(ftruncate(shared.fd, SIZE / 2), -1);
+	assert_int_equal(errno, EPERM);
+	assert_int_equal(ftruncate(shared.fd, 2 * SIZE), -1);
+	assert_int_equal(errno, EPERM);
+	assert_int_equal(fcntl(shared.fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE), -1);
+	assert_int_equal(errno, EPERM);
+}
+
+static void test_export_shows_the_shared_side_only(void **state)
+{
+	struct gmem *gmem = *state;
+	const struct gmem_shared shared = gmem_export_shared(gmem);
+	uint8_t *map = map_shared(&shared), bytes[GRANULE_SIZE];
+
+	assert_int_equal(shared.shared_bit, SHARED_BIT);
+	memset(bytes, 0x77, sizeof(bytes));
+	assert_int_equal(gmem_rmm_write(gmem, page_at(2), bytes, sizeof(bytes)), 0);
+	assert_all_zero(map + 2 * GRANULE_SIZE, GRANULE_SIZE);
+	assert_int_equal(show(gmem, 2, 1), 0);
+	assert_int_equal(gmem_write(gmem, page_at(2), bytes, sizeof(bytes)), 0);
+	assert_memory_equal(map + 2 * GRANULE_SIZE, bytes, sizeof(bytes));
+	assert_int_equal(hide(gmem, 2, 1), 0);
+	assert_all_zero(map + 2 * GRANULE_SIZE, GRANULE_SIZE);
+	munmap(map, SIZE);
+}
+
+/* A back end was about to write to a page that has become private. */
+static void test_export_what_comes_late_is_dropped(void **state)
+{
+	struct gmem *gmem = *state;
+	const struct gmem_shared shared = gmem_export_shared(gmem);
+	uint8_t *map = map_shared(&shared), bytes[GRANULE_SIZE];
+
+	assert_int_equal(show(gmem, 7, 1), 0);
+	assert_int_equal(hide(gmem, 7, 1), 0);
+	memset(map + 7 * GRANULE_SIZE, 0xee, GRANULE_SIZE);
+	assert_int_equal(gmem_rmm_read(gmem, page_at(7), bytes, sizeof(bytes)), 0);
+	assert_all_zero(bytes, sizeof(bytes));
+	assert_int_equal(show(gmem, 7, 1), 0);
+	assert_int_equal(gmem_read(gmem, page_at(7), bytes, sizeof(bytes)), 0);
+	assert_all_zero(bytes, sizeof(bytes));
+	munmap(map, SIZE);
+}
+
 #define plain_test(f) cmocka_unit_test_setup_teardown(f, plain_begin, gmem_end)
 #define split_test(f) cmocka_unit_test_setup_teardown(f, split_begin, gmem_end)
 
@@ -1082,6 +1155,10 @@ int main(void)
 		split_test(test_random_contents),
 		split_test(test_run_end),
 		cmocka_unit_test(test_runs_are_capped),
+		plain_test(test_export_plain),
+		split_test(test_export_is_sealed),
+		split_test(test_export_shows_the_shared_side_only),
+		split_test(test_export_what_comes_late_is_dropped),
 		cmocka_unit_test(test_runs_are_counted),
 		split_test(test_copies_race_with_changes),
 		split_test(test_pin),
