@@ -58,7 +58,8 @@ struct virtio_type {
 
 /**
  * struct virtio_host - what a device needs from the machine
- * @kick: the device has work: virtio_service() is to be called soon, by the right thread
+ * @kick: the device has work, or may no longer work: virtio_service() is to be called soon, by the
+ *	right thread
  */
 struct virtio_host {
 	void (*kick)(void *ctx);
@@ -81,6 +82,7 @@ struct virtio_transport {
  * struct virtio_setup - how a device is made
  * @self: passed to the functions of @type
  * @features: of @type's, those that this one offers
+ * @withheld: of the features that all devices offer, those that this one does not
  * @nr_queues: at most VIRTIO_MAX_QUEUES; 0 for as many as the type has
  * @queue_size: a power of two that limits all queues; 0 for no limit but the type's
  * @needs_platform: the driver must take VIRTIO_F_ACCESS_PLATFORM (in realms of every kind)
@@ -90,6 +92,7 @@ struct virtio_setup {
 	const struct virtio_type *type;
 	void *self;
 	uint64_t features;
+	uint64_t withheld;
 	unsigned nr_queues;
 	uint16_t queue_size;
 	bool needs_platform;
@@ -181,7 +184,7 @@ void virtio_unlock(struct virtio_dev *dev);
 /**
  * virtio_may_work() - may the device touch its queues: driver ready, bus master, no reset due
  *
- * When it no longer may, it is told nothing; when it may again, the host is kicked.
+ * The host is kicked when it may again, and when it no longer may because of the driver's doing.
  */
 bool virtio_may_work(const struct virtio_dev *dev);
 
@@ -213,11 +216,21 @@ void virtio_publish(struct virtio_dev *dev, unsigned index);
 void virtio_fail(struct virtio_dev *dev, const char *why);
 
 /**
+ * virtio_need_reset() - the device cannot go on, through no fault of its driver's
+ *
+ * The caller says why.
+ */
+void virtio_need_reset(struct virtio_dev *dev);
+
+/** virtio_interrupt() - tell the driver of used buffers, whether or not it wants to be told */
+void virtio_interrupt(struct virtio_dev *dev, unsigned index);
+
+/**
  * virtio_hold(), virtio_release() - a buffer goes to the host, and has come back
  *
  * A reset that the driver asks for in between is put off until all buffers have come back, so
  * memory that a driver gets back is its own. The lock is held in both, and may be let go of in
- * between.
+ * between. The host is kicked, for those that give buffers back only when told.
  *
  * Return: false if the buffers in hand are no longer the device's and must not be pushed.
  */

@@ -71,6 +71,9 @@ struct virtio_mem {
 	uint64_t shared_bit;
 };
 
+/** virtio_mem_strip() - the address without the shared bit; unchecked */
+ipa_t virtio_mem_strip(const struct virtio_mem *mem, dma_t at);
+
 /** virtio_mem_read(), virtio_mem_write() - copies, as the ops make them. Return: 0 or -EFAULT. */
 int virtio_mem_read(const struct virtio_mem *mem, dma_t at, void *buf, size_t size);
 int virtio_mem_write(const struct virtio_mem *mem, dma_t at, const void *buf, size_t size);

@@ -116,6 +116,28 @@ int virtq_arm(struct virtq *queue);
  */
 int virtq_wants_interrupt(struct virtq *queue);
 
+/*
+ * For a queue that somebody else runs: it is set up as ever, and only its indices matter here.
+ */
+
+/** VIRTQ_NR_RINGS - descriptors, available ring, used ring */
+#define VIRTQ_NR_RINGS 3
+
+/** virtq_rings() - where they are; of an enabled queue, so nothing wraps */
+void virtq_rings(const struct virtq *queue, struct virtio_segment ret_rings[VIRTQ_NR_RINGS]);
+
+/** virtq_base(), virtq_set_base() - index of the next buffer to take */
+uint16_t virtq_base(const struct virtq *queue);
+void virtq_set_base(struct virtq *queue, uint16_t base);
+
+/**
+ * virtq_resume() - go on behind the last buffer of the used ring
+ *
+ * Return: how many buffers the driver has made available beyond that; -EBADMSG if the rings are out
+ * of reach or inconsistent, and then nothing has changed.
+ */
+int virtq_resume(struct virtq *queue);
+
 /**
  * virtq_chain_slice() - the segments that hold a part of one side of a buffer
  * @offset, @size: bytes of that side

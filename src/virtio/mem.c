@@ -3,33 +3,33 @@
 
 #include "ccr/virtio_mem.h"
 
-static ipa_t strip(const struct virtio_mem *mem, dma_t at)
+ipa_t virtio_mem_strip(const struct virtio_mem *mem, dma_t at)
 {
 	return ipa_at(at.v & ~mem->shared_bit);
 }
 
 int virtio_mem_read(const struct virtio_mem *mem, dma_t at, void *buf, size_t size)
 {
-	return mem->ops->read(mem->ctx, strip(mem, at), buf, size);
+	return mem->ops->read(mem->ctx, virtio_mem_strip(mem, at), buf, size);
 }
 
 int virtio_mem_write(const struct virtio_mem *mem, dma_t at, const void *buf, size_t size)
 {
-	return mem->ops->write(mem->ctx, strip(mem, at), buf, size);
+	return mem->ops->write(mem->ctx, virtio_mem_strip(mem, at), buf, size);
 }
 
 int virtio_mem_load16(const struct virtio_mem *mem, dma_t at, uint16_t *ret_value)
 {
 	if (at.v % sizeof(*ret_value))
 		return -EFAULT;
-	return mem->ops->load16(mem->ctx, strip(mem, at), ret_value);
+	return mem->ops->load16(mem->ctx, virtio_mem_strip(mem, at), ret_value);
 }
 
 int virtio_mem_store16(const struct virtio_mem *mem, dma_t at, uint16_t value)
 {
 	if (at.v % sizeof(value))
 		return -EFAULT;
-	return mem->ops->store16(mem->ctx, strip(mem, at), value);
+	return mem->ops->store16(mem->ctx, virtio_mem_strip(mem, at), value);
 }
 
 int virtio_mem_pin(const struct virtio_mem *mem, const struct virtio_segment *segments, unsigned nr,
@@ -38,7 +38,8 @@ int virtio_mem_pin(const struct virtio_mem *mem, const struct virtio_segment *se
 	if (nr > VIRTIO_MAX_SEGMENTS)
 		return -E2BIG;
 	for (unsigned i = 0; i < nr; i++)
-		pin->ranges[i] = (struct gmem_range){strip(mem, segments[i].at), segments[i].size};
+		pin->ranges[i] = (struct gmem_range){virtio_mem_strip(mem, segments[i].at),
+						     segments[i].size};
 	pin->nr = nr;
 	pin->handle = mem->ops->pin(mem->ctx, pin->ranges, nr, pin->iov);
 	return pin->handle < 0 ? pin->handle : 0;

@@ -52,7 +52,8 @@ void virtio_init(struct virtio_dev *dev, const struct virtio_setup *setup)
 		.type = type,
 		.self = setup->self,
 		.host = setup->host,
-		.offered = COMMON_FEATURES | (setup->features & type->features),
+		.offered = (COMMON_FEATURES & ~setup->withheld) |
+			   (setup->features & type->features),
 		.needs_platform = setup->needs_platform,
 		.log_limit = {MAX_FAILURE_MESSAGES},
 		.nr_queues = setup->nr_queues ? setup->nr_queues : type->nr_queues,
@@ -115,10 +116,10 @@ void virtio_kick(struct virtio_dev *dev)
 
 void virtio_set_dma(struct virtio_dev *dev, bool allowed)
 {
-	const bool begins = allowed && !dev->may_dma;
+	const bool changes = allowed != dev->may_dma;
 
 	dev->may_dma = allowed;
-	if (begins && virtio_may_work(dev))
+	if (changes && is_live(dev))
 		virtio_kick(dev);
 }
 
@@ -133,16 +134,23 @@ static void tell_config(struct virtio_dev *dev)
 		dev->transport->config_interrupt(dev->transport_ctx);
 }
 
-void virtio_fail(struct virtio_dev *dev, const char *why)
+void virtio_need_reset(struct virtio_dev *dev)
 {
 	if (dev->status & VIRTIO_CONFIG_S_NEEDS_RESET)
 		return;
 	dev->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
 	dev->nr_failures++;
+	tell_config(dev);
+}
+
+void virtio_fail(struct virtio_dev *dev, const char *why)
+{
+	if (dev->status & VIRTIO_CONFIG_S_NEEDS_RESET)
+		return;
 	if (log_allow(&dev->log_limit))
 		log_warn("%s: the guest's driver broke a rule: %s; the device waits for a reset",
 			 dev->type->name, why);
-	tell_config(dev);
+	virtio_need_reset(dev);
 }
 
 bool virtio_pop(struct virtio_dev *dev, unsigned index, struct virtq_chain *chain)
@@ -202,12 +210,18 @@ void virtio_notify(struct virtio_dev *dev, unsigned index)
 	if (!virtio_may_work(dev) || !queue->enabled)
 		return;
 	ret = virtq_wants_interrupt(queue);
-	if (ret < 0) {
+	if (ret < 0)
 		virtio_fail(dev, queue->error);
-	} else if (ret > 0) {
-		dev->stats.nr_interrupts++;
-		dev->transport->queue_interrupt(dev->transport_ctx, index);
-	}
+	else if (ret > 0)
+		virtio_interrupt(dev, index);
+}
+
+void virtio_interrupt(struct virtio_dev *dev, unsigned index)
+{
+	if (!virtio_may_work(dev))
+		return;
+	dev->stats.nr_interrupts++;
+	dev->transport->queue_interrupt(dev->transport_ctx, index);
 }
 
 static void reset(struct virtio_dev *dev)
@@ -300,10 +314,12 @@ void virtio_write_status(struct virtio_dev *dev, uint8_t value)
 	if (dev->reset_wanted)
 		return;
 	if (value == 0) {
-		if (dev->nr_busy > 0)
-			dev->reset_wanted = true;
-		else
+		if (dev->nr_busy == 0) {
 			reset(dev);
+			return;
+		}
+		dev->reset_wanted = true;
+		virtio_kick(dev);
 		return;
 	}
 	if (added & VIRTIO_CONFIG_S_FEATURES_OK && !choice_is_acceptable(dev))

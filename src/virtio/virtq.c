@@ -97,6 +97,16 @@ static bool is_ring(dma_t at, uint64_t size, uint64_t alignment)
 	return at.v % alignment == 0 && at.v <= UINT64_MAX - size;
 }
 
+static uint32_t avail_size(const struct virtq *queue)
+{
+	return RING_ENTRIES + AVAIL_ENTRY_SIZE * (uint32_t)queue->size + 2;
+}
+
+static uint32_t used_size(const struct virtq *queue)
+{
+	return RING_ENTRIES + USED_ENTRY_SIZE * (uint32_t)queue->size + 2;
+}
+
 int virtq_enable(struct virtq *queue)
 {
 	const uint64_t size = queue->size;
@@ -104,9 +114,8 @@ int virtq_enable(struct virtq *queue)
 	if (size == 0 || size > queue->max_size || (size & (size - 1)) != 0)
 		return broken(queue, "its size is not one that was offered");
 	if (!is_ring(queue->desc, DESC_SIZE * size, VRING_DESC_ALIGN_SIZE) ||
-	    !is_ring(queue->avail, RING_ENTRIES + AVAIL_ENTRY_SIZE * size + 2,
-		     VRING_AVAIL_ALIGN_SIZE) ||
-	    !is_ring(queue->used, RING_ENTRIES + USED_ENTRY_SIZE * size + 2, VRING_USED_ALIGN_SIZE))
+	    !is_ring(queue->avail, avail_size(queue), VRING_AVAIL_ALIGN_SIZE) ||
+	    !is_ring(queue->used, used_size(queue), VRING_USED_ALIGN_SIZE))
 		return broken(queue, "its rings are misaligned or wrap");
 	queue->enabled = true;
 	return 0;
@@ -308,4 +317,36 @@ int virtq_wants_interrupt(struct virtq *queue)
 	}
 	ret = load(queue, used_event(queue), &value);
 	return ret ? ret : (uint16_t)(now - value - 1) < (uint16_t)(now - before);
+}
+
+void virtq_rings(const struct virtq *queue, struct virtio_segment ret_rings[VIRTQ_NR_RINGS])
+{
+	ret_rings[0] = (struct virtio_segment){queue->desc, DESC_SIZE * (uint32_t)queue->size};
+	ret_rings[1] = (struct virtio_segment){queue->avail, avail_size(queue)};
+	ret_rings[2] = (struct virtio_segment){queue->used, used_size(queue)};
+}
+
+uint16_t virtq_base(const struct virtq *queue)
+{
+	return queue->next_avail;
+}
+
+void virtq_set_base(struct virtq *queue, uint16_t base)
+{
+	queue->next_avail = base;
+	queue->avail_seen = base;
+}
+
+int virtq_resume(struct virtq *queue)
+{
+	uint16_t done, added;
+
+	if (load(queue, ring_at(queue->used, RING_INDEX), &done) ||
+	    load(queue, ring_at(queue->avail, RING_INDEX), &added))
+		return -EBADMSG;
+	added = (uint16_t)(added - done);
+	if (added > queue->size)
+		return broken(queue, "its available index is too far ahead");
+	virtq_set_base(queue, done);
+	return added;
 }
