@@ -5,6 +5,8 @@
 #include <linux/virtio_pci.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "virtio_guest.h"
 
@@ -131,6 +133,13 @@ struct guest *guest_create(void)
 
 	if (!guest)
 		return NULL;
+	guest->mem.fd = memfd_create("guest", MFD_CLOEXEC);
+	if (guest->mem.fd < 0 || ftruncate(guest->mem.fd, GUEST_RAM_SIZE) < 0)
+		abort();
+	guest->mem.ram =
+		mmap(NULL, GUEST_RAM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, guest->mem.fd, 0);
+	if (guest->mem.ram == MAP_FAILED)
+		abort();
 	guest->virtio_mem = (struct virtio_mem){&guest_mem_ops, &guest->mem, GUEST_SHARED_BIT};
 	guest->next_bar = GUEST_PCI_BASE;
 	pci_host_init(&guest->pci, &platform, ipa_at(GUEST_PCI_BASE), GUEST_PCI_SIZE);
@@ -140,6 +149,8 @@ struct guest *guest_create(void)
 void guest_destroy(struct guest *guest)
 {
 	pci_host_done(&guest->pci);
+	munmap(guest->mem.ram, GUEST_RAM_SIZE);
+	close(guest->mem.fd);
 	free(guest);
 }
 

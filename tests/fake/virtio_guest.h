@@ -21,9 +21,14 @@
 #define GUEST_PCI_BASE   0x50000000ull
 #define GUEST_PCI_SIZE   0x30000000ull
 
-/** struct guest_mem - @nr_pins: ranges held now; @max_pins: most ranges that were held at once */
+/**
+ * struct guest_mem - what a guest has
+ * @fd: the memfd that @ram is
+ * @nr_pins: ranges held now; @max_pins: most ranges that were held at once
+ */
 struct guest_mem {
-	uint8_t ram[GUEST_RAM_SIZE];
+	uint8_t *ram;
+	int fd;
 	bool is_private[GUEST_RAM_SIZE / GRANULE_SIZE];
 	unsigned nr_refused;
 	unsigned nr_pins;
