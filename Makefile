@@ -342,6 +342,9 @@ build/programs/%:
 build/kernel-6.1/Image:
 	@$(HARNESS)/debs.sh kernel-6.1
 
+build/programs/back-ends:
+	@$(HARNESS)/debs.sh back-ends
+
 build/guest/initrd.gz: $(addprefix build/guest/,init attest vcat) build/arm64/busybox \
 		build/kernel/Image $(HARNESS)/mkguest.sh $(wildcard $(HARNESS)/guest-*) | deps-run
 	$(call say,INITRD,$@)
@@ -356,6 +359,6 @@ build/host/demo.cpio: $(HOST_FILES) | deps-run
 
 build/host/test.cpio: $(HOST_FILES) build/native/ccr-run build/kernel-6.1/Image \
 		build/guest/rsi.img build/guest/rsi.elf build/guest/contract.img \
-		$(wildcard tests/boot/*.sh) | deps-run build/programs/passt
+		build/programs/back-ends $(wildcard tests/boot/*.sh) | deps-run build/programs/passt
 	$(call say,HOST,$@)
 	$(Q)$(HARNESS)/mkhost.sh test

@@ -87,4 +87,14 @@ struct bounce_share {
 int bounce_limit_share(uint64_t pool_size, unsigned nr_users, struct bounce_share *ret_limits,
 		       struct ccr_err *err);
 
+/**
+ * bounce_ring_size() - entries of a ring whose buffers fit what a disk may have in flight
+ * @limits: of bounce_limit_disk()
+ *
+ * For devices whose drivers bound a request by the size of the ring, a page each entry (virtio-fs).
+ *
+ * Return: a power of two, at least 16.
+ */
+uint16_t bounce_ring_size(const struct bounce_limits *limits);
+
 #endif

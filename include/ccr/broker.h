@@ -27,7 +27,7 @@
 
 /**
  * struct broker_target - a Unix stream socket that may be connected to
- * @path: absolute
+ * @path: absolute; NULL for a number that nothing is behind
  * @has_ports: the sockets of PATH_0 to PATH_4294967295 instead
  */
 struct broker_target {

@@ -80,7 +80,7 @@ struct cli_host_options {
  * @name: of the machine to run or to control, NULL for a generated one
  * @run_dir: runtime directory, NULL for the usual one
  * @grace_s, @force: how `stop` ends a machine
- * @disk_texts, @share_texts: allocated; @disks and @shares point into them
+ * @disk_texts, @share_texts, @fs_texts: allocated; @disks, @shares and @fs point into them
  * @net_texts: allocated; @nets points into them
  * @vsock_text: allocated; @vsock points into it
  * @cmdline: allocated, if --bounce made the kernel command line longer
@@ -94,6 +94,9 @@ struct cli_options {
 	struct realm_abi realm_abi;
 	const char *dump_dtb;
 	bool no_reboot;
+	unsigned nr_fs;
+	struct vm_fs fs[VM_MAX_SHARES];
+	char *fs_texts[VM_MAX_SHARES];
 	unsigned nr_disks;
 	struct vm_disk disks[VM_MAX_DISKS];
 	bool has_hugepages;

@@ -165,4 +165,12 @@ enum vhost_user_request {
  */
 enum vhost_user_request vhost_user_serve(struct vhost *vhost);
 
+/**
+ * vhost_kernel_open_vsock() - the vsock of the host's kernel, for a guest with address @cid
+ *
+ * Return: 0, or -errno with @err set: -EADDRINUSE if another guest has the address, else why
+ * /dev/vhost-vsock cannot be had.
+ */
+int vhost_kernel_open_vsock(struct vhost *ret_vhost, uint32_t cid, struct ccr_err *err);
+
 #endif

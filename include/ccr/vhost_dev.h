@@ -44,6 +44,7 @@ struct vhost_dev_type {
  * @vhost: open; outlives the device, which closes it when it is lost
  * @name: of the back end, for messages; outlives the device
  * @own_features: that are offered whether or not the back end does, which is not told of them
+ * @withheld: of the features that all devices offer, those that this one does not
  * @nr_queues: that the driver finds; @nr_own of them, the last ones, are not the back end's
  * @limits: what the driver may have in flight
  * @config: configuration space, of a type without adjust()
@@ -56,6 +57,7 @@ struct vhost_dev_config {
 	struct vhost *vhost;
 	const char *name;
 	uint64_t own_features;
+	uint64_t withheld;
 	unsigned nr_queues, nr_own;
 	struct bounce_limits limits;
 	const uint8_t *config;
@@ -136,5 +138,22 @@ unsigned vhost_blk_nr_queues(const struct vhost *vhost, unsigned wanted);
 
 /** vhost_blk_is_read_only() - does the back end refuse writes */
 bool vhost_blk_is_read_only(const struct vhost *vhost);
+
+#define VHOST_FS_TAG_SIZE    36
+#define VHOST_FS_CONFIG_SIZE 40
+#define VHOST_FS_NR_QUEUES   2
+
+/** vhost_fs_type - a directory of the host's (virtiofs), without a window for DAX */
+extern const struct vhost_dev_type vhost_fs_type;
+
+/** vhost_fs_fill_config() - @tag: what the guest mounts, at most VHOST_FS_TAG_SIZE bytes */
+void vhost_fs_fill_config(uint8_t config[VHOST_FS_CONFIG_SIZE], const char *tag);
+
+#define VHOST_VSOCK_CONFIG_SIZE 8
+#define VHOST_VSOCK_NR_QUEUES   3
+#define VHOST_VSOCK_NR_OWN      1
+
+/** vhost_vsock_type - the host kernel's vsock; its configuration space is the guest's address */
+extern const struct vhost_dev_type vhost_vsock_type;
 
 #endif

@@ -38,12 +38,14 @@ enum vm_outcome {
 
 /**
  * struct vm_disk - a disk as the user names it; strings are borrowed
+ * @is_vhost: @path is the socket of a vhost-user back end, which has the disk
  * @direct: around the host's page cache
  * @serial: NULL for one made from its number
  * @nr_queues: 0 for a choice by the number of vCPUs
  */
 struct vm_disk {
 	const char *path;
+	bool is_vhost;
 	bool read_only;
 	bool direct;
 	const char *serial;
@@ -58,9 +60,20 @@ struct vm_share {
 	bool read_only;
 };
 
-/** struct vm_vsock - a vsock as the user names it; see vsock_host.h. @path is borrowed. */
+/** struct vm_fs - a directory that a back end serves (virtiofs); strings are borrowed */
+struct vm_fs {
+	const char *socket;
+	const char *tag;
+};
+
+/**
+ * struct vm_vsock - a vsock as the user names it; @path is borrowed
+ * @path: as vsock_host.h has it; NULL for no vsock
+ * @is_kernel: the host kernel's, and @path says nothing
+ */
 struct vm_vsock {
-	const char *path; /* NULL for no vsock */
+	const char *path;
+	bool is_kernel;
 	uint32_t cid;
 };
 
@@ -74,6 +87,7 @@ struct vm_vsock {
  * @vsock: on the PCI bus too, if there is one
  * @nets: @nr_nets of them, on the PCI bus in this order
  * @shares: @nr_shares directories, on the PCI bus in this order
+ * @fs: @nr_fs of them; on the PCI bus they have the last slots of shared directories
  * @bounce_size: bytes of the guest's bounce-buffer pool, 0 for what Linux makes by itself
  * @runtime: the machine's name and control socket, borrowed; NULL for none
  * @console: where the guest's console goes
@@ -97,6 +111,8 @@ struct vm_config {
 	struct net_config nets[VM_MAX_NETS];
 	unsigned nr_shares;
 	struct vm_share shares[VM_MAX_SHARES];
+	unsigned nr_fs;
+	struct vm_fs fs[VM_MAX_SHARES];
 	uint64_t bounce_size;
 	const struct runtime *runtime;
 	struct chardev_config console;

@@ -85,6 +85,7 @@ static enum cli_status run_loaded(const struct cli_options *options, struct laun
 		.quiet_s = options->quiet_s,
 		.nr_disks = options->nr_disks,
 		.nr_shares = options->nr_shares,
+		.nr_fs = options->nr_fs,
 		.bounce_size = options->bounce_size,
 		.vsock = options->vsock,
 		.nr_nets = options->nr_nets,
@@ -102,6 +103,7 @@ static enum cli_status run_loaded(const struct cli_options *options, struct laun
 	memcpy(config.disks, options->disks, sizeof(config.disks));
 	memcpy(config.nets, options->nets, sizeof(config.nets));
 	memcpy(config.shares, options->shares, sizeof(config.shares));
+	memcpy(config.fs, options->fs, sizeof(config.fs));
 	ret = vm_run(&config, &outcome, err);
 	if (ret)
 		return CLI_NOT_STARTED;

@@ -55,6 +55,18 @@ static int make_absolute(const struct config *c, struct json_object *value, int 
 	return 0;
 }
 
+static bool starts_with(const char *text, const char *prefix)
+{
+	return !strncmp(text, prefix, strlen(prefix));
+}
+
+/* --vsock vhost[,cid=N] has no path. */
+static bool names_kernel(const struct cli_option *option, const char *text)
+{
+	return !strcmp(option->name, "vsock") && starts_with(text, CLI_VHOST) &&
+	       strcspn(text, ",") == strlen(CLI_VHOST);
+}
+
 static int set_text(const struct config *c, const struct cli_option *option,
 		    struct json_object *value)
 {
@@ -63,8 +75,10 @@ static int set_text(const struct config *c, const struct cli_option *option,
 
 	if (strlen(text) != (size_t)json_object_get_string_len(value))
 		return refuse(c, option->name, "has a NUL in it");
-	if (option->commands & CLI_OPTION_PATH)
-		ret = make_absolute(c, value, 0);
+	if (option->commands & CLI_OPTION_PATH && !names_kernel(option, text))
+		ret = make_absolute(c, value,
+				    starts_with(text, CLI_VHOST_USER) ? (int)strlen(CLI_VHOST_USER)
+								      : 0);
 	else if (option->commands & CLI_OPTION_AT_PATH && *text == '@')
 		ret = make_absolute(c, value, 1);
 	else if (option->commands & CLI_OPTION_COLON_PATH && strchr(text, ':'))

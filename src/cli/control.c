@@ -229,6 +229,9 @@ static void print_device(struct json_object *device)
 		printf(", %s to it; %s buffers, %s interrupts, %s failures",
 		       text_of(device, "bytes-to-guest"), text_of(device, "buffers"),
 		       text_of(device, "interrupts"), text_of(device, "failures"));
+	if (member(device, "back-end"))
+		printf("; back end %s %s, %s lost so far", text_of(device, "back-end"),
+		       text_of(device, "back-end-status"), text_of(device, "back-ends-lost"));
 	printf("\n");
 }
 

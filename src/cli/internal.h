@@ -10,9 +10,14 @@
 #include "ccr/measure.h"
 #include "ccr/plan.h"
 
+/* What a value begins with that names a back end's socket in the place of a file. */
+#define CLI_VHOST_USER "vhost-user="
+/* And one that names the kernel. */
+#define CLI_VHOST "vhost"
+
 /* Flags of an option, beside the commands that know it. */
 #define CLI_OPTION_REPEATS    (1u << 24) /* may be given more than once */
-#define CLI_OPTION_PATH       (1u << 25) /* the value begins with the path of a file */
+#define CLI_OPTION_PATH       (1u << 25) /* the value begins with a file's path */
 #define CLI_OPTION_AT_PATH    (1u << 26) /* it is one, behind an @ */
 #define CLI_OPTION_TYPED      (1u << 27) /* only on the command line, not in a file */
 #define CLI_OPTION_COLON_PATH (1u << 28) /* it has one, behind a colon */

@@ -13,6 +13,7 @@
 #include "ccr/parse.h"
 #include "ccr/qmp.h"
 #include "ccr/v9p.h"
+#include "ccr/vhost_dev.h"
 #include "ccr/vsock.h"
 #include "internal.h"
 
@@ -254,6 +255,12 @@ static int set_disk_part(struct vm_disk *disk, const char *part, struct ccr_err 
 {
 	bool ok = true;
 
+	if (disk->is_vhost && strcmp(part, "ro") != 0)
+		return err_set(err, -EINVAL,
+			       "--disk " CLI_VHOST_USER
+			       "%s: %s is not ro; everything else is chosen "
+			       "where the back end is started",
+			       disk->path, part);
 	if (!strcmp(part, "ro"))
 		disk->read_only = true;
 	else if (!strcmp(part, "direct"))
@@ -287,6 +294,11 @@ static int set_disk(struct cli_options *options, const char *value, struct ccr_e
 		return err_set(err, -ENOMEM, "--disk: out of memory");
 	options->disk_texts[options->nr_disks++] = rest;
 	disk->path = strsep(&rest, ",");
+	disk->is_vhost = !strncmp(disk->path, CLI_VHOST_USER, strlen(CLI_VHOST_USER));
+	if (disk->is_vhost)
+		disk->path += strlen(CLI_VHOST_USER);
+	if (disk->is_vhost && !*disk->path)
+		return err_set(err, -EINVAL, "--disk %s: not a path for a socket", value);
 	while (!ret && (part = strsep(&rest, ",")))
 		ret = set_disk_part(disk, part, err);
 	return ret;
@@ -334,6 +346,39 @@ static int set_share(struct cli_options *options, const char *value, struct ccr_
 	return *share->dir ? 0 : bad_value("--9p", value, "a directory", err);
 }
 
+#define TAG "tag="
+
+/* SOCKET,tag=TAG, cut up in a copy that the options own. */
+static int set_fs(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	struct vm_fs *fs = &options->fs[options->nr_fs];
+	char *rest, *tag;
+
+	if (options->nr_fs == VM_MAX_SHARES)
+		return err_set(err, -EINVAL, "--fs %s: more than %d directories", value,
+			       VM_MAX_SHARES);
+	rest = strdup(value);
+	if (!rest)
+		return err_set(err, -ENOMEM, "--fs: out of memory");
+	options->fs_texts[options->nr_fs++] = rest;
+	fs->socket = strsep(&rest, ",");
+	tag = rest;
+	if (!*fs->socket || !tag || strncmp(tag, TAG, strlen(TAG)) != 0)
+		return err_set(err, -EINVAL,
+			       "--fs %s: not a back end's socket and what the guest mounts it by: "
+			       "SOCKET,tag=TAG",
+			       value);
+	fs->tag = tag + strlen(TAG);
+	if (!*fs->tag || strlen(fs->tag) > VHOST_FS_TAG_SIZE || strpbrk(fs->tag, ",\n"))
+		return err_set(err, -EINVAL, "--fs %s: a tag has 1 to %d characters, and no comma",
+			       value, VHOST_FS_TAG_SIZE);
+	for (unsigned i = 0; i + 1 < options->nr_fs; i++) {
+		if (!strcmp(options->fs[i].tag, fs->tag))
+			return err_set(err, -EINVAL, "--fs %s: another one has this tag", value);
+	}
+	return 0;
+}
+
 static int set_log_path(struct cli_options *options, const char *value, struct ccr_err *err)
 {
 	(void)err;
@@ -376,6 +421,11 @@ static int set_vsock(struct cli_options *options, const char *value, struct ccr_
 				       options->vsock.path, part, VSOCK_MIN_CID, VSOCK_MAX_CID);
 	}
 	options->vsock.cid = (uint32_t)cid;
+	options->vsock.is_kernel = !strcmp(options->vsock.path, CLI_VHOST);
+	if (options->vsock.is_kernel) {
+		options->vsock.path = NULL;
+		return 0;
+	}
 	return *options->vsock.path ? 0 : bad_value("--vsock", value, "a path for a socket", err);
 }
 
@@ -622,7 +672,8 @@ static const struct cli_option table[] = {
 	 "kernel command line; nothing is added to it", set_params},
 	{'d', "disk", LAUNCH | REPEATS | PATH, required_argument, "FILE",
 	 "raw disk image or block device; FILE[,ro][,direct]\n"
-	 "[,io=uring|threads][,queues=N][,serial=TEXT]",
+	 "[,io=uring|threads][,queues=N][,serial=TEXT]\n"
+	 "or what a back end serves; vhost-user=SOCKET[,ro]",
 	 set_disk},
 	{'n', "network", LAUNCH | REPEATS, required_argument, "WHERE",
 	 "where the guest's network is: none (default), user,\n"
@@ -630,9 +681,14 @@ static const struct cli_option table[] = {
 	 set_network},
 	{0, "9p", LAUNCH | REPEATS | PATH, required_argument, "DIR",
 	 "directory that the guest can mount by 9p; DIR,TAG[,ro]", set_share},
+	{0, "fs", LAUNCH | REPEATS | PATH, required_argument, "SOCKET",
+	 "directory of a back end such as virtiofsd, which the guest\n"
+	 "mounts by its tag; SOCKET,tag=TAG",
+	 set_fs},
 	{0, "vsock", LAUNCH | PATH, required_argument, "FILE",
 	 "streams between host and guest through Unix sockets, the\n"
-	 "first of them FILE; FILE[,cid=N] (default 3)",
+	 "first of them FILE; FILE[,cid=N] (default 3); or through\n"
+	 "the host's kernel; vhost[,cid=N]",
 	 set_vsock},
 	{'m', "mem", LAUNCH, required_argument, "SIZE",
 	 "guest RAM, a multiple of 2M (default 512M)", set_mem},
@@ -990,7 +1046,14 @@ static int check_together(const struct cli_command *command, const struct cli_op
 		return err_set(err, -EINVAL,
 			       "--9p needs the PCI bus that --no-pci leaves out, or "
 			       "--virtio-transport mmio");
-	if (options->vsock.path && !has_virtio)
+	if (options->nr_shares + options->nr_fs > VM_MAX_SHARES)
+		return err_set(err, -EINVAL, "--9p and --fs: more than %d directories",
+			       VM_MAX_SHARES);
+	if (options->nr_fs > 0 && !has_virtio)
+		return err_set(err, -EINVAL,
+			       "--fs needs the PCI bus that --no-pci leaves out, or "
+			       "--virtio-transport mmio");
+	if ((options->vsock.path || options->vsock.is_kernel) && !has_virtio)
 		return err_set(err, -EINVAL,
 			       "--vsock needs the PCI bus that --no-pci leaves out, or "
 			       "--virtio-transport mmio");
@@ -1056,6 +1119,8 @@ void cli_options_done(struct cli_options *options)
 	forget_networks(options);
 	for (unsigned i = 0; i < options->nr_shares; i++)
 		free(options->share_texts[i]);
+	for (unsigned i = 0; i < options->nr_fs; i++)
+		free(options->fs_texts[i]);
 	free(options->vsock_text);
 	free(options->cmdline);
 	json_object_put(options->config);

@@ -59,7 +59,7 @@ static int sockets_serve(void *state, const struct broker_request *request,
 	if (request->op != BROKER_CONNECT || request->handle >= scope->nr_targets)
 		return -EPERM;
 	target = &scope->targets[request->handle];
-	if (request->offset > (target->has_ports ? UINT32_MAX : 0))
+	if (!target->path || request->offset > (target->has_ports ? UINT32_MAX : 0))
 		return -EPERM;
 	ret = make_address(&address, target, (uint32_t)request->offset);
 	return ret ? ret : connect_to(&address, ret_fd);

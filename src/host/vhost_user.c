@@ -133,6 +133,7 @@ static int ms_left(const struct deadline *deadline)
 	return ms < INT_MAX ? (int)ms : INT_MAX;
 }
 
+/* syscalls(worker build): ppoll */
 static int wait_for(int fd, short events, const struct deadline *deadline)
 {
 	struct pollfd source = {.fd = fd, .events = events};
@@ -153,6 +154,7 @@ static int lost(int error)
 }
 
 /* Return: bytes sent; -EAGAIN; an error. Descriptors go with the first byte. */
+/* syscalls(worker build): sendmsg */
 static ssize_t send_some(int fd, void *bytes, size_t size, const int *fds, unsigned nr_fds)
 {
 	union {
@@ -225,6 +227,7 @@ static bool drop_fds(struct msghdr *msg)
 }
 
 /* Return: bytes, never 0; -EAGAIN; an error. */
+/* syscalls(worker build): recvmsg */
 static ssize_t receive_some(int fd, void *buf, size_t size)
 {
 	union {
@@ -494,6 +497,7 @@ static int get_config(struct vhost *vhost, void *buf, uint32_t size)
 }
 
 /* Between requests only the connection's end may come. */
+/* syscalls(worker): recvfrom */
 static int check(struct vhost *vhost)
 {
 	uint8_t byte;

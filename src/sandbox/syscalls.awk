@@ -104,6 +104,7 @@ END {
 	print "#include <linux/if_tun.h>"
 	print "#include <linux/kvm.h>"
 	print "#include <linux/seccomp.h>"
+	print "#include <linux/vhost.h>"
 	print "#include <sys/ioctl.h>"
 	print "#include <sys/mman.h>"
 	print "#include <sys/prctl.h>"

@@ -52,6 +52,7 @@
 #define MESSAGE_SIZE   (2 * SEGMENT_SIZE) /* of one that carries no data */
 #define MIN_MSIZE      (2 * SEGMENT_SIZE) /* what Linux's client can do with, and some use */
 #define MAX_MSIZE      (128u * 1024)
+#define MIN_RING_SIZE  16
 #define MAX_SEGMENTS   (VIRTIO_MAX_SEGMENTS - 2) /* less header and status */
 
 uint64_t bounce_default_size(uint64_t ram_size)
@@ -183,4 +184,16 @@ int bounce_limit_net(uint64_t pool_size, unsigned nr_pairs, struct bounce_net_li
 		       "network: %u queues do not fit the guest's bounce buffers of %llu KiB; give "
 		       "it more with --bounce, or use fewer",
 		       nr_pairs, (unsigned long long)(pool_size >> 10));
+}
+
+uint16_t bounce_ring_size(const struct bounce_limits *limits)
+{
+	const uint64_t pages = (uint64_t)limits->queue_size * limits->seg_max;
+	uint16_t size = MIN_RING_SIZE;
+
+	if (limits->size_max == 0)
+		return MAX_DEPTH;
+	while (size < MAX_DEPTH && 2u * size <= pages)
+		size *= 2;
+	return size;
 }

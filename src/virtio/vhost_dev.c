@@ -90,7 +90,7 @@ int vhost_dev_init(struct vhost_dev *dev, const struct vhost_dev_config *config,
 	own.type = &config->type->virtio;
 	own.self = dev;
 	own.features = config->vhost->features | config->own_features;
-	own.withheld = RING_FEATURES & ~config->vhost->features;
+	own.withheld = (RING_FEATURES & ~config->vhost->features) | config->withheld;
 	own.nr_queues = config->nr_queues;
 	own.queue_size = config->limits.queue_size;
 	*dev = (struct vhost_dev){

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which virtio devices a machine has, and what is particular to each kind. */
+#include <endian.h>
 #include <errno.h>
+#include <linux/virtio_ring.h>
 #include <string.h>
 
 #include "internal.h"
@@ -80,6 +82,11 @@ static unsigned count_disks(const struct machine_config *config)
 	return config->nr_disks;
 }
 
+static bool is_own_disk(const struct machine_config *config, unsigned nr)
+{
+	return !config->back_ends[nr].path;
+}
+
 static int create_disk(struct machine *machine, unsigned nr, const struct machine_config *config,
 		       const struct virtio_setup *setup, struct virtio_dev **ret_dev,
 		       struct ccr_err *err)
@@ -126,11 +133,218 @@ static const struct device_kind disk_kind = {
 	.first_slot = SLOT_DISKS,
 	.server = SERVED_BY_THREADS,
 	.count = count_disks,
+	.has = is_own_disk,
 	.nr_lanes = disk_lanes,
 	.create = create_disk,
 	.destroy = destroy_disk,
 	.lane_fd = disk_lane_fd,
 	.work = work_disk,
+};
+
+/* Disks of back ends, which have all lanes; a thread of its own speaks to each. */
+
+static bool is_back_ends_disk(const struct machine_config *config, unsigned nr)
+{
+	return config->back_ends[nr].path;
+}
+
+static unsigned back_end_lanes(const struct machine_config *config, unsigned nr)
+{
+	return vhost_blk_nr_queues(&config->back_ends[nr].vhost, config->disk_queues[nr]);
+}
+
+static int create_port(struct machine *machine, unsigned at, struct back_end *end,
+		       const struct vhost_dev_config *vhost, const struct machine_config *config,
+		       const struct virtio_setup *setup, struct virtio_dev **ret_dev,
+		       struct ccr_err *err)
+{
+	const int ret = vhosts_create(&machine->ports[at], end, vhost, &machine->slots[at],
+				      config->gmem, config->sockets, setup, err);
+
+	if (!ret)
+		*ret_dev = &vhosts_device(machine->ports[at])->virtio;
+	return ret;
+}
+
+static void destroy_port(struct machine *machine, unsigned at)
+{
+	vhosts_destroy(machine->ports[at]);
+	machine->ports[at] = NULL;
+}
+
+static int create_back_ends_disk(struct machine *machine, unsigned nr,
+				 const struct machine_config *config,
+				 const struct virtio_setup *setup, struct virtio_dev **ret_dev,
+				 struct ccr_err *err)
+{
+	const unsigned at = SLOT_DISKS + nr;
+	const struct vhost_dev_config vhost = {
+		.own_features = vhost_blk_own_features(&config->limits),
+		.nr_queues = machine->slots[at].nr_lanes,
+		.limits = config->limits,
+	};
+
+	return create_port(machine, at, &config->back_ends[nr], &vhost, config, setup, ret_dev,
+			   err);
+}
+
+static int start_back_ends_disk(struct machine *machine, unsigned nr, struct ccr_err *err)
+{
+	return vhosts_start(machine->ports[SLOT_DISKS + nr], err);
+}
+
+static void stop_back_ends_disk(struct machine *machine, unsigned nr)
+{
+	vhosts_stop(machine->ports[SLOT_DISKS + nr]);
+}
+
+static void destroy_back_ends_disk(struct machine *machine, unsigned nr)
+{
+	destroy_port(machine, SLOT_DISKS + nr);
+}
+
+static const struct device_kind back_ends_disk_kind = {
+	.name = "vhost-user disk",
+	.first_slot = SLOT_DISKS,
+	.server = SERVED_ELSEWHERE,
+	.count = count_disks,
+	.has = is_back_ends_disk,
+	.nr_lanes = back_end_lanes,
+	.create = create_back_ends_disk,
+	.start = start_back_ends_disk,
+	.stop = stop_back_ends_disk,
+	.destroy = destroy_back_ends_disk,
+};
+
+/* Directories of back ends, from the last slot of shared directories down to the first. */
+
+static unsigned count_share_slots(const struct machine_config *config)
+{
+	(void)config;
+	return VM_MAX_SHARES;
+}
+
+static bool is_fs(const struct machine_config *config, unsigned nr)
+{
+	return nr >= VM_MAX_SHARES - config->nr_fs;
+}
+
+static unsigned fs_lanes(const struct machine_config *config, unsigned nr)
+{
+	(void)config;
+	(void)nr;
+	return VHOST_FS_NR_QUEUES;
+}
+
+/* Without indirect descriptors the rings bound what is bounced. */
+static int create_fs(struct machine *machine, unsigned nr, const struct machine_config *config,
+		     const struct virtio_setup *setup, struct virtio_dev **ret_dev,
+		     struct ccr_err *err)
+{
+	const unsigned index = nr - (VM_MAX_SHARES - config->nr_fs);
+	const bool bounces = config->limits.size_max;
+	uint8_t space[VHOST_FS_CONFIG_SIZE];
+	const struct vhost_dev_config vhost = {
+		.withheld = bounces ? 1ull << VIRTIO_RING_F_INDIRECT_DESC : 0,
+		.nr_queues = VHOST_FS_NR_QUEUES,
+		.limits = {.queue_size = bounce_ring_size(&config->limits)},
+		.config = space,
+	};
+
+	vhost_fs_fill_config(space, config->fs[index].tag);
+	return create_port(machine, SLOT_SHARES + nr, &config->fs_back_ends[index], &vhost, config,
+			   setup, ret_dev, err);
+}
+
+static int start_fs(struct machine *machine, unsigned nr, struct ccr_err *err)
+{
+	return vhosts_start(machine->ports[SLOT_SHARES + nr], err);
+}
+
+static void stop_fs(struct machine *machine, unsigned nr)
+{
+	vhosts_stop(machine->ports[SLOT_SHARES + nr]);
+}
+
+static void destroy_fs(struct machine *machine, unsigned nr)
+{
+	destroy_port(machine, SLOT_SHARES + nr);
+}
+
+static const struct device_kind fs_kind = {
+	.name = "vhost-user file system",
+	.first_slot = SLOT_SHARES,
+	.server = SERVED_ELSEWHERE,
+	.count = count_share_slots,
+	.has = is_fs,
+	.nr_lanes = fs_lanes,
+	.create = create_fs,
+	.start = start_fs,
+	.stop = stop_fs,
+	.destroy = destroy_fs,
+};
+
+/* vsock of the host's kernel. */
+
+static unsigned count_kernel_vsocks(const struct machine_config *config)
+{
+	return config->vsock_back_end->path ? 1 : 0;
+}
+
+static unsigned kernel_vsock_lanes(const struct machine_config *config, unsigned nr)
+{
+	(void)config;
+	(void)nr;
+	return VHOST_VSOCK_NR_QUEUES;
+}
+
+static int create_kernel_vsock(struct machine *machine, unsigned nr,
+			       const struct machine_config *config,
+			       const struct virtio_setup *setup, struct virtio_dev **ret_dev,
+			       struct ccr_err *err)
+{
+	const uint64_t cid = htole64(config->vsock_cid);
+	uint8_t space[VHOST_VSOCK_CONFIG_SIZE];
+	const struct vhost_dev_config vhost = {
+		.nr_queues = VHOST_VSOCK_NR_QUEUES,
+		.nr_own = VHOST_VSOCK_NR_OWN,
+		.config = space,
+	};
+
+	(void)nr;
+	memcpy(space, &cid, sizeof(space));
+	return create_port(machine, SLOT_VSOCK, config->vsock_back_end, &vhost, config, setup,
+			   ret_dev, err);
+}
+
+static int start_kernel_vsock(struct machine *machine, unsigned nr, struct ccr_err *err)
+{
+	(void)nr;
+	return vhosts_start(machine->ports[SLOT_VSOCK], err);
+}
+
+static void stop_kernel_vsock(struct machine *machine, unsigned nr)
+{
+	(void)nr;
+	vhosts_stop(machine->ports[SLOT_VSOCK]);
+}
+
+static void destroy_kernel_vsock(struct machine *machine, unsigned nr)
+{
+	(void)nr;
+	destroy_port(machine, SLOT_VSOCK);
+}
+
+static const struct device_kind kernel_vsock_kind = {
+	.name = "vhost vsock",
+	.first_slot = SLOT_VSOCK,
+	.server = SERVED_ELSEWHERE,
+	.count = count_kernel_vsocks,
+	.nr_lanes = kernel_vsock_lanes,
+	.create = create_kernel_vsock,
+	.start = start_kernel_vsock,
+	.stop = stop_kernel_vsock,
+	.destroy = destroy_kernel_vsock,
 };
 
 /* vsock: the host's sockets are in one epoll set. */
@@ -280,5 +494,9 @@ static const struct device_kind share_kind = {
 };
 
 const struct device_kind *const vm_device_kinds[] = {
-	&console_kind, &rng_kind, &disk_kind, &vsock_kind, &net_kind, &share_kind, NULL,
+	&console_kind, &rng_kind,
+	&disk_kind,    &back_ends_disk_kind,
+	&vsock_kind,   &kernel_vsock_kind,
+	&net_kind,     &share_kind,
+	&fs_kind,      NULL,
 };

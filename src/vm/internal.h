@@ -16,6 +16,7 @@
 #include "ccr/vconsole.h"
 #include "ccr/vcpu.h"
 #include "ccr/v9p.h"
+#include "ccr/vhost_dev.h"
 #include "ccr/virtio_mmio.h"
 #include "ccr/virtio_pci.h"
 #include "ccr/vm.h"
@@ -39,10 +40,13 @@ enum server {
  * @name: for messages
  * @first_slot: on the PCI bus; devices of this kind have it and those that follow
  * @count: how many the machine has
+ * @has: is device @nr of this kind, and not of another that has the same slots; NULL for all
  * @nr_lanes: how many eventfds device @nr has, at most one a queue; NULL for one
  * @create: make device @nr; @setup is ready but for what its type fills in. Return: 0 with
  *	@ret_dev, which lives until @destroy; or -errno with @err set, and @destroy is not called.
  * @destroy: when nobody serves it any more
+ * @start, @stop: let those serve device @nr who are not the bus's; NULL if there is nothing to do.
+ *	@stop comes in any case, and on return nobody does
  * @wait: fill in one more descriptor of device @nr's to wait for, beside its eventfds; NULL for
  *	none
  * @serve: that descriptor is ready; called by who serves the device's first lane
@@ -57,11 +61,14 @@ struct device_kind {
 	unsigned first_slot;
 	enum server server;
 	unsigned (*count)(const struct machine_config *config);
+	bool (*has)(const struct machine_config *config, unsigned nr);
 	unsigned (*nr_lanes)(const struct machine_config *config, unsigned nr);
 	int (*create)(struct machine *machine, unsigned nr, const struct machine_config *config,
 		      const struct virtio_setup *setup, struct virtio_dev **ret_dev,
 		      struct ccr_err *err);
 	void (*destroy)(struct machine *machine, unsigned nr);
+	int (*start)(struct machine *machine, unsigned nr, struct ccr_err *err);
+	void (*stop)(struct machine *machine, unsigned nr);
 	void (*wait)(struct machine *machine, unsigned nr, struct pollfd *ret_source);
 	void (*serve)(struct machine *machine, unsigned nr);
 	int (*lane_fd)(struct machine *machine, unsigned nr, unsigned lane);
@@ -131,7 +138,14 @@ _Static_assert(NR_SLOTS <= PCI_NR_SLOTS, "every device has a slot");
 #define PCIBUS_NR_SOURCES (2 * NR_SLOTS)
 
 /* What the broker of sockets may connect to, by number. */
-enum { VSOCK_TARGET, NR_TARGETS };
+enum {
+	VSOCK_TARGET,
+	DISK_TARGETS,
+	FS_TARGETS = DISK_TARGETS + VM_MAX_DISKS,
+	NR_TARGETS = FS_TARGETS + VM_MAX_SHARES,
+};
+
+_Static_assert(NR_TARGETS <= BROKER_MAX_TARGETS, "one broker connects to all of them");
 
 /**
  * struct vsockets - the Unix sockets of a guest's vsock
@@ -189,13 +203,68 @@ extern const struct p9_host shares_host;
 unsigned shares_make_room(unsigned nr);
 
 /**
+ * struct back_end - a device's other half on the host; kept when the guest resets the machine
+ * @path: of its socket or device, borrowed; NULL if there is none
+ * @absolute: the same for who has another directory; allocated, NULL if it cannot be had
+ * @target: its number, for the broker that finds it again
+ * @cid: of a guest whose vsock is the kernel's; 0 for a program over vhost-user
+ */
+struct back_end {
+	const char *path;
+	char *absolute;
+	unsigned target;
+	uint32_t cid;
+	const struct vhost_dev_type *type;
+	struct vhost vhost;
+};
+
+/** struct vhost_port - a device in front of a back end, and the thread that speaks to it */
+struct vhost_port;
+
+/**
+ * vhosts_open() - find it, and agree on how to talk
+ * @what: the user's word for it, for messages
+ *
+ * Return: 0, or -errno with @err set; vhosts_close() is needed only after 0.
+ */
+int vhosts_open(struct back_end *end, const char *what, const char *path,
+		const struct vhost_dev_type *type, struct ccr_err *err);
+void vhosts_close(struct back_end *end);
+
+/** vhosts_open_vsock() - the same for the kernel's vsock */
+int vhosts_open_vsock(struct back_end *end, uint32_t cid, struct ccr_err *err);
+
+/**
+ * vhosts_create() - device in a slot whose lanes are there, one a queue of the back end's
+ * @config: complete but for what @end says, memory and descriptors, which are filled in
+ * @broker: to find a lost back end again; NULL if there is none
+ *
+ * Return: 0, or -errno with @err set.
+ */
+int vhosts_create(struct vhost_port **ret_port, struct back_end *end,
+		  const struct vhost_dev_config *config, struct virtio_slot *slot,
+		  struct gmem *gmem, struct broker *broker, const struct virtio_setup *setup,
+		  struct ccr_err *err);
+void vhosts_destroy(struct vhost_port *port);
+
+/** vhosts_start() - its thread. Return: 0, or -errno with @err set. */
+int vhosts_start(struct vhost_port *port, struct ccr_err *err);
+
+/** vhosts_stop() - the back end gives the queues back; waits for it, within its patience */
+void vhosts_stop(struct vhost_port *port);
+
+/** vhosts_device() - lives as long as @port */
+struct vhost_dev *vhosts_device(struct vhost_port *port);
+
+/**
  * struct machine - the devices of a machine; machine.c has their table
  * @arch: interrupts go there
  * @has_uart, @has_virtio, @has_pci: which were created; virtio devices are on the PCI bus, or in
  *	places of their own without it
  * @empty_place: stands in all places without a device
- * @blks: one for each disk
+ * @blks: one for each disk that is not a back end's
  * @vnets: one for each network
+ * @ports: of slots whose devices have back ends; else NULL
  * @has_vsock: @vsock and @vsockets were created
  * @shares: one for each shared directory
  */
@@ -214,6 +283,7 @@ struct machine {
 	struct vrng rng;
 	struct blk blks[VM_MAX_DISKS];
 	struct vnet vnets[VM_MAX_NETS];
+	struct vhost_port *ports[NR_SLOTS];
 	bool has_vsock;
 	struct vvsock vsock;
 	struct vsockets vsockets;
@@ -226,6 +296,9 @@ struct machine {
  * @has_virtio, @has_pci: it has virtio devices; they are on a PCI bus
  * @disks: open, @nr_disks of them
  * @serials, @disk_wishes, @disk_queues: one for each disk; how many queues it has
+ * @back_ends: one for each disk; those with a path take the place of @disks
+ * @fs: @nr_fs of them, with a back end each in @fs_back_ends
+ * @vsock_back_end: without a path if the vsock is @vsock or there is none
  * @limits: what each disk allows its driver
  * @nets: open, @nr_nets of them; @net_limits: what each allows its driver
  * @vsock: the host's side, NULL for a machine without a vsock; @vsock_cid: the guest's address
@@ -245,6 +318,11 @@ struct machine_config {
 	const char (*serials)[BLK_SERIAL_SIZE + 1];
 	const struct vm_disk *disk_wishes;
 	unsigned disk_queues[VM_MAX_DISKS];
+	struct back_end *back_ends;
+	unsigned nr_fs;
+	const struct vm_fs *fs;
+	struct back_end *fs_back_ends;
+	struct back_end *vsock_back_end;
 	struct bounce_limits limits;
 	unsigned nr_nets;
 	struct net *nets;
@@ -315,7 +393,8 @@ struct loop {
 
 /**
  * struct vm - one life of a machine, from creation to its end; a reset begins another
- * @config, @launch, @console, @disks, @nets, @vsock, @sockets, @shares, @control: outlive it
+ * @config, @launch, @console, @disks, the back ends, @nets, @vsock, @sockets, @shares, @control:
+ *	outlive it
  * @rim: of a sealed realm; all zeros in a plain VM
  */
 struct vm {
@@ -324,6 +403,9 @@ struct vm {
 	struct console *console;
 	const struct disk *disks;
 	struct net *nets;
+	struct back_end *back_ends;
+	struct back_end *fs_back_ends;
+	struct back_end *vsock_back_end;
 	const struct vsock_host_socket *vsock;
 	struct broker *sockets;
 	struct shared_dir *shares;

@@ -191,6 +191,17 @@ static struct json_object *stat_virtio(struct virtio_dev *dev, unsigned slot)
 	return object;
 }
 
+static void stat_back_end(struct json_object *object, struct vhost_port *port)
+{
+	struct vhost_dev *dev = vhosts_device(port);
+	bool is_lost;
+	const uint64_t nr_losses = vhost_dev_nr_losses(dev, &is_lost);
+
+	add_text(object, "back-end", dev->config.name);
+	add_text(object, "back-end-status", is_lost ? "lost" : "connected");
+	add_int(object, "back-ends-lost", nr_losses);
+}
+
 static struct json_object *stat_devices(struct machine *machine)
 {
 	struct json_object *list = json_object_new_array();
@@ -200,8 +211,14 @@ static struct json_object *stat_devices(struct machine *machine)
 	add_int(uart, "bytes-from-guest", uart_nr_written(&machine->uart));
 	json_object_array_add(list, uart);
 	for (unsigned i = 0; machine->has_virtio && i < NR_SLOTS; i++) {
-		if (machine->slots[i].dev)
-			json_object_array_add(list, stat_virtio(machine->slots[i].dev, i));
+		struct json_object *object;
+
+		if (!machine->slots[i].dev)
+			continue;
+		object = stat_virtio(machine->slots[i].dev, i);
+		if (machine->ports[i])
+			stat_back_end(object, machine->ports[i]);
+		json_object_array_add(list, object);
 	}
 	return list;
 }

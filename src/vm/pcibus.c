@@ -213,8 +213,10 @@ int pcibus_init(struct machine *machine, const struct machine_config *config, st
 	for (const struct device_kind *const *kind = vm_device_kinds; *kind && !ret; kind++) {
 		const unsigned nr_devices = (*kind)->count(config);
 
-		for (unsigned i = 0; i < nr_devices && !ret; i++)
-			ret = add_device(machine, *kind, i, config, err);
+		for (unsigned i = 0; i < nr_devices && !ret; i++) {
+			if (!(*kind)->has || (*kind)->has(config, i))
+				ret = add_device(machine, *kind, i, config, err);
+		}
 	}
 	return ret || machine->has_pci ? ret : mmiobus_fill(machine, err);
 }
@@ -359,12 +361,16 @@ int pcibus_start(struct machine *machine, struct ccr_err *err)
 
 		if (slot->dev && slot->kind->server == SERVED_BY_THREADS)
 			ret = start_slot(slot, err);
+		if (slot->dev && slot->kind->start && !ret)
+			ret = slot->kind->start(machine, slot->nr, err);
 	}
 	return ret;
 }
 
 static void stop_slot(struct virtio_slot *slot)
 {
+	if (slot->dev && slot->kind->stop)
+		slot->kind->stop(slot->machine, slot->nr);
 	atomic_store(&slot->stop, true);
 	kick(slot);
 	for (unsigned i = 0; i < slot->nr_lanes; i++) {

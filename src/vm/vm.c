@@ -303,7 +303,7 @@ static int limit_nets(const struct vm_config *config, struct bounce_net_limits *
 
 static int limit_devices(const struct vm *vm, struct machine_config *config, struct ccr_err *err)
 {
-	unsigned nr_users = config->nr_shares;
+	unsigned nr_users = config->nr_shares + config->nr_fs;
 	uint64_t rest;
 	int ret = limit_nets(vm->config, &config->net_limits, &rest, err);
 
@@ -334,6 +334,11 @@ static int create_devices(struct vm *vm, struct ccr_err *err)
 		.disks = vm->disks,
 		.nr_nets = vm->config->nr_nets,
 		.nets = vm->nets,
+		.back_ends = vm->back_ends,
+		.nr_fs = vm->config->nr_fs,
+		.fs = vm->config->fs,
+		.fs_back_ends = vm->fs_back_ends,
+		.vsock_back_end = vm->vsock_back_end,
 		.vsock = vm->vsock,
 		.vsock_cid = vm->config->vsock.cid,
 		.sockets = vm->sockets,
@@ -431,6 +436,10 @@ struct host_ends {
 	struct disk disks[VM_MAX_DISKS];
 	unsigned nr_nets;
 	struct net nets[VM_MAX_NETS];
+	struct back_end back_ends[VM_MAX_DISKS]; /* in the place of some disks */
+	unsigned nr_fs;
+	struct back_end fs_back_ends[VM_MAX_SHARES];
+	struct back_end vsock_back_end;
 	bool has_vsock;
 	struct vsock_host_socket vsock;
 	bool has_sockets;
@@ -473,6 +482,9 @@ static int live_once(const struct vm_config *config, const struct arch_host *hos
 		.console = &ends->console,
 		.disks = ends->disks,
 		.nets = ends->nets,
+		.back_ends = ends->back_ends,
+		.fs_back_ends = ends->fs_back_ends,
+		.vsock_back_end = &ends->vsock_back_end,
 		.vsock = ends->has_vsock ? &ends->vsock : NULL,
 		.sockets = ends->has_sockets ? &ends->sockets : NULL,
 		.shares = ends->shares,
@@ -540,17 +552,54 @@ static int start_broker(const struct vm_config *config, const struct broker_scop
 	return broker_start(broker, &broker_config, err);
 }
 
+/* Return: may the broker connect to it? */
+static bool add_target(struct broker_scope *scope, struct back_end *end, unsigned target)
+{
+	end->target = target;
+	if (!end->path || !end->absolute)
+		return false;
+	scope->targets[target] = (struct broker_target){end->absolute, false};
+	return true;
+}
+
 /* What the machine connects to only once it runs. */
 static int open_sockets(const struct vm_config *config, struct host_ends *ends, struct ccr_err *err)
 {
 	struct broker_scope scope = {.nr_targets = NR_TARGETS};
+	bool is_needed = ends->has_vsock;
 	int ret;
 
-	if (!ends->has_vsock)
+	if (ends->has_vsock)
+		scope.targets[VSOCK_TARGET] = (struct broker_target){ends->vsock.path, true};
+	for (unsigned i = 0; i < ends->nr_disks; i++)
+		is_needed |= add_target(&scope, &ends->back_ends[i], DISK_TARGETS + i);
+	for (unsigned i = 0; i < ends->nr_fs; i++)
+		is_needed |= add_target(&scope, &ends->fs_back_ends[i], FS_TARGETS + i);
+	if (!is_needed)
 		return 0;
-	scope.targets[VSOCK_TARGET] = (struct broker_target){ends->vsock.path, true};
 	ret = start_broker(config, &scope, &ends->sockets, err);
 	ends->has_sockets = !ret;
+	return ret;
+}
+
+static int open_disk(const struct vm_disk *wish, struct disk *disk, struct back_end *end,
+		     struct ccr_err *err)
+{
+	int ret;
+
+	if (!wish->is_vhost)
+		return disk_open(disk, wish->path,
+				 (wish->read_only ? DISK_READ_ONLY : 0) |
+					 (wish->direct ? DISK_DIRECT : 0),
+				 err);
+	ret = vhosts_open(end, "--disk vhost-user", wish->path, &vhost_blk_type, err);
+	if (!ret && wish->read_only && !vhost_blk_is_read_only(&end->vhost)) {
+		vhosts_close(end);
+		return err_set(err, -EROFS,
+			       "--disk vhost-user=%s,ro: the back end takes writes; make it export "
+			       "the disk read-only",
+			       wish->path);
+	}
 	return ret;
 }
 
@@ -609,16 +658,18 @@ static int open_ends(const struct vm_config *config, struct host_ends *ends, str
 	int ret = 0;
 
 	for (unsigned i = 0; i < config->nr_disks && !ret; i++) {
-		const struct vm_disk *disk = &config->disks[i];
-
-		ret = disk_open(&ends->disks[i], disk->path,
-				(disk->read_only ? DISK_READ_ONLY : 0) |
-					(disk->direct ? DISK_DIRECT : 0),
-				err);
+		ret = open_disk(&config->disks[i], &ends->disks[i], &ends->back_ends[i], err);
 		ends->nr_disks += !ret;
 	}
 	if (!ret)
 		ret = open_nets(config, ends, err);
+	for (unsigned i = 0; i < config->nr_fs && !ret; i++) {
+		ret = vhosts_open(&ends->fs_back_ends[i], "--fs", config->fs[i].socket,
+				  &vhost_fs_type, err);
+		ends->nr_fs += !ret;
+	}
+	if (!ret && config->vsock.is_kernel)
+		ret = vhosts_open_vsock(&ends->vsock_back_end, config->vsock.cid, err);
 	if (!ret && config->vsock.path) {
 		ret = vsock_host_listen(&ends->vsock, config->vsock.path, err);
 		ends->has_vsock = !ret;
@@ -638,8 +689,17 @@ static void close_ends(struct host_ends *ends)
 		vsock_host_close(&ends->vsock);
 	while (ends->nr_nets > 0)
 		net_close(&ends->nets[--ends->nr_nets]);
-	while (ends->nr_disks > 0)
-		disk_close(&ends->disks[--ends->nr_disks]);
+	vhosts_close(&ends->vsock_back_end);
+	while (ends->nr_fs > 0)
+		vhosts_close(&ends->fs_back_ends[--ends->nr_fs]);
+	while (ends->nr_disks > 0) {
+		const unsigned i = --ends->nr_disks;
+
+		if (ends->back_ends[i].path)
+			vhosts_close(&ends->back_ends[i]);
+		else
+			disk_close(&ends->disks[i]);
+	}
 }
 
 static bool may_restart(const struct vm_config *config)

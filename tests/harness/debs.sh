@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# debs.sh sysroot|busybox|kernel|kernel-6.1|refresh|qemu|libfdt|systemd-boot|module NAME... - take
-# what we need from Debian's archive, without touching the machine's own package state
+# debs.sh sysroot|busybox|kernel|kernel-6.1|refresh|qemu|libfdt|systemd-boot|back-ends|
+# module NAME... - take what we need from Debian's archive, without touching the machine's own
+# package state
 #
 #   sysroot      build/sysroot/arm64      headers and static libraries to link against
 #   busybox      build/arm64/busybox      static
@@ -12,6 +13,7 @@
 #   qemu         build/qemu/              a newer QEMU for this machine, and libraries it lacks
 #   libfdt       build/libfdt/            a newer libfdt for this machine, to compare with its own
 #   systemd-boot build/systemd-boot/      the boot loader of disk images
+#   back-ends    build/programs/back-ends  qemu-storage-daemon, qemu-img, virtiofsd, their libraries
 #   module       build/kernel/ko/*.ko     unpacked, with what they depend on; prints load order
 #
 # Everything is kept: only a first run and `refresh` use the network. Each suite has an apt state
@@ -340,6 +342,28 @@ program_from() {
 	mv "$dir.tmp" "$dir"
 }
 
+# back_ends_from SUITE DIR - what serves disks and directories over vhost-user, with its libraries;
+# qemu-utils needs the libraries of the disk's, but not those of the rest of qemu-system-common
+back_ends_from() {
+	local suite=$1 dir=$2 packages files
+
+	packages=$(apt_in "$suite" apt-cache depends --recurse --no-recommends --no-suggests \
+		--no-conflicts --no-breaks --no-replaces --no-enhances qemu-utils |
+		grep '^z\?lib' | grep -v 'perl\|python\|-common$\|-data$\|:' | sort -u) || return 1
+	# shellcheck disable=SC2086 # one word a package
+	files=$(fetch "$suite" qemu-utils qemu-system-common libcap-ng0 libseccomp2 $packages) ||
+		return 1
+	rm -rf "$dir.tmp" "$dir.all"
+	# shellcheck disable=SC2086
+	unpack "$dir.all" $files || return 1
+	mkdir -p "$dir.tmp/bin"
+	cp "$dir.all/usr/bin/qemu-img" "$dir.all/usr/bin/qemu-storage-daemon" \
+		"$dir.all/usr/lib/qemu/virtiofsd" "$dir.tmp/bin/" || return 1
+	copy_libraries "$dir.all" "$dir.tmp" || return 1
+	rm -rf "$dir" "$dir.all"
+	mv "$dir.tmp" "$dir"
+}
+
 mkdir -p "$APT_DIR" build/arm64
 # Goals of one parallel make share the state of a suite.
 exec 9>"$APT_DIR/lock"
@@ -377,8 +401,13 @@ program)
 		with_suite "$STABLE" program_from "$STABLE" "$2" "build/programs/$2" ||
 		failed "$STABLE" "$2"
 	;;
+back-ends)
+	[ -e build/programs/back-ends ] ||
+		with_suite "$STABLE" back_ends_from "$STABLE" build/programs/back-ends ||
+		failed "$STABLE" "qemu-storage-daemon and virtiofsd"
+	;;
 *)
-	die "usage: debs.sh sysroot|busybox|kernel|kernel-6.1|refresh|qemu|libfdt|" \
+	die "usage: debs.sh sysroot|busybox|kernel|kernel-6.1|refresh|qemu|libfdt|back-ends|" \
 		"systemd-boot|module NAME...|program NAME"
 	;;
 esac

@@ -77,6 +77,7 @@ if [ "$name" = test ]; then
 	for ko in $(tests/harness/debs.sh module tun); do
 		cp "$ko" "$root/lib/modules/"
 	done
+	cp -r build/programs/back-ends "$root/"
 	cp build/kernel-6.1/Image "$root/guest/Image-6.1"
 	cp build/guest/rsi.img build/guest/rsi.elf build/guest/contract.img "$root/guest/"
 	zboot build/kernel-6.1/Image >"$root/guest/vmlinuz-6.1.efi"

@@ -68,6 +68,7 @@ HEADERS = {
         "facts",
         "net",
         "runtime",
+        "vhost",
         "vsock_host",
     ),
     "boot": ("elf", "kernel"),
@@ -92,6 +93,7 @@ HEADERS = {
         "p9_proto",
         "v9p",
         "vconsole",
+        "vhost_dev",
         "vnet",
         "vrng",
         "vsock",
@@ -146,6 +148,8 @@ HOST_RESOURCE_USERS = {
     "src/host/broker_sockets.c": "connect socket",
     "src/host/disk.c": "open",
     "src/host/vsock_host.c": "socket bind listen accept4 connect",
+    "src/host/vhost_kernel.c": "open",
+    "src/host/vhost_user.c": "socket socketpair connect",
     "src/host/chardev_file.c": "open",
     "src/host/chardev_pty.c": "posix_openpt epoll_create1",
     "src/host/chardev_socket.c": "accept4 bind connect listen socket",
@@ -159,6 +163,7 @@ HOST_RESOURCE_USERS = {
     "src/realm/launch.c": "file_open_ro file_save",
     "src/vm/loop.c": "eventfd signalfd timerfd_create",
     "src/vm/pcibus.c": "eventfd",
+    "src/vm/vhosts.c": "eventfd",
     "src/vm/vsockets.c": "epoll_create1",
     "src/cli/attest.c": "file_save",
     "src/cli/attach.c": "signalfd socketpair",
@@ -188,7 +193,7 @@ DENIALS = (
     Denial(
         "only src/mem and arch/arm64/kvm know where guest memory is mapped",
         _call("gmem_slot_address"),
-        ("src/mem/", "include/ccr/gmem.h", "arch/arm64/kvm/"),
+        ("src/mem/", "include/ccr/gmem.h", "arch/arm64/kvm/", "src/vm/vhosts.c"),
     ),
     Denial(
         "guest memory's address is for the kernel: it must not become a pointer",
@@ -198,6 +203,11 @@ DENIALS = (
         "who knows guest memory's address does not make a pointer out of a number",
         re.compile(r"\(\s*[\w\s]+\*+\s*(?:const\s*)?\)\s*\(\s*u?intptr_t\s*\)"),
         within="arch/arm64/kvm/",
+    ),
+    Denial(
+        "guest memory is lent to the back ends of devices and to nobody else",
+        _call("gmem_export_shared"),
+        ("src/mem/", "include/ccr/gmem.h", "src/vm/vhosts.c"),
     ),
     Denial(
         "only the emulated realm's backend plays the RMM",
@@ -306,6 +316,7 @@ DONE_BEFORE = set(
 PASSES_REQUESTS = {
     ("src/kvm/kvm.c", "ioctl_number"),
     ("src/kvm/sys.c", "kvm_sys_ioctl"),
+    ("src/host/vhost_kernel.c", "request"),
 }
 # Whose calls are made by a library that they use, or by syscall().
 CALLS_WITHIN = {

@@ -198,6 +198,23 @@ static void test_shares(void **state)
 	}
 }
 
+/* The largest power of two of pages that the disk's own limits make up. */
+static void test_ring_size(void **state)
+{
+	struct bounce_limits limits = {.queue_size = 4, .seg_max = 3, .size_max = 4096};
+
+	(void)state;
+	assert_int_equal(bounce_ring_size(&limits), 16);
+	limits.seg_max = 8;
+	assert_int_equal(bounce_ring_size(&limits), 32);
+	limits.seg_max = 15;
+	assert_int_equal(bounce_ring_size(&limits), 32);
+	limits.queue_size = 128;
+	assert_int_equal(bounce_ring_size(&limits), 128);
+	limits.size_max = 0;
+	assert_int_equal(bounce_ring_size(&limits), 128);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -210,6 +227,7 @@ int main(void)
 		cmocka_unit_test(test_receive_buffers_fit),
 		cmocka_unit_test(test_net_leaves_room_for_disks),
 		cmocka_unit_test(test_too_small_for_nets),
+		cmocka_unit_test(test_ring_size),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * links: src/virtio/vhost_dev.c src/virtio/vhost_blk.c src/host/vhost_user.c src/host/vhost.c
+ * links: src/virtio/vhost_dev.c src/virtio/vhost_blk.c src/virtio/vhost_fs.c
+ *	src/host/vhost_user.c src/host/vhost.c
  *	src/virtio/virtio_pci.c src/virtio/virtio.c src/virtio/virtq.c src/virtio/virtq_chain.c
  *	src/virtio/mem.c src/pci/host.c src/pci/function.c src/pci/msix.c src/util/log.c
  *	src/util/err.c tests/fake/virtio_guest.c tests/fake/vhost_backend.c
@@ -511,6 +512,50 @@ static void test_blk_limits(void **state)
 	assert_int_equal(vhost_blk_own_features(&direct), BIT(VIRTIO_BLK_F_SEG_MAX));
 }
 
+/* Types whose configuration is ours. */
+
+static void test_fs(void **state)
+{
+	struct bench *b = *state;
+	const struct virtio_setup setup = guest_setup(b->guest);
+	struct vhost_dev_config config = config_for(b);
+	uint8_t space[VHOST_FS_CONFIG_SIZE];
+	struct ccr_err err = {0};
+
+	b->backend->protocol &= ~VHOST_USER_CONFIG;
+	b->backend->features |= BIT(VIRTIO_RING_F_INDIRECT_DESC);
+	vhost_fs_fill_config(space, "the-tag");
+	config.type = &vhost_fs_type;
+	config.own_features = 0;
+	config.withheld = BIT(VIRTIO_RING_F_INDIRECT_DESC);
+	config.config = space;
+	assert_int_equal(vhost_user_init(&b->vhost, backend_start(b->backend),
+					 vhost_fs_type.protocol, PATIENCE_MS),
+			 0);
+	assert_int_equal(vhost_dev_init(&b->dev, &config, &setup, &err), 0);
+	virtio_pci_init(&b->transport, &b->dev.virtio);
+	assert_int_equal(pci_host_add(&b->guest->pci, &b->transport.function), 0);
+	b->device = guest_probe(b->guest, 0);
+	assert_int_equal(guest_offered(&b->device), FEATURES | BIT(VIRTIO_RING_F_EVENT_IDX));
+	assert_int_equal(config_at(b, 0, 4), 'e' << 16 | 'h' << 8 | 't' | (uint32_t)'-' << 24);
+	assert_int_equal(config_at(b, VHOST_FS_TAG_SIZE, 4), 1);
+	drive(b, 0);
+	echo(b, "x", true);
+	/* It knows of open files: nobody can go on where it was. */
+	lose(b);
+	assert_int_equal(guest_status(&b->device), NEEDS_RESET);
+	destroy(b);
+}
+
+static void test_long_tag(void **state)
+{
+	uint8_t space[VHOST_FS_CONFIG_SIZE];
+
+	(void)state;
+	vhost_fs_fill_config(space, "123456789012345678901234567890123456789");
+	assert_memory_equal(space, "123456789012345678901234567890123456\1\0\0\0", sizeof(space));
+}
+
 #define test(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -534,6 +579,8 @@ int main(void)
 		test(test_too_few_queues),
 		test(test_no_config),
 		cmocka_unit_test(test_blk_limits),
+		test(test_fs),
+		cmocka_unit_test(test_long_tag),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
