@@ -350,6 +350,14 @@ build/guest/initrd.gz: $(addprefix build/guest/,init attest vcat) build/arm64/bu
 	$(call say,INITRD,$@)
 	$(Q)$(HARNESS)/mkguest.sh
 
+# A kernel with the client of 9p, which the one for clouds lacks, and a guest of its own modules.
+build/kernel-full/Image:
+	@$(HARNESS)/debs.sh full kernel
+
+build/guest/initrd-full.gz: build/guest/initrd.gz build/kernel-full/Image
+	$(call say,INITRD,$@)
+	$(Q)$(HARNESS)/mkguest.sh full
+
 HOST_FILES := build/arm64/ccr-run build/arm64/busybox build/kernel/Image build/guest/initrd.gz \
 	$(HARNESS)/mkhost.sh $(wildcard $(HARNESS)/host-*) $(HARNESS)/demo.sh
 
@@ -358,6 +366,7 @@ build/host/demo.cpio: $(HOST_FILES) | deps-run
 	$(Q)$(HARNESS)/mkhost.sh demo
 
 build/host/test.cpio: $(HOST_FILES) build/native/ccr-run build/kernel-6.1/Image \
+		build/guest/initrd-full.gz \
 		build/guest/rsi.img build/guest/rsi.elf build/guest/contract.img \
 		build/programs/back-ends $(wildcard tests/boot/*.sh) | deps-run build/programs/passt
 	$(call say,HOST,$@)

@@ -122,6 +122,7 @@ void check_others(struct lab *lab);
 void check_registers(struct lab *lab);
 void check_unaligned(struct lab *lab);
 void check_bars(struct lab *lab);
+void check_9p(struct lab *lab);
 void check_network(struct lab *lab);
 
 /* load.c */

@@ -5,6 +5,8 @@
  * realms. It needs a disk that it may overwrite, an rng and a console; a network it drives if there
  * is one.
  *
+ * With ccr.only=9p on the command line it drives nothing but a shared directory.
+ *
  * With ccr.load=SECONDS on the command line it puts the devices and the host's memory accounting
  * under load instead (load.c).
  */
@@ -24,8 +26,12 @@ static unsigned number_of(const char *bootargs, const char *key)
 	return value;
 }
 
-static void run_checks(struct lab *lab)
+static void run_checks(struct lab *lab, const char *bootargs)
 {
+	if (str_contains(bootargs, "ccr.only=9p")) {
+		check_9p(lab);
+		return;
+	}
 	check_discovery(lab);
 	check_chains(lab);
 	check_rings(lab);
@@ -68,7 +74,7 @@ void guest_main(const void *dtb, void *scratch)
 	if (seconds)
 		load_run(lab, seconds);
 	else
-		run_checks(lab);
+		run_checks(lab, machine.bootargs);
 	tap_end(&lab->tap);
 	tap_note(&lab->tap, "CONTRACT-GUEST done passed=%u failed=%u", lab->tap.nr_passed,
 		 lab->tap.nr_failed);

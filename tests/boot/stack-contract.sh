@@ -4,12 +4,11 @@
 #
 # The contract guest of test-contract.sh in a real realm: what is private is private by hardware.
 
+# shellcheck source=contract.sh source-path=SCRIPTDIR
+. "$here/contract.sh"
+
 test_stack_contract() {
-	limit=400
-	dd if=/dev/zero of="$dir/disk" bs=1M count=16 2>/dev/null
-	launch --realm=kvm -m 64M -c 2 -k "$guest/contract.img" --disk "$dir/disk"
-	want_tap
-	want_status 0
+	contract 400 --realm=kvm -m 64M -c 2
 	want "$out" '^# a realm'
 }
 

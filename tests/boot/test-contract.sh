@@ -5,21 +5,16 @@
 # The bare-metal contract guest: devices under a driver that breaks one rule at a time. Its own
 # results are TAP; here they are one test. What goes on in it is said in guest/contract.
 
-contract() {
-	limit=240
-	dd if=/dev/zero of="$dir/disk" bs=1M count=16 2>/dev/null
-	launch "$@" -k "$guest/contract.img" --disk "$dir/disk"
-	want_tap
-	want_status 0
-}
+# shellcheck source=contract.sh source-path=SCRIPTDIR
+. "$here/contract.sh"
 
 test_contract_plain() {
-	contract -m 64M -c 2
+	contract 240 -m 64M -c 2
 	want "$out" '^# a plain VM'
 }
 
 test_contract_realm() {
-	contract --realm=emulated -m 64M -c 2
+	contract 240 --realm=emulated -m 64M -c 2
 	want "$out" '^# a realm'
 }
 

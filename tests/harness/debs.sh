@@ -16,6 +16,9 @@
 #   back-ends    build/programs/back-ends  qemu-storage-daemon, qemu-img, virtiofsd, their libraries
 #   module       build/kernel/ko/*.ko     unpacked, with what they depend on; prints load order
 #
+# "full" before kernel or module means build/kernel-full/ instead, Debian's kernel that is not for
+# clouds only: a guest with the client of 9p.
+#
 # Everything is kept: only a first run and `refresh` use the network. Each suite has an apt state
 # of its own, so that a mirror that lacks one suite does not spoil the others.
 set -eu
@@ -32,6 +35,7 @@ NEXT=trixie
 # In order of preference; a realm guest needs 6.13, an emulated realm's host 6.4.
 KERNEL_SUITES="trixie-backports sid"
 KERNEL_PACKAGE=linux-image-cloud-arm64
+KERNEL_DIR=build/kernel
 # Whose packages: the guests' and hosts', or this machine's own.
 arch=arm64
 
@@ -216,11 +220,11 @@ kernel() {
 
 	for suite in $KERNEL_SUITES; do
 		[ -z "${1:-}" ] || suite_update "$suite" again || continue
-		! with_suite "$suite" kernel_from "$suite" build/kernel || return 0
+		! with_suite "$suite" kernel_from "$suite" "$KERNEL_DIR" || return 0
 		note "no usable kernel in $suite"
 	done
-	[ -e build/kernel/Image ] || die "no arm64 kernel to be had (logs: build/apt/*.log)"
-	note "keeping $(cat build/kernel/VERSION)"
+	[ -e "$KERNEL_DIR/Image" ] || die "no arm64 kernel to be had (logs: build/apt/*.log)"
+	note "keeping $(cat "$KERNEL_DIR/VERSION")"
 }
 
 # qemu_from SUITE DIR - the emulator, and what this machine would have to install for it, into DIR
@@ -278,15 +282,15 @@ module() {
 	local name=$1 file ko needed
 
 	# File names use '-' and '_' as they please; module names know only '_'.
-	file=$(find build/kernel/modules -name '*.ko*' | while read -r ko; do
+	file=$(find "$KERNEL_DIR/modules" -name '*.ko*' | while read -r ko; do
 		base=${ko##*/}
 		base=${base%%.ko*}
 		[ "${base//-/_}" != "${name//-/_}" ] || { say "$ko"; break; }
 	done)
-	[ -n "$file" ] || die "no module $name in $(cat build/kernel/VERSION)"
-	ko=build/kernel/ko/${file##*/}
+	[ -n "$file" ] || die "no module $name in $(cat "$KERNEL_DIR/VERSION")"
+	ko=$KERNEL_DIR/ko/${file##*/}
 	ko=${ko%.xz}
-	mkdir -p build/kernel/ko
+	mkdir -p "$KERNEL_DIR/ko"
 	case $file in
 	*.xz) xz -dc "$file" >"$ko.tmp" ;;
 	*) cp "$file" "$ko.tmp" ;;
@@ -369,10 +373,16 @@ mkdir -p "$APT_DIR" build/arm64
 exec 9>"$APT_DIR/lock"
 flock 9
 
+if [ "${1:-}" = full ]; then
+	KERNEL_PACKAGE=linux-image-arm64
+	KERNEL_DIR=build/kernel-full
+	shift
+fi
+
 case ${1:-} in
 sysroot) sysroot ;;
 busybox) busybox ;;
-kernel) [ -e build/kernel/Image ] || kernel ;;
+kernel) [ -e "$KERNEL_DIR/Image" ] || kernel ;;
 kernel-6.1)
 	[ -e build/kernel-6.1/Image ] ||
 		with_suite "$STABLE" kernel_from "$STABLE" build/kernel-6.1 ||

@@ -79,6 +79,8 @@ if [ "$name" = test ]; then
 	done
 	cp -r build/programs/back-ends "$root/"
 	cp build/kernel-6.1/Image "$root/guest/Image-6.1"
+	cp build/kernel-full/Image "$root/guest/Image-full"
+	cp build/guest/initrd-full.gz build/guest/modules-9p "$root/guest/"
 	cp build/guest/rsi.img build/guest/rsi.elf build/guest/contract.img "$root/guest/"
 	zboot build/kernel-6.1/Image >"$root/guest/vmlinuz-6.1.efi"
 	# What another machine computes for the realms that the tests will launch.
