@@ -99,7 +99,8 @@ void p9_get_name(struct p9_reader *reader, char *name)
 
 void p9_writer_init(struct p9_writer *writer, uint8_t *bytes, size_t room)
 {
-	*writer = (struct p9_writer){.bytes = bytes, .room = room, .place = P9_HEADER_SIZE};
+	*writer = (struct p9_writer){.room = room, .place = P9_HEADER_SIZE};
+	writer->bytes = bytes;
 }
 
 size_t p9_left(const struct p9_writer *writer)

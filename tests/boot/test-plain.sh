@@ -81,8 +81,8 @@ test_hugepages_and_affinity() {
 	vmm=$(pgrep -P "$pid")
 	grep -q '^KernelPageSize: *2048 kB' "/proc/$vmm/smaps" || fail "no mapping of huge pages"
 	# The first threads besides the main one that are bound are the vCPUs, in order.
-	bound=$(for task in $(ls "/proc/$vmm/task" | sort -n); do
-		sed -n 's/^Cpus_allowed_list:\t\([01]\)$/\1/p' "/proc/$vmm/task/$task/status"
+	bound=$(for task in $(printf '%s\n' /proc/"$vmm"/task/* | sort -t / -k 5n); do
+		sed -n 's/^Cpus_allowed_list:\t\([01]\)$/\1/p' "$task/status"
 	done | tr -d '\n')
 	[ "$bound" = 10 ] || fail "vCPUs are bound to '$bound'"
 	stop_with TERM
