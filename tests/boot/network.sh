@@ -8,8 +8,6 @@
 # host's with a default route, which is another tap. What a guest fetches is served on the loopback
 # interface where passt is, on the tap's address where that is.
 
-# Two transfers on top of a boot.
-limit=300
 network_modules=failover,net_failover,virtio_net
 busybox=$top/bin/busybox
 
@@ -52,6 +50,8 @@ sum() {
 downloads() {
 	address=$1
 	shift
+	# Two transfers on top of a boot, and of a real realm's launch.
+	limit=480
 	launch -k "$guest/Image" -i "$guest/initrd.gz" "$@" \
 		-p "quiet ccr.modules=$network_modules ccr.run=network,8001,8002 ccr.then=poweroff"
 	# shellcheck disable=SC2086 # a list of words
