@@ -61,6 +61,15 @@ stop_with() {
 	status=$?
 }
 
+# ccr_run_pid - of what start started: busybox's timeout becomes the program, others start it
+ccr_run_pid() {
+	if [ "$(cat "/proc/$pid/comm")" = timeout ]; then
+		tr -d " " <"/proc/$pid/task/$pid/children"
+	else
+		echo "$pid"
+	fi
+}
+
 # await FILE PATTERN [COUNT] - until COUNT lines of FILE match, or what was started has ended
 await() {
 	while [ "$(grep -c -- "$2" "$1")" -lt "${3:-1}" ]; do

@@ -63,7 +63,7 @@ killed() {
 	start -k "$guest/Image" -i "$guest/initrd.gz" -c 2 -d "$dir/disk$1" \
 		-p "quiet ccr.modules=virtio_blk ccr.run=disk,journal,vda ccr.then=poweroff"
 	await "$out" 'vda durable=1[0-9]'
-	kill -KILL "$(pgrep -P "$pid")"
+	kill -KILL "$(ccr_run_pid)" || fail "ccr-run was gone"
 	wait "$pid"
 	last=$(tr -d '\r' <"$out" | sed -n 's/^CCR-GUEST-DISK vda durable=//p' | tail -n 1)
 	for nr in $(seq 0 "$last"); do
@@ -75,7 +75,7 @@ killed() {
 }
 
 test_disk_killed_soak() {
-	limit=$(short_or_long "$limit" 1800)
+	limit=$(short_or_long 240 1800)
 	for _ in $(seq "$(short_or_long 1 10)"); do
 		killed ,io=uring,direct
 		killed ,io=threads,queues=2
