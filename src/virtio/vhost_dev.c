@@ -209,7 +209,7 @@ static void end_running(struct vhost_dev *dev)
 void vhost_dev_stop(struct vhost_dev *dev)
 {
 	struct vhost *vhost = dev->config.vhost;
-	uint16_t bases[VIRTIO_MAX_QUEUES];
+	uint16_t bases[VIRTIO_MAX_QUEUES] = {0};
 	bool is_reset;
 	int ret;
 

@@ -70,6 +70,15 @@ ccr_run_pid() {
 	fi
 }
 
+# machine_pid - of the machine's own process, which the one above keeps
+machine_pid() {
+	local keeper machine
+
+	keeper=$(ccr_run_pid)
+	read -r machine _ <"/proc/$keeper/task/$keeper/children" || machine=$keeper
+	echo "${machine:-$keeper}"
+}
+
 # await FILE PATTERN [COUNT] - until COUNT lines of FILE match, or what was started has ended
 await() {
 	while [ "$(grep -c -- "$2" "$1")" -lt "${3:-1}" ]; do

@@ -78,7 +78,7 @@ test_hugepages_and_affinity() {
 		-i "$guest/initrd.gz" -p "quiet ccr.then=hang"
 	await "$out" CCR-GUEST-READY
 	[ "$(sed -n 's/^HugePages_Free: *//p' /proc/meminfo)" = 2 ] || fail "not 128 huge pages"
-	vmm=$(ccr_run_pid)
+	vmm=$(machine_pid)
 	grep -q '^KernelPageSize: *2048 kB' "/proc/$vmm/smaps" || fail "no mapping of huge pages"
 	# The first threads besides the main one that are bound are the vCPUs, in order.
 	bound=$(for task in $(printf '%s\n' /proc/"$vmm"/task/* | sort -t / -k 5n); do
