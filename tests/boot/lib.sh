@@ -75,7 +75,7 @@ machine_pid() {
 	local keeper machine
 
 	keeper=$(ccr_run_pid)
-	read -r machine _ <"/proc/$keeper/task/$keeper/children" || machine=$keeper
+	read -r machine _ <"/proc/$keeper/task/$keeper/children" || :
 	echo "${machine:-$keeper}"
 }
 
