@@ -131,7 +131,7 @@ void chardev_greet(struct chardev *dev)
 	set_moving(dev);
 }
 
-/* syscalls(setup): ioctl:TCGETS ioctl:TCSETS */
+/* syscalls(loop): ioctl:TCGETS ioctl:TCSETS */
 int chardev_make_raw(int fd)
 {
 	struct termios raw;
