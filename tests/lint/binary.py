@@ -52,7 +52,7 @@ def check_calls(path):
     if "__stack_chk_fail" not in imported:
         yield f"{path}: no stack protector: compile with -fstack-protector-strong"
     if not any(name.endswith("_chk") for name in imported):
-        yield f"{path}: no fortified call: compile with -O2 -D_FORTIFY_SOURCE=2"
+        yield f"{path}: no fortified call: compile with -O2 -D_FORTIFY_SOURCE=3"
 
 
 def check_branch_protection(path):

@@ -21,7 +21,7 @@ if [ "${1-}" = -C ]; then
 	shift 2
 fi
 [ $# -gt 0 ] || set -- format tidy cppcheck layers denials symbols syscalls contracts headers \
-	text shell manpage completion binary selftest
+	limits text shell manpage completion binary selftest
 
 export PYTHONDONTWRITEBYTECODE=1
 
