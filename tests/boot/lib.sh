@@ -5,7 +5,7 @@
 # What the boot tests are written in. run.sh sets ccr_run, guest, dir, out, err.
 
 # Generous: ten times what a boot takes under an emulated CPU that has a core for itself.
-limit=90
+limit=200
 
 # short_or_long SHORT LONG - what a test named _soak does, in `make check` and in `make soak`
 short_or_long() {

@@ -63,7 +63,7 @@ killed() {
 	start -k "$guest/Image" -i "$guest/initrd.gz" -c 2 -d "$dir/disk$1" \
 		-p "quiet ccr.modules=virtio_blk ccr.run=disk,journal,vda ccr.then=poweroff"
 	await "$out" 'vda durable=1[0-9]'
-	kill -KILL "$(ccr_run_pid)" || fail "ccr-run was gone"
+	kill -KILL "$(machine_pid)" || fail "ccr-run was gone"
 	wait "$pid"
 	last=$(tr -d '\r' <"$out" | sed -n 's/^CCR-GUEST-DISK vda durable=//p' | tail -n 1)
 	for nr in $(seq 0 "$last"); do

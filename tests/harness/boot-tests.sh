@@ -20,7 +20,7 @@ set -eu
 SUM=$LOG_DIR/boot.sum
 # The tests have limits of their own; these are for a host that hangs.
 LIMIT=${SOAK:+14400}
-: "${LIMIT:=1500}"
+: "${LIMIT:=3000}"
 SILENCE=300
 BOOTS=3
 # What qemu.sh -w ends with.
