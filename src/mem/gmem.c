@@ -139,7 +139,7 @@ static int backing_open_huge(struct backing *side, uint64_t size, uint64_t page_
 	return 0;
 }
 
-/* syscalls(build): memfd_create ftruncate */
+/* syscalls(build): memfd_create ftruncate fcntl:F_ADD_SEALS */
 static int backing_open(struct backing *side, const char *name, uint64_t size, int prot,
 			struct ccr_err *err)
 {
