@@ -63,6 +63,7 @@ for dir in "${dirs[@]}"; do
 done
 
 # The same results for a server of a pipeline (Documentation/ci.md).
-tests/harness/junit.py "$LOG_DIR" >"${JUNIT:=$LOG_DIR/junit.xml}"
-[ "$JUNIT" -ef "$LOG_DIR/junit.xml" ] || cp "$JUNIT" "$LOG_DIR/junit.xml"
+junit=$LOG_DIR/junit.xml
+tests/harness/junit.py "$LOG_DIR" >"$junit"
+[ "${JUNIT:-$junit}" -ef "$junit" ] || cp "$junit" "$JUNIT"
 tests/harness/sum.sh "" "${sums[@]}"

@@ -42,6 +42,8 @@ def boots_greets_and_works():
         session.expect("host# ")
         session.type("ccr-run run -q --realm=emulated --no-pci -k rsi.img -m 64M | grep done\r")
         session.expect("failed=0")
+        # Keys typed before the prompt are the guest's.
+        session.expect("host# ")
         session.type("ls /sys/block\r")
         session.expect("vda")
         session.type("poweroff\r")
