@@ -35,7 +35,8 @@ ARM64_CC ?= $(CROSS)gcc
 PREFIX   ?= /usr/local
 # Some shells have a HOST of their own in the environment: only make's command line counts.
 CCR_HOST := $(if $(findstring command,$(origin HOST)),$(HOST))
-export MAKE CROSS DEBIAN_MIRROR NO_DEPS STACK IMAGE CMDLINE REALM FVP DRY_RUN CCR_HOST JUNIT
+export MAKE CROSS DEBIAN_MIRROR NO_DEPS STACK IMAGE CMDLINE REALM FVP DRY_RUN CCR_HOST JUNIT \
+	BOOT_HOSTS
 
 CFLAGS ?= -O2 -g
 # A compiler newer than ours may know new warnings: WERROR= keeps them from stopping a build.
@@ -123,7 +124,7 @@ help:
 	'make cli        the program as a user calls it, wrong inputs included' \
 	'make replay     fuzz targets over their kept inputs' \
 	'make lint       format, static analysis, the rules of the code' \
-	'make boot       boot tests in QEMU (T=name... for some of them)' \
+	'make boot       boot tests in QEMU (T=name... for some; BOOT_HOSTS=1: in one host)' \
 	'make soak       the boot tests that have a long form, in that form: about an hour' \
 	'make fuzz       fuzz for FUZZ_SECONDS (60) a target (T=fuzz_x for one)' \
 	'make junit      the results in build/log as JUnit XML (JUNIT=FILE)' \

@@ -35,6 +35,7 @@
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -49,6 +50,8 @@
 
 static _Noreturn void end_machine(int how)
 {
+	/* What was said may still be on its way out of a UART. */
+	tcdrain(STDOUT_FILENO);
 	sync();
 	reboot(how);
 	/* Only a kernel without power-off comes back. */

@@ -4,6 +4,8 @@
 # boot-tests.sh [TEST...] - run tests/boot in an arm64 host: one boot of the host for all of them
 #
 # The host's console is the TAP stream: results are shown as they come, and counted from the log.
+# Most guests keep one core busy, so many tests are dealt out to BOOT_HOSTS emulated hosts, which
+# run side by side: by default as many as there are cores, but no more than four.
 # Tests that need a real RMM (tests/boot/stack-*.sh) run on the hosts that STACK=<directory>...
 # names; without it they are counted as skipped.
 #
@@ -23,6 +25,8 @@ LIMIT=${SOAK:+14400}
 : "${LIMIT:=3000}"
 SILENCE=300
 BOOTS=3
+# Fewer tests than this are not worth the boot of a second host.
+MANY=8
 # What qemu.sh -w ends with.
 LOCKED_UP=125
 
@@ -103,6 +107,41 @@ judge() {
 	[[ ${verdict##*SUM } = *' 0 '* ]] || say "(the whole log: $log)"
 }
 
+# deal NR COUNT TEST... - hand NR of COUNT
+deal() {
+	local nr=$1 count=$2 hand=''
+
+	shift 2
+	while [ $# -ge "$nr" ]; do
+		hand+="${hand:+ }${!nr}"
+		shift $(($# < count ? $# : count))
+	done
+	say "$hand"
+}
+
+# judge_side_by_side BOOT NAME SUITE TESTS - the same as judge, in several hosts if it pays
+judge_side_by_side() {
+	local tests=${4:-$(names_in "$3")} hosts=$BOOT_HOSTS nr
+
+	if [ "$hosts" = 1 ] || [ "$(wc -w <<<"$tests")" -lt "$MANY" ]; then
+		judge "$@"
+		return
+	fi
+	# Jobs in the background do not get the terminal's interrupt.
+	trap 'trap - TERM; kill 0' INT
+	for ((nr = 1; nr <= hosts; nr++)); do
+		# shellcheck disable=SC2086 # a list of words
+		judge "$1" "$2-host$nr" "$3" "$(deal $nr $hosts $tests)" &
+	done
+	wait
+	trap - INT
+}
+
+if [ -z "${BOOT_HOSTS:-}" ]; then
+	BOOT_HOSTS=$(nproc)
+	[ "$BOOT_HOSTS" -le 4 ] || BOOT_HOSTS=4
+fi
+case $BOOT_HOSTS in [1-9]) ;; *) die "BOOT_HOSTS=$BOOT_HOSTS: not a number from 1 to 9" ;; esac
 mkdir -p "$LOG_DIR"
 : >"$SUM"
 mapfile -t dirs < <(stack_dirs)
@@ -131,12 +170,13 @@ done
 if [ -n "$plain" ] || [ $# = 0 ]; then
 	how=boot_qemu
 	[ -n "${IMAGE:-}" ] || ! can_run_here || how=boot_here
-	judge "$how" boot test "$plain"
+	if [ "$how" = boot_here ]; then BOOT_HOSTS=1; fi
+	judge_side_by_side "$how" boot test "$plain"
 fi
 if [ -n "$real" ] || [ $# = 0 ]; then
 	for dir in "${dirs[@]}"; do
 		say "   on the stack $(stack_name "$dir"):"
-		judge boot_stack "boot-$(stack_name "$dir")" stack "$real"
+		judge_side_by_side boot_stack "boot-$(stack_name "$dir")" stack "$real"
 	done
 	if [ ${#dirs[@]} = 0 ]; then
 		skipped=$(wc -w <<<"${real:-$stack_tests}")
