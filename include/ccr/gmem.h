@@ -8,9 +8,9 @@
  * is never seen on the other, and a change of state loses the contents.
  *
  *	kind	      private side	    shared side
- *	GMEM_PLAIN    none		    memfd; every page is shared with the devices
- *	GMEM_SPLIT    memfd, KVM slot at    memfd, KVM slot at base | shared bit
- *		      base
+ *	GMEM_PLAIN    none		    anonymous; every page is shared with the devices
+ *	GMEM_SPLIT    anonymous, KVM slot   memfd, KVM slot at base | shared bit
+ *		      at base
  *	GMEM_REALM    guest_memfd, which    memfd; both sides are in one KVM slot
  *		      KVM owns
  *
@@ -75,6 +75,15 @@ int gmem_create(struct gmem **ret_gmem, enum gmem_kind kind, ipa_t base, uint64_
 		uint64_t shared_bit, struct ccr_err *err);
 
 /**
+ * gmem_create_exportable() - as gmem_create() for GMEM_PLAIN, in a memfd for gmem_export_shared()
+ *
+ * Few hosts give memfds in transparent huge pages, so it is for machines that need it.
+ *
+ * Return: as gmem_create().
+ */
+int gmem_create_exportable(struct gmem **ret_gmem, ipa_t base, uint64_t size, struct ccr_err *err);
+
+/**
  * gmem_create_huge() - as gmem_create() for GMEM_PLAIN, in huge pages that the host has reserved
  * @page_size: bytes, a power of two; 0 for the host's default size
  *
@@ -126,6 +135,8 @@ struct gmem_shared {
 
 /**
  * gmem_export_shared() - what another process may map to see what the guest has shared
+ *
+ * Not for memory that gmem_create() made as GMEM_PLAIN: it is in no file.
  *
  * Private pages are holes in it, which read as zeros. Who writes there costs the host memory, as
  * much as the RAM at the most, until the page is shared next: then it is dropped. A process that is

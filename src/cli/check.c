@@ -144,7 +144,7 @@ static void print_thp(const struct facts *facts)
 		printf("no: build the kernel with CONFIG_TRANSPARENT_HUGEPAGE\n");
 		return;
 	}
-	printf("%s; for guest memory: %s\n", facts->thp,
+	printf("%s; for memory that back ends share: %s\n", facts->thp,
 	       facts->shmem_thp[0] ? facts->shmem_thp : "no, which a newer kernel can");
 	if (!strcmp(facts->shmem_thp, "never")) {
 		print_label("");

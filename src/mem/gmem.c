@@ -11,9 +11,9 @@
 #include "ccr/gmem.h"
 
 /*
- * One side's memory: a memfd mapped as a whole. The mapping never moves; pages that are live on
- * the other side are PROT_NONE in it, which takes them from the guest too, because KVM follows the
- * mapping.
+ * One side's memory: a memfd mapped as a whole, or anonymous memory (fd is -1), which hosts give in
+ * huge pages more readily. The mapping never moves; pages that are live on the other side are
+ * PROT_NONE in it, which takes them from the guest too, because KVM follows the mapping.
  */
 struct backing {
 	int fd;
@@ -139,13 +139,18 @@ static int backing_open_huge(struct backing *side, uint64_t size, uint64_t page_
 	return 0;
 }
 
+static int cannot_map(uint64_t size, struct ccr_err *err)
+{
+	return err_set(err, -errno, "guest memory: cannot map %llu MiB: %s; try a smaller --mem",
+		       (unsigned long long)(size >> 20), strerror(errno));
+}
+
 /* syscalls(build): memfd_create ftruncate fcntl:F_ADD_SEALS */
-static int backing_open(struct backing *side, const char *name, uint64_t size, int prot,
-			struct ccr_err *err)
+static int backing_open(struct backing *side, uint64_t size, int prot, struct ccr_err *err)
 {
 	void *map;
 
-	side->fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	side->fd = memfd_create("ccr-shared", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (side->fd < 0)
 		return err_set(err, -errno, "guest memory: memfd_create failed: %s",
 			       strerror(errno));
@@ -155,10 +160,30 @@ static int backing_open(struct backing *side, const char *name, uint64_t size, i
 			       (unsigned long long)(size >> 20), strerror(errno));
 	map = mmap(NULL, size, prot, MAP_SHARED | MAP_NORESERVE, side->fd, 0);
 	if (map == MAP_FAILED)
-		return err_set(err, -errno,
-			       "guest memory: cannot map %llu MiB: %s; try a smaller --mem",
-			       (unsigned long long)(size >> 20), strerror(errno));
+		return cannot_map(size, err);
 	side->map = map;
+	return 0;
+}
+
+/*
+ * Aligned as the guest's addresses are: KVM can map a huge page into the guest as one then.
+ * Advice: hosts without transparent huge pages go on with small ones.
+ */
+/* syscalls(build): madvise:MADV_HUGEPAGE */
+static int backing_open_anonymous(struct backing *side, uint64_t size, struct ccr_err *err)
+{
+	uint8_t *map = mmap(NULL, size + SZ_2M, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint64_t before;
+
+	if (map == MAP_FAILED)
+		return cannot_map(size, err);
+	before = -(uint64_t)(uintptr_t)map % SZ_2M;
+	if (before > 0)
+		munmap(map, before);
+	munmap(map + before + size, SZ_2M - before);
+	side->map = map + before;
+	(void)madvise(side->map, size, MADV_HUGEPAGE);
 	return 0;
 }
 
@@ -170,14 +195,18 @@ static void backing_close(struct backing *side, uint64_t size)
 		close(side->fd);
 }
 
-/* Take pages from the host's memory. */
-/* syscalls(vcpu): fallocate */
+/* Give pages back to the host; they read as zeros then. */
+/* syscalls(vcpu): fallocate madvise:MADV_DONTNEED */
 static int drop_side(struct backing *side, uint64_t offset, uint64_t size)
 {
-	return fallocate(side->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
-			 (off_t)size) < 0
-		       ? -errno
-		       : 0;
+	int ret;
+
+	if (side->fd < 0)
+		ret = madvise(side->map + offset, size, MADV_DONTNEED);
+	else
+		ret = fallocate(side->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
+				(off_t)size);
+	return ret < 0 ? -errno : 0;
 }
 
 /* Take pages from the guest and from the host's memory. */
@@ -188,15 +217,28 @@ static int kill_side(struct backing *side, uint64_t offset, uint64_t size)
 	return drop_side(side, offset, size);
 }
 
-/* Let the mapping of side @at show the memory of side @what. */
-static int show_side(struct gmem *gmem, enum gmem_side at, enum gmem_side what, uint64_t offset,
-		     uint64_t size)
+/* Let the mapping of the private side show the shared one, and give its own memory back. */
+static int alias_shared(struct gmem *gmem, uint64_t offset, uint64_t size)
 {
-	void *map = mmap(gmem->sides[at].map + offset, size, PROT_READ | PROT_WRITE,
-			 MAP_SHARED | MAP_NORESERVE | MAP_FIXED, gmem->sides[what].fd,
+	void *map = mmap(gmem->sides[GMEM_PRIVATE].map + offset, size, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_NORESERVE | MAP_FIXED, gmem->sides[GMEM_SHARED].fd,
 			 (off_t)offset);
 
 	return map == MAP_FAILED ? -errno : 0;
+}
+
+/* Let it show memory of its own again: zeros. */
+/* syscalls(vcpu): madvise:MADV_HUGEPAGE */
+static int end_alias(struct gmem *gmem, uint64_t offset, uint64_t size)
+{
+	void *map = mmap(gmem->sides[GMEM_PRIVATE].map + offset, size, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+
+	if (map == MAP_FAILED)
+		return -errno;
+	/* Also what lets the kernel join the mapping with its neighbours again. */
+	(void)madvise(map, size, MADV_HUGEPAGE);
+	return 0;
 }
 
 /* Devices that copy all the time must not keep a guest from sharing memory. */
@@ -240,7 +282,22 @@ static void share_all(struct gmem *gmem)
 	gmem->nr_runs = 1;
 }
 
-/* syscalls(build): madvise:MADV_HUGEPAGE */
+/* Both sides, as the kind has them. */
+static int open_sides(struct gmem *gmem, struct ccr_err *err)
+{
+	int ret = 0;
+
+	if (gmem->kind == GMEM_PLAIN)
+		return backing_open_anonymous(&gmem->sides[GMEM_SHARED], gmem->size, err);
+	if (gmem->kind == GMEM_SPLIT)
+		ret = backing_open_anonymous(&gmem->sides[GMEM_PRIVATE], gmem->size, err);
+	if (!ret)
+		ret = backing_open(&gmem->sides[GMEM_SHARED], gmem->size,
+				   gmem->kind == GMEM_SPLIT ? PROT_NONE : PROT_READ | PROT_WRITE,
+				   err);
+	return ret;
+}
+
 int gmem_create(struct gmem **ret_gmem, enum gmem_kind kind, ipa_t base, uint64_t size,
 		uint64_t shared_bit, struct ccr_err *err)
 {
@@ -257,21 +314,33 @@ int gmem_create(struct gmem **ret_gmem, enum gmem_kind kind, ipa_t base, uint64_
 	gmem = allocate(kind, base, size, shared_bit);
 	if (!gmem)
 		return err_set(err, -ENOMEM, "guest memory: out of memory");
-	if (kind == GMEM_SPLIT)
-		ret = backing_open(&gmem->sides[GMEM_PRIVATE], "ccr-private", size,
-				   PROT_READ | PROT_WRITE, err);
-	if (!ret)
-		ret = backing_open(&gmem->sides[GMEM_SHARED], "ccr-shared", size,
-				   kind == GMEM_SPLIT ? PROT_NONE : PROT_READ | PROT_WRITE, err);
+	ret = open_sides(gmem, err);
 	if (ret) {
 		gmem_destroy(gmem);
 		return ret;
 	}
-	if (kind == GMEM_PLAIN) {
+	if (kind == GMEM_PLAIN)
 		share_all(gmem);
-		/* Advice: hosts without transparent huge pages go on with small ones. */
-		(void)madvise(gmem->sides[GMEM_SHARED].map, size, MADV_HUGEPAGE);
+	*ret_gmem = gmem;
+	return 0;
+}
+
+/* syscalls(build): madvise:MADV_HUGEPAGE */
+int gmem_create_exportable(struct gmem **ret_gmem, ipa_t base, uint64_t size, struct ccr_err *err)
+{
+	struct gmem *gmem = allocate(GMEM_PLAIN, base, size, 0);
+	int ret;
+
+	if (!gmem)
+		return err_set(err, -ENOMEM, "guest memory: out of memory");
+	ret = backing_open(&gmem->sides[GMEM_SHARED], size, PROT_READ | PROT_WRITE, err);
+	if (ret) {
+		gmem_destroy(gmem);
+		return ret;
 	}
+	share_all(gmem);
+	/* Advice, which few hosts follow for this kind of memory. */
+	(void)madvise(gmem->sides[GMEM_SHARED].map, size, MADV_HUGEPAGE);
 	*ret_gmem = gmem;
 	return 0;
 }
@@ -294,17 +363,29 @@ int gmem_create_huge(struct gmem **ret_gmem, ipa_t base, uint64_t size, uint64_t
 	return 0;
 }
 
+/* Kernels before 5.14 have no advice for it. Return: 0, or -1 with errno set. */
 /* syscalls(build): madvise:MADV_POPULATE_WRITE fallocate */
+static int populate(const struct backing *backing, uint64_t size)
+{
+	if (madvise(backing->map, size, MADV_POPULATE_WRITE) == 0)
+		return 0;
+	if (errno != EINVAL)
+		return -1;
+	if (backing->fd >= 0)
+		return fallocate(backing->fd, 0, 0, (off_t)size);
+	for (uint64_t at = 0; at < size; at += GRANULE_SIZE)
+		*(volatile uint8_t *)(backing->map + at) = 0;
+	return 0;
+}
+
 int gmem_prealloc(struct gmem *gmem, struct ccr_err *err)
 {
 	const enum gmem_side side = gmem->kind == GMEM_PLAIN ? GMEM_SHARED : GMEM_PRIVATE;
 	const struct backing *backing = &gmem->sides[side];
 
-	if (backing->fd < 0)
+	if (!backing->map)
 		return 0;
-	/* This maps the pages as well; kernels before 5.14 can only take them. */
-	if (madvise(backing->map, gmem->size, MADV_POPULATE_WRITE) < 0 &&
-	    (errno != EINVAL || fallocate(backing->fd, 0, 0, (off_t)gmem->size) < 0))
+	if (populate(backing, gmem->size) < 0)
 		return err_set(err, -errno,
 			       "--mem-prealloc: this host cannot give %llu MiB now: %s; try a "
 			       "smaller --mem",
@@ -600,15 +681,11 @@ static int switch_side(struct gmem *gmem, uint64_t page, uint64_t top, bool shar
 		ret = gmem->private_ops->to_private(gmem->private_ctx, offset, size);
 		return ret ? ret : kill_side(from, offset, size);
 	}
-	if (gmem->aliases) {
-		ret = show_side(gmem, GMEM_PRIVATE, shared ? GMEM_SHARED : GMEM_PRIVATE, offset,
-				size);
-		if (!ret)
-			ret = shared ? drop_side(from, offset, size)
-				     : kill_side(from, offset, size);
-		return !ret && shared ? revive_side(to, offset, size) : ret;
+	if (gmem->aliases && !shared) {
+		ret = end_alias(gmem, offset, size);
+		return ret ? ret : kill_side(from, offset, size);
 	}
-	ret = kill_side(from, offset, size);
+	ret = gmem->aliases ? alias_shared(gmem, offset, size) : kill_side(from, offset, size);
 	return ret ? ret : revive_side(to, offset, size);
 }
 

@@ -29,6 +29,16 @@ static void on_uart_kick(void *ctx)
 	loop_wake(&vm->loop);
 }
 
+/* Does another process work on guest memory? */
+static bool has_vhost_user(const struct vm_config *config)
+{
+	bool has = config->nr_fs > 0;
+
+	for (unsigned i = 0; i < config->nr_disks; i++)
+		has |= config->disks[i].is_vhost;
+	return has;
+}
+
 static int create_memory(struct vm *vm, struct ccr_err *err)
 {
 	const struct memmap *map = &vm->launch->map;
@@ -43,6 +53,9 @@ static int create_memory(struct vm *vm, struct ccr_err *err)
 	if (vm->config->has_hugepages)
 		ret = gmem_create_huge(&vm->gmem, ipa_at(MEMMAP_RAM_BASE), map->ram_size,
 				       vm->config->hugepage_size, err);
+	else if (vm->launch->kind == MACHINE_PLAIN && has_vhost_user(vm->config))
+		ret = gmem_create_exportable(&vm->gmem, ipa_at(MEMMAP_RAM_BASE), map->ram_size,
+					     err);
 	else
 		ret = gmem_create(&vm->gmem, kinds[vm->launch->kind], ipa_at(MEMMAP_RAM_BASE),
 				  map->ram_size, map->shared_bit, err);
