@@ -2,12 +2,13 @@
 #
 # ccr-run: plain GNU make, no configure step. `make help` lists the goals.
 #
-# The same sources are compiled up to four times, each into a tree of its own under build/:
+# The same sources are compiled up to five times, each into a tree of its own under build/:
 #
 #   native/  this machine's program. On x86 it does everything but run VMs.
 #   arm64/   the arm64 program, static, against libraries unpacked into build/sysroot
 #   san/     this machine's, with ASan and UBSan, for unit tests and fuzz replay
 #   fuzz/    this machine's, by clang with libFuzzer
+#   tsan/    this machine's, with ThreadSanitizer, for the unit tests that have threads
 #
 # Missing Debian packages are installed on the way (tests/harness/deps.sh); NO_DEPS=1 prevents it.
 
@@ -50,6 +51,7 @@ HARDEN      := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong -f
 	-fstack-clash-protection
 HARDEN_LD   := -Wl,-z,relro,-z,now,-z,noexecstack
 SANITIZE    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+RACES       := -fsanitize=thread -fno-omit-frame-pointer
 LIBS        := -lfdt -lelf -luring -lz -lzstd -ljson-c -lcrypto -lpthread
 
 # KVM's arm64 structures come from <asm/kvm.h>, which an x86 machine has only among its cross
@@ -83,6 +85,8 @@ arm64_CFLAGS   = $(BASE_CFLAGS) $(CFLAGS) $(HARDEN) -mbranch-protection=standard
 	-isystem $(SYSROOT)/usr/include -isystem $(SYSROOT)/usr/include/aarch64-linux-gnu
 san_CC        := $(CC)
 san_CFLAGS     = $(BASE_CFLAGS) -O1 -g $(SANITIZE) $(call uapi,$<)
+tsan_CC       := $(CC)
+tsan_CFLAGS    = $(BASE_CFLAGS) -O1 -g $(RACES) $(call uapi,$<)
 fuzz_CC       := $(CLANG)
 fuzz_CFLAGS    = $(BASE_CFLAGS) -O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link $(call uapi,$<)
 
@@ -101,13 +105,17 @@ CLI_TESTS := tests/cli/measure.py tests/cli/verify.py $(wildcard tests/cli/*.sh)
 UNIT_PROGRAMS := $(UNIT_TESTS:%=build/unit/%)
 # Sanitizers make system calls of their own, and this one has filters that kill for them.
 UNSANITIZED := build/unit/test_sandbox
+# Those whose threads meet.
+RACE_PROGRAMS := $(addprefix build/race/,test_aio test_blk test_control test_emulated test_gmem \
+	test_log test_races test_vcpu test_vm)
 REPLAY_PROGRAMS := $(FUZZERS:%=build/replay/%)
 FUZZ_PROGRAMS := $(FUZZERS:%=build/fuzz/%)
 
 # ---- goals -----------------------------------------------------------------------------------
 
-.PHONY: all native arm64 guest run image parity junit check unit cli replay lint boot soak bench \
-	fuzz deps refresh install dist clean distclean help unit-programs replay-programs
+.PHONY: all native arm64 guest run image parity junit check unit cli replay race lint boot soak \
+	bench fuzz deps refresh install dist clean distclean help unit-programs \
+	replay-programs race-programs
 
 all: native arm64
 native: build/native/ccr-run
@@ -123,6 +131,7 @@ help:
 	'make unit       unit tests (T=test_x for one of them)' \
 	'make cli        the program as a user calls it, wrong inputs included' \
 	'make replay     fuzz targets over their kept inputs' \
+	'make race       unit tests whose threads meet, with ThreadSanitizer' \
 	'make lint       format, static analysis, the rules of the code' \
 	'make boot       boot tests in QEMU (T=name... for some; BOOT_HOSTS=1: in one host)' \
 	'make soak       the boot tests that have a long form, in that form: about an hour' \
@@ -172,6 +181,10 @@ cli: build/native/ccr-run build/cli/mint build/unit/test_dtree | deps-cli
 
 replay: replay-programs
 	@$(HARNESS)/replay.sh $(REPLAY_PROGRAMS)
+
+# SOAK=1 makes the one that is about races a long one.
+race: $(if $(T),$(T:%=build/race/%),race-programs)
+	@$(HARNESS)/race.sh $(if $(T),$(T:%=build/race/%),$(RACE_PROGRAMS))
 
 boot:
 	@$(HARNESS)/boot-tests.sh $(T)
@@ -243,7 +256,7 @@ build/$(1)/%.o: %.c Makefile | deps-build
 	@mkdir -p $$(@D)
 	$$(Q)$$($(1)_CC) $$($(1)_CFLAGS) -MMD -MP -c -o $$@ $$<
 endef
-$(foreach tree,native arm64 san fuzz,$(eval $(call compile,$(tree))))
+$(foreach tree,native arm64 san tsan fuzz,$(eval $(call compile,$(tree))))
 
 # Rewritten only if it would change: most changes of the sources leave the comments alone.
 $(GENERATED): src/sandbox/syscalls.awk $(WRITTEN)
@@ -256,14 +269,14 @@ build/uapi/asm/%.h: | deps-build
 	@ln -sf /usr/aarch64-linux-gnu/include/asm/$*.h $@
 
 KVM_OBJECTS := $(filter $(KVM_SOURCES),$(SOURCES) $(TEST_SOURCES)) $(wildcard tests/unit/*.c)
-$(foreach tree,native san fuzz,$(KVM_OBJECTS:%.c=build/$(tree)/%.o)): | $(UAPI_HEADERS)
+$(foreach tree,native san tsan fuzz,$(KVM_OBJECTS:%.c=build/$(tree)/%.o)): | $(UAPI_HEADERS)
 
 $(SYSROOT)/.complete: $(HARNESS)/debs.sh | deps-build
 	@$(HARNESS)/debs.sh sysroot
 $(SOURCES:%.c=build/arm64/%.o): | $(SYSROOT)/.complete
 
--include $(foreach tree,native arm64 san fuzz,$(SOURCES:%.c=build/$(tree)/%.d))
--include $(foreach tree,san fuzz,$(TEST_SOURCES:%.c=build/$(tree)/%.d))
+-include $(foreach tree,native arm64 san tsan fuzz,$(SOURCES:%.c=build/$(tree)/%.d))
+-include $(foreach tree,san tsan fuzz,$(TEST_SOURCES:%.c=build/$(tree)/%.d))
 -include $(UNSANITIZED:build/unit/%=build/native/tests/unit/%.d)
 
 # ---- programs --------------------------------------------------------------------------------
@@ -303,6 +316,13 @@ $(filter-out $(UNSANITIZED),$(UNIT_PROGRAMS)): build/unit/%: build/san/tests/uni
 	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lcmocka $(PEER) $(LIBS)
 # A second opinion, of which Debian has no static library.
 build/unit/test_cbor_peer: PEER := -lcbor
+
+race-programs: $(RACE_PROGRAMS)
+$(RACE_PROGRAMS): build/race/%: build/tsan/tests/unit/%.o $$(call objects,tsan,tests/unit/$$*.c) \
+		| deps-unit
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(RACES) -o $@ $^ -lcmocka $(LIBS)
 
 build/cli/mint: build/san/tests/cli/mint.o $$(call objects,san,tests/cli/mint.c)
 	$(call say,LD,$@)

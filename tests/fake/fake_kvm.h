@@ -125,6 +125,15 @@ struct fake_op {
  */
 void fake_kvm_set_guest(unsigned life, unsigned vcpu, struct fake_op *ops);
 
+/**
+ * fake_kvm_guest_read(), fake_kvm_guest_write() - guest memory, as the code of a FAKE_CALL has it
+ * @at: with the shared bit, if that side is meant
+ *
+ * Return: false if there is no memory, or user space has made it inaccessible.
+ */
+bool fake_kvm_guest_read(uint64_t at, void *bytes, size_t size);
+bool fake_kvm_guest_write(uint64_t at, const void *bytes, size_t size);
+
 /* PSCI calls for FAKE_SMC and FAKE_HVC (Arm DEN0022). */
 #define FAKE_PSCI_VERSION      0x84000000u
 #define FAKE_PSCI_CPU_OFF      0x84000002u

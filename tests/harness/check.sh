@@ -34,7 +34,8 @@ part() {
 
 build() {
 	# Each with -k: one file that does not compile must not hide the results of the others.
-	submake -k all guest unit-programs build/cli/mint replay-programs build/host/demo.cpio
+	submake -k all guest unit-programs build/cli/mint replay-programs race-programs \
+		build/host/demo.cpio
 }
 
 programs() {
@@ -50,6 +51,8 @@ part unit tests/harness/tap.sh unit $(programs UNIT)
 part cli tests/harness/tap.sh cli $("$MAKE" -s --no-print-directory print-CLI_TESTS)
 # shellcheck disable=SC2046
 part replay tests/harness/replay.sh $(programs REPLAY)
+# shellcheck disable=SC2046
+part race tests/harness/race.sh $(programs RACE)
 part harness tests/harness/tap.sh harness tests/harness/selftest.sh tests/harness/fvp.py \
 	tests/harness/reports.py
 part lint tests/harness/tap.sh lint tests/lint/run.sh

@@ -238,6 +238,16 @@ static bool take_odd(int *ret_result)
 	return odd;
 }
 
+static bool is_odd_expected(void)
+{
+	bool expected;
+
+	pthread_mutex_lock(&odd_lock);
+	expected = nr_odd > 0;
+	pthread_mutex_unlock(&odd_lock);
+	return expected;
+}
+
 static ssize_t transfer(bool is_write, int fd, const struct iovec *iov, int nr_iov, off_t offset)
 {
 	ssize_t done = 0;
@@ -274,7 +284,7 @@ ssize_t pwritev(int fd, const struct iovec *iov, int nr_iov, off_t offset)
 /* Wait until the kernel has answered, then answer something else. */
 int io_uring_submit(struct io_uring *ring)
 {
-	const int ret = io_uring_submit_and_wait(ring, nr_odd > 0 ? 1 : 0);
+	const int ret = io_uring_submit_and_wait(ring, is_odd_expected() ? 1 : 0);
 	unsigned mask = *ring->cq.kring_mask, head = *ring->cq.khead;
 	int result;
 
