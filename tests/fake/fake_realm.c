@@ -40,9 +40,6 @@
 #define DFR0_SIZES (DFR0_BRPS | DFR0_WRPS)
 #define DFR0       (5ull << 12 | 3ull << 20) /* 6 breakpoints, 4 watchpoints */
 
-/* sysfs says of every file that it is a page long. */
-#define SYSFS_SIZE 4096
-
 /*
  * Read: v5 and v7 (also seen), v9, v12, v13, v14; v10 and v11 in trees that carry them; v16 in a
  * tree of 2026 that is built on it. Not read: v8, taken to be between v7 and v9; v15, between v14
@@ -1205,36 +1202,4 @@ uint64_t fake_realm_entry(unsigned vcpu, unsigned reg)
 	assert_non_null(realms.last);
 	assert_true(vcpu < FAKE_REALM_MAX_VCPUS && reg <= PLAN_NR_GPRS);
 	return realms.last->entry[vcpu][reg];
-}
-
-/* Instead of src/util/file.c: the files of this host. */
-
-static const char *find_file(const char *path)
-{
-	if (strcmp(path, "/sys/module/kvm/parameters/kvm_cap_arm_rmi") == 0)
-		return realms.host.cap_file;
-	if (strcmp(path, "/sys/module/kvm/parameters/gmem_in_place_conversion") == 0)
-		return realms.host.in_place_file;
-	return NULL;
-}
-
-int file_load(const char *path, size_t max_size, const char *what, struct blob *ret_blob,
-	      struct ccr_err *err)
-{
-	const char *text = find_file(path);
-
-	(void)what;
-	if (!text)
-		return err_set(err, -ENOENT, "no %s", path);
-	if (max_size < SYSFS_SIZE)
-		return err_set(err, -EFBIG, "%s is too large", path);
-	ret_blob->size = strlen(text);
-	ret_blob->data = ret_blob->size ? (uint8_t *)strdup(text) : NULL;
-	return 0;
-}
-
-void blob_free(struct blob *blob)
-{
-	free(blob->data);
-	*blob = (struct blob){0};
 }

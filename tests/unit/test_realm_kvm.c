@@ -10,6 +10,7 @@
  *	src/util/err.c src/util/log.c src/util/hash.c src/util/parse.c
  *	tests/fake/fake_kvm.c tests/fake/fake_gic.c tests/fake/fake_vcpu.c tests/fake/fake_run.c
  *	src/kvm/describe.c tests/fake/fake_realm.c tests/fake/fake_realm_run.c
+ *	tests/fake/fake_realm_files.c
  *	tests/fake/fake_realm_trace.c tests/fake/fake_realm_vm.c
  *	src/host/facts.c
  */

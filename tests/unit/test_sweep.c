@@ -3,7 +3,8 @@
  * Fault sweep: whatever the host refuses, at whatever moment, is told in one sentence, and nothing
  * is left behind.
  *
- * links: whole-machine
+ * links: whole-machine tests/fake/fake_realm.c tests/fake/fake_realm_run.c
+ *	tests/fake/fake_realm_trace.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +12,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,6 +22,7 @@
 #include <unistd.h>
 
 #include "../fake/fake_machine.h"
+#include "../fake/fake_realm.h"
 #include "ccr/log.h"
 #include "ccr/rsi.h"
 
@@ -30,13 +33,50 @@
 struct sweep {
 	struct fake_machine machine;
 	struct fake_op ops[5];
-	unsigned nr_fds, nr_maps;
+	struct fake_guest_op realm_ops[5];
+	enum fake_generation generation; /* of a realm's host */
+	unsigned nr_fds, nr_maps, nr_threads;
 	int disk_fd;
 	char disk[32];
 };
 
+/* Threads of this process: none may outlive its machine. */
+static unsigned nr_threads(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	unsigned nr = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir))
+		nr++;
+	closedir(dir);
+	return nr - 2;
+}
+
+/* A guest that shares a page, uses it, takes it back, and ends. */
+static void begin_realm(struct sweep *sweep)
+{
+	const struct fake_realm_host host = {.generation = sweep->generation};
+	const uint64_t at = MEMMAP_RAM_BASE + 0x1000000;
+
+	/* Linux allows it, and from v15 on it is needed. */
+	const bool lenient = sweep->generation >= FAKE_V15;
+
+	memset(sweep->realm_ops, 0, sizeof(sweep->realm_ops));
+	for (unsigned i = 0; i < 3; i++)
+		sweep->realm_ops[i] = (struct fake_guest_op){.kind = FAKE_GUEST_RIPAS,
+							     .at = at,
+							     .size = GRANULE_SIZE,
+							     .to_ram = i == 2,
+							     .change_destroyed = lenient};
+	sweep->realm_ops[1] = (struct fake_guest_op){.kind = FAKE_GUEST_SHARED, .at = at};
+	sweep->realm_ops[3] = (struct fake_guest_op){.kind = FAKE_GUEST_OFF};
+	fake_realm_begin(&host);
+	fake_realm_set_guest(0, sweep->realm_ops);
+}
+
 /* A guest that touches a device, makes a call of RSI's, and ends. */
-static void sweep_begin(struct sweep *sweep)
+static void begin_other(struct sweep *sweep)
 {
 	const uint64_t uart = fake_machine_shared(&sweep->machine, FAKE_MACHINE_UART);
 
@@ -46,8 +86,17 @@ static void sweep_begin(struct sweep *sweep)
 	sweep->ops[2] = (struct fake_op){.kind = FAKE_SMC, .x = {FAKE_PSCI_SYSTEM_OFF}};
 	fake_kvm_begin(&fake_host_default);
 	fake_kvm_set_guest(1, 0, sweep->ops);
+}
+
+static void sweep_begin(struct sweep *sweep)
+{
+	if (sweep->machine.launch.kind == MACHINE_REALM)
+		begin_realm(sweep);
+	else
+		begin_other(sweep);
 	sweep->nr_fds = fake_machine_nr_fds();
 	sweep->nr_maps = fake_machine_nr_maps();
+	sweep->nr_threads = nr_threads();
 }
 
 static void sweep_end(struct sweep *sweep)
@@ -55,6 +104,7 @@ static void sweep_end(struct sweep *sweep)
 	assert_int_equal(fake_machine_nr_fds(), sweep->nr_fds);
 	assert_int_equal(fake_machine_nr_maps(), sweep->nr_maps);
 	assert_int_equal(sweep->nr_maps, 0);
+	assert_int_equal(nr_threads(), sweep->nr_threads);
 	fake_kvm_end();
 }
 
@@ -64,7 +114,8 @@ static struct sweep *sweep_create(enum machine_kind kind, bool has_pci)
 
 	assert_non_null(sweep);
 	sweep->disk_fd = -1;
-	fake_machine_load(&sweep->machine, kind, 2, has_pci);
+	/* Who is not set there to wait would end the realm. */
+	fake_machine_load(&sweep->machine, kind, kind == MACHINE_REALM ? 1 : 2, has_pci);
 	if (!has_pci)
 		return sweep;
 	sweep->disk_fd = memfd_create("disk", MFD_CLOEXEC);
@@ -98,6 +149,15 @@ static void assert_sentence(const struct ccr_err *err, int code)
 		    strchr(")'\"%", err->msg[size - 1]));
 }
 
+/* A request that only asks which realm interface it is, without what it would take to be done. */
+static bool is_probe(const char *call)
+{
+	const char *config = strstr(call, "CONFIG");
+
+	return strstr(call, "POPULATE NULL") || strstr(call, "POPULATE_V12 NULL") ||
+	       (config && config[strlen("CONFIG")] == '\0');
+}
+
 /* Without these a machine is as good; and registers are looked at when a vCPU is paused. */
 static bool is_optional(const char *call)
 {
@@ -109,6 +169,8 @@ static bool is_optional(const char *call)
 		"KVM_CHECK_EXTENSION IRQ_ROUTING",
 		"KVM_IRQFD",
 		"KVM_GET_ONE_REG PC",
+		"0x4040aed",
+		"0xc040aed",
 		"KVM_IRQ_LINE",
 		"vcpu1 KVM_RUN", /* the other one may have ended the machine before */
 	};
@@ -117,12 +179,14 @@ static bool is_optional(const char *call)
 		if (strstr(call, calls[i]))
 			return true;
 	}
-	return false;
+	return is_probe(call);
 }
 
-static bool is_capability(const char *call)
+/* What is not answered is not there: that it is missed is what is told. */
+static bool is_question(const char *call)
 {
-	return strstr(call, "KVM_CHECK_EXTENSION") || strstr(call, "KVM_HAS_DEVICE_ATTR");
+	return strstr(call, "KVM_CHECK_EXTENSION") || strstr(call, "KVM_HAS_DEVICE_ATTR") ||
+	       is_probe(call);
 }
 
 /* Call @number fails with @error. Return: false if there were not so many. */
@@ -138,17 +202,18 @@ static bool launch_with_failed_call(struct sweep *sweep, unsigned number, int er
 	if (call[0] == '\0') {
 		assert_int_equal(machine->ret, 0);
 		assert_int_equal(machine->outcome, VM_POWEROFF);
-		assert_string_equal(machine->output, "!");
+		assert_string_equal(machine->output,
+				    machine->launch.kind == MACHINE_REALM ? "" : "!");
 	} else if (machine->ret == 0 && machine->outcome == VM_POWEROFF) {
 		if (!is_optional(call))
-			fail_msg("the machine ran although this failed: %s", call);
+			fail_msg("%s: the machine ran although this failed: %s",
+				 fake_generation_name(sweep->generation), call);
 	} else if (machine->ret == 0) {
 		/* It was running already. */
 		assert_int_equal(machine->outcome, VM_FAILED);
 		assert_sentence(&machine->err, error);
 	} else {
-		/* A capability cannot be refused, it is not there. */
-		assert_sentence(&machine->err, is_capability(call) ? machine->err.code : error);
+		assert_sentence(&machine->err, is_question(call) ? machine->err.code : error);
 		assert_int_equal(machine->err.code, machine->ret);
 		assert_string_equal(machine->output, "");
 	}
@@ -165,6 +230,7 @@ static void sweep_calls(enum machine_kind kind, bool has_pci, int error)
 		number++;
 	/* The sweep has come through set-up to the guest's end. */
 	assert_in_range(number, 36, MAX_CALLS);
+	print_message("# %u faults\n", number - 1);
 	sweep_free(sweep);
 }
 
@@ -184,6 +250,22 @@ static void test_calls_emulated(void **state)
 {
 	(void)state;
 	sweep_calls(MACHINE_EMULATED, true, -ENOMEM);
+}
+
+static void test_calls_realm(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < FAKE_NR_REALM_GENERATIONS; i++) {
+		struct sweep *sweep = sweep_create(MACHINE_REALM, i % 2);
+		unsigned number = 1;
+
+		sweep->generation = i;
+		while (launch_with_failed_call(sweep, number, -EIO))
+			number++;
+		assert_in_range(number, 40, MAX_CALLS);
+		print_message("# %u faults on %s\n", number - 1, fake_generation_name(i));
+		sweep_free(sweep);
+	}
 }
 
 /* Descriptors end at @max_fds. Return: were they enough? */
@@ -279,10 +361,10 @@ static void test_calls_after_reset(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_calls_plain),    cmocka_unit_test(test_calls_plain_pci),
-		cmocka_unit_test(test_calls_emulated), cmocka_unit_test(test_calls_after_reset),
-		cmocka_unit_test(test_fds_plain),      cmocka_unit_test(test_fds_plain_pci),
-		cmocka_unit_test(test_fds_emulated),
+		cmocka_unit_test(test_calls_plain),       cmocka_unit_test(test_calls_plain_pci),
+		cmocka_unit_test(test_calls_emulated),    cmocka_unit_test(test_calls_realm),
+		cmocka_unit_test(test_calls_after_reset), cmocka_unit_test(test_fds_plain),
+		cmocka_unit_test(test_fds_plain_pci),     cmocka_unit_test(test_fds_emulated),
 	};
 
 	/* What is said to the user is in the records; the log would only be in the way. */
