@@ -78,6 +78,7 @@ struct cli_host_options {
  * @verify: of `verify` alone; strings are borrowed from argv or @config
  * @attest_port: of vsock, where `attest` asks; @save: where it saves the token, or NULL
  * @name: of the machine to run or to control, NULL for a generated one
+ * @size: of `balloon`: what to leave to the guest, NULL to ask only
  * @run_dir: runtime directory, NULL for the usual one
  * @grace_s, @force: how `stop` ends a machine
  * @disk_texts, @share_texts, @fs_texts: allocated; @disks, @shares and @fs point into them
@@ -112,6 +113,7 @@ struct cli_options {
 	char *share_texts[VM_MAX_SHARES];
 	struct vm_vsock vsock;
 	char *vsock_text;
+	bool has_balloon;
 	uint64_t bounce_size;
 	char *cmdline;
 	struct chardev_config console;
@@ -124,6 +126,7 @@ struct cli_options {
 	const char *from_log;
 	const char *corim;
 	const char *name;
+	const char *size;
 	const char *run_dir;
 	unsigned grace_s;
 	bool force;

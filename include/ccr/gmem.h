@@ -182,6 +182,16 @@ struct gmem_range {
 };
 
 /**
+ * gmem_give_back() - a plain VM's guest does not need [@at, @at + @size) for now
+ *
+ * The host gets the whole pages in it; the guest finds zeros when it touches them. Memory that is
+ * pinned may be given back too: I/O that goes on then goes nowhere.
+ *
+ * Return: 0; -EFAULT unless all of it is RAM; -EOPNOTSUPP in a realm of any kind.
+ */
+int gmem_give_back(struct gmem *gmem, ipa_t at, uint64_t size);
+
+/**
  * gmem_pin() - host memory of shared ranges, for system calls only
  * @ranges: @nr of them; stay valid until gmem_unpin()
  * @iov: @nr entries, filled in

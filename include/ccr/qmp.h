@@ -20,6 +20,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "ccr/err.h"
 #include "ccr/jstream.h"
@@ -46,6 +47,7 @@ const char *qmp_status_name(enum qmp_status status);
  * @quit: end it now; the connections last until replies and events are out
  * @stat: add members to @object
  * @console: attach the guest's console to the socket @fd, which is @console's from now on
+ * @balloon, @query_balloon: leave so many bytes to the guest; how many it has. -ENODEV without one
  *
  * Return of those that can fail: 0, or -errno with @err set.
  */
@@ -58,6 +60,8 @@ struct qmp_ops {
 	void (*quit)(void *ctx);
 	void (*stat)(void *ctx, struct json_object *object);
 	int (*console)(void *ctx, int fd, struct ccr_err *err);
+	int (*balloon)(void *ctx, uint64_t size, struct ccr_err *err);
+	int (*query_balloon)(void *ctx, uint64_t *ret_size, struct ccr_err *err);
 };
 
 /** struct qmp_machine - what a session controls; @name is borrowed */

@@ -88,6 +88,7 @@ struct vm_vsock {
  * @nets: @nr_nets of them, on the PCI bus in this order
  * @shares: @nr_shares directories, on the PCI bus in this order
  * @fs: @nr_fs of them; on the PCI bus they have the last slots of shared directories
+ * @has_balloon: of a plain VM: its guest can give back memory
  * @bounce_size: bytes of the guest's bounce-buffer pool, 0 for what Linux makes by itself
  * @runtime: the machine's name and control socket, borrowed; NULL for none
  * @console: where the guest's console goes
@@ -113,6 +114,7 @@ struct vm_config {
 	struct vm_share shares[VM_MAX_SHARES];
 	unsigned nr_fs;
 	struct vm_fs fs[VM_MAX_SHARES];
+	bool has_balloon;
 	uint64_t bounce_size;
 	const struct runtime *runtime;
 	struct chardev_config console;

@@ -86,6 +86,7 @@ static enum cli_status run_loaded(const struct cli_options *options, struct laun
 		.nr_disks = options->nr_disks,
 		.nr_shares = options->nr_shares,
 		.nr_fs = options->nr_fs,
+		.has_balloon = options->has_balloon,
 		.bounce_size = options->bounce_size,
 		.vsock = options->vsock,
 		.nr_nets = options->nr_nets,
@@ -194,6 +195,8 @@ const struct cli_command cli_commands[] = {
 	{"console", "Use a machine's console from this terminal", "NAME [OPTION...]", cli_console},
 	{"attest", "Ask a running realm for an attestation token, and verify it",
 	 "NAME [OPTION...]", cli_attest},
+	{"balloon", "Ask a plain VM's guest to give back memory, or how much it has",
+	 "NAME [SIZE] [OPTION...]", cli_balloon},
 	{0},
 };
 

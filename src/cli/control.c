@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* list, stat, stop, pause, resume: what another process does to a running machine. */
+/* list, stat, stop, pause, resume, balloon: what another process does to a running machine. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -7,6 +7,7 @@
 #include <time.h>
 #include <json-c/json.h>
 
+#include "ccr/parse.h"
 #include "ccr/runtime.h"
 #include "client.h"
 #include "internal.h"
@@ -281,6 +282,48 @@ enum cli_status cli_stat(const struct cli_options *options, struct ccr_err *err)
 		print_stat(stat);
 	json_object_put(stat);
 	return cli_flush(err);
+}
+
+/* `balloon` */
+
+static int ask_for_memory(struct client *client, uint64_t size, struct ccr_err *err)
+{
+	struct json_object *arguments = json_object_new_object();
+
+	add_int(arguments, "value", size);
+	return client_execute(client, "balloon", arguments, -1, NULL, err);
+}
+
+static int print_memory_left(struct client *client, struct ccr_err *err)
+{
+	struct json_object *answer = NULL;
+	const int ret = client_execute(client, "query-balloon", NULL, -1, &answer, err);
+
+	if (ret)
+		return ret;
+	printf("%" PRIu64 " MiB\n", number_of(answer, "actual") >> 20);
+	json_object_put(answer);
+	return 0;
+}
+
+enum cli_status cli_balloon(const struct cli_options *options, struct ccr_err *err)
+{
+	struct client client;
+	enum cli_status status;
+	uint64_t size = 0;
+	int ret;
+
+	if (options->size &&
+	    (parse_size(options->size, 1ull << 20, &size) || size == 0 || size > INT64_MAX)) {
+		err_set(err, -EINVAL, "balloon %s: not a size such as 512M or 4G", options->size);
+		return CLI_USAGE;
+	}
+	status = cli_open_machine(&client, options, err);
+	if (status)
+		return status;
+	ret = options->size ? ask_for_memory(&client, size, err) : print_memory_left(&client, err);
+	client_close(&client);
+	return ret ? CLI_NOT_STARTED : cli_flush(err);
 }
 
 /* `stop` */

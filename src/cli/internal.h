@@ -133,8 +133,8 @@ enum cli_status cli_measure_realm(const struct cli_options *options, measure_obs
 				  void *ctx, struct cli_measured *measured, struct ccr_err *err);
 
 /**
- * cli_list(), cli_stat(), cli_stop(), cli_pause(), cli_resume(), cli_console() - the commands that
- * deal with running machines
+ * cli_list(), cli_stat(), cli_stop(), cli_pause(), cli_resume(), cli_console(), cli_balloon() - the
+ * commands that deal with running machines
  */
 enum cli_status cli_list(const struct cli_options *options, struct ccr_err *err);
 enum cli_status cli_stat(const struct cli_options *options, struct ccr_err *err);
@@ -142,6 +142,7 @@ enum cli_status cli_stop(const struct cli_options *options, struct ccr_err *err)
 enum cli_status cli_pause(const struct cli_options *options, struct ccr_err *err);
 enum cli_status cli_resume(const struct cli_options *options, struct ccr_err *err);
 enum cli_status cli_console(const struct cli_options *options, struct ccr_err *err);
+enum cli_status cli_balloon(const struct cli_options *options, struct ccr_err *err);
 
 /** cli_flush() - results on stdout have been written, or @err says that they have not */
 enum cli_status cli_flush(struct ccr_err *err);

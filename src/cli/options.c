@@ -35,10 +35,11 @@
 #define RESUME  (1u << 8)
 #define CONSOLE (1u << 9)
 #define ATTEST  (1u << 10)
+#define BALLOON (1u << 11)
 #define JUDGE   (VERIFY | ATTEST)
 #define LAUNCH  (RUN | MEASURE | JUDGE) /* what a guest is made of */
 #define HOST    (MEASURE | JUDGE)       /* what its host adds */
-#define NAMED   (STAT | STOP | PAUSE | RESUME | CONSOLE | ATTEST)
+#define NAMED   (STAT | STOP | PAUSE | RESUME | CONSOLE | ATTEST | BALLOON)
 #define ALL     (RUN | MEASURE | CHECK | VERIFY | LIST | NAMED)
 
 #define REPEATS    CLI_OPTION_REPEATS
@@ -462,6 +463,14 @@ static int set_network(struct cli_options *options, const char *value, struct cc
 	return 0;
 }
 
+static int set_balloon(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	(void)value;
+	(void)err;
+	options->has_balloon = true;
+	return 0;
+}
+
 static int set_bounce(struct cli_options *options, const char *value, struct ccr_err *err)
 {
 	if (parse_size(value, 1ull << 20, &options->bounce_size) || options->bounce_size < SZ_64K ||
@@ -729,6 +738,8 @@ static const struct cli_option table[] = {
 	 "give a realm's guest its measurement log, in memory", set_log_in_guest},
 	{0, "measurement-log", RUN | MEASURE | PATH, required_argument, "FILE",
 	 "save the realm's measurement log", set_log_path},
+	{0, "balloon", LAUNCH, no_argument, NULL,
+	 "a plain VM's guest can give back memory (`ccr-run balloon`)", set_balloon},
 	{0, "bounce", LAUNCH, required_argument, "SIZE",
 	 "bounce-buffer pool of a realm's guest: adds swiotlb= to\n"
 	 "the kernel command line, and lets devices use it",
@@ -984,6 +995,9 @@ static bool take_operand(const struct cli_command *command, int argc, char **arg
 			       : bit & NAMED ? &options->name
 					     : NULL;
 
+	/* Of a balloon's machine, how much memory to leave to it. */
+	if (bit == BALLOON && *operand)
+		operand = &options->size;
 	if (!operand || optind >= argc || *operand)
 		return false;
 	*operand = argv[optind++];
@@ -1068,6 +1082,14 @@ static int check_together(const struct cli_command *command, const struct cli_op
 	if (options->vcpu_affinity &&
 	    affinity_check(options->vcpu_affinity, options->launch.nr_vcpus, err))
 		return err->code;
+	if (options->has_balloon && !has_virtio)
+		return err_set(err, -EINVAL,
+			       "--balloon needs the PCI bus that --no-pci leaves out, or "
+			       "--virtio-transport mmio");
+	if (options->has_balloon && options->launch.kind != MACHINE_PLAIN)
+		return err_set(err, -EINVAL,
+			       "--balloon is for plain VMs: a realm's memory is the RMM's to give "
+			       "back, and the host that took it would destroy the realm");
 	if (command_bit(command) == RUN && options->realm_abi.series &&
 	    options->launch.kind != MACHINE_REALM)
 		return err_set(err, -EINVAL, "--realm-abi is of real realms only: add --realm");
@@ -1099,6 +1121,7 @@ int cli_parse(const struct cli_command *command, int argc, char **argv,
 	/* Operands, which the second scan meets again. */
 	options.verify.token = NULL;
 	options.name = NULL;
+	options.size = NULL;
 	if (!ret && options.config_path)
 		ret = cli_config_load(options.config_path, command_bit(command), &options, err);
 	if (!ret)

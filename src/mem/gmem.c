@@ -196,7 +196,7 @@ static void backing_close(struct backing *side, uint64_t size)
 }
 
 /* Give pages back to the host; they read as zeros then. */
-/* syscalls(vcpu): fallocate madvise:MADV_DONTNEED */
+/* syscalls(vcpu loop): fallocate madvise:MADV_DONTNEED */
 static int drop_side(struct backing *side, uint64_t offset, uint64_t size)
 {
 	int ret;
@@ -602,6 +602,21 @@ void gmem_unpin(struct gmem *gmem, int handle)
 	gmem->free_pin = handle;
 	pthread_cond_broadcast(&gmem->unpinned);
 	pthread_mutex_unlock(&gmem->pin_lock);
+}
+
+int gmem_give_back(struct gmem *gmem, ipa_t at, uint64_t size)
+{
+	uint64_t first, top;
+
+	if (gmem->kind != GMEM_PLAIN)
+		return -EOPNOTSUPP;
+	if (size == 0 || !gmem_contains(gmem, at, size))
+		return -EFAULT;
+	first = align_up(at.v, GRANULE_SIZE);
+	top = align_down(at.v + size, GRANULE_SIZE);
+	if (first >= top)
+		return 0;
+	return drop_side(&gmem->sides[GMEM_SHARED], first - gmem->base.v, top - first);
 }
 
 void gmem_alias_shared(struct gmem *gmem)

@@ -493,10 +493,49 @@ static const struct device_kind share_kind = {
 	.destroy = destroy_share,
 };
 
+/* Balloon: gives guest memory back to the host. */
+
+static unsigned count_balloons(const struct machine_config *config)
+{
+	return config->has_balloon ? 1 : 0;
+}
+
+static int give_back(void *ctx, ipa_t at, uint64_t size)
+{
+	return gmem_give_back(ctx, at, size);
+}
+
+static const struct balloon_host balloon_host = {.give_back = give_back};
+
+static int create_balloon(struct machine *machine, unsigned nr, const struct machine_config *config,
+			  const struct virtio_setup *setup, struct virtio_dev **ret_dev,
+			  struct ccr_err *err)
+{
+	(void)nr, (void)err;
+	balloon_init(&machine->balloon, &balloon_host, config->gmem, setup);
+	machine->has_balloon = true;
+	*ret_dev = &machine->balloon.virtio;
+	return 0;
+}
+
+static void destroy_balloon(struct machine *machine, unsigned nr)
+{
+	(void)nr;
+	balloon_done(&machine->balloon);
+	machine->has_balloon = false;
+}
+
+static const struct device_kind balloon_kind = {
+	.name = "balloon",
+	.first_slot = SLOT_BALLOON,
+	.server = SERVED_BY_LOOP,
+	.count = count_balloons,
+	.create = create_balloon,
+	.destroy = destroy_balloon,
+};
+
 const struct device_kind *const vm_device_kinds[] = {
-	&console_kind, &rng_kind,
-	&disk_kind,    &back_ends_disk_kind,
-	&vsock_kind,   &kernel_vsock_kind,
-	&net_kind,     &share_kind,
-	&fs_kind,      NULL,
+	&console_kind, &rng_kind,          &disk_kind, &back_ends_disk_kind,
+	&vsock_kind,   &kernel_vsock_kind, &net_kind,  &share_kind,
+	&fs_kind,      &balloon_kind,      NULL,
 };

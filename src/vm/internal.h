@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 
+#include "ccr/balloon.h"
 #include "ccr/blk.h"
 #include "ccr/broker.h"
 #include "ccr/console.h"
@@ -267,6 +268,7 @@ struct vhost_dev *vhosts_device(struct vhost_port *port);
  * @ports: of slots whose devices have back ends; else NULL
  * @has_vsock: @vsock and @vsockets were created
  * @shares: one for each shared directory
+ * @has_balloon: @balloon was created
  */
 struct machine {
 	struct arch_vm *arch;
@@ -288,6 +290,8 @@ struct machine {
 	struct vvsock vsock;
 	struct vsockets vsockets;
 	struct v9p shares[VM_MAX_SHARES];
+	bool has_balloon;
+	struct balloon balloon;
 	struct virtio_slot slots[NR_SLOTS];
 };
 
@@ -333,6 +337,7 @@ struct machine_config {
 	unsigned nr_shares;
 	const struct shared_dir *shares;
 	struct bounce_share share_limits;
+	bool has_balloon;
 };
 
 /**
@@ -456,6 +461,9 @@ void loop_stop(struct vm *vm, const char *who, const char *reason);
 
 /** manage_ops - what the control socket's commands do to a struct vm */
 extern const struct qmp_ops manage_ops;
+
+/** manage_notice() - tell the clients what the guest has changed by itself: its balloon's size */
+void manage_notice(struct vm *vm);
 
 /** manage_ended() - tell the clients how this life has ended, and whether another follows */
 void manage_ended(struct control *control, enum vm_outcome outcome, bool restarts);

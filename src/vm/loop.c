@@ -335,6 +335,7 @@ void loop_run(struct vm *vm)
 		serve_devices(vm, sources);
 		serve_console(vm, sources);
 		control_serve(vm->control, sources + SOURCE_CONTROL);
+		manage_notice(vm);
 	}
 	drain_output(vm);
 }

@@ -274,6 +274,86 @@ static struct json_object *stat_nets(struct vm *vm)
 	return list;
 }
 
+/* Balloon: QEMU counts what is left to the guest, in bytes. */
+
+static int need_balloon(const struct vm *vm, struct ccr_err *err)
+{
+	return vm->machine.has_balloon
+		       ? 0
+		       : err_set(err, -ENODEV, "No balloon device has been activated");
+}
+
+static int set_balloon(void *ctx, uint64_t size, struct ccr_err *err)
+{
+	struct vm *vm = ctx;
+	const uint64_t ram_size = gmem_size(vm->gmem);
+
+	if (need_balloon(vm, err))
+		return err->code;
+	/* As there: more than all is all, and the rest is the guest's to refuse. */
+	if (size > ram_size)
+		size = ram_size;
+	balloon_set_target(&vm->machine.balloon, (uint32_t)((ram_size - size) / BALLOON_PAGE_SIZE));
+	return 0;
+}
+
+static uint64_t left_to_guest(struct vm *vm)
+{
+	const struct balloon_state state = balloon_get_state(&vm->machine.balloon);
+	const uint64_t taken = (uint64_t)state.actual * BALLOON_PAGE_SIZE;
+
+	/* The guest says so; it may say anything. */
+	return taken < gmem_size(vm->gmem) ? gmem_size(vm->gmem) - taken : 0;
+}
+
+static int query_balloon(void *ctx, uint64_t *ret_size, struct ccr_err *err)
+{
+	struct vm *vm = ctx;
+
+	if (need_balloon(vm, err))
+		return err->code;
+	*ret_size = left_to_guest(vm);
+	return 0;
+}
+
+void manage_notice(struct vm *vm)
+{
+	struct json_object *data;
+
+	if (!vm->machine.has_balloon || !balloon_take_change(&vm->machine.balloon))
+		return;
+	data = json_object_new_object();
+	add_int(data, "actual", left_to_guest(vm));
+	control_event(vm->control, "BALLOON_CHANGE", data);
+}
+
+static struct json_object *stat_balloon(struct vm *vm)
+{
+	static const char *const names[BALLOON_NR_STATS] = {
+		[BALLOON_STAT_SWAP_IN] = "swap-in",
+		[BALLOON_STAT_SWAP_OUT] = "swap-out",
+		[BALLOON_STAT_MAJOR_FAULTS] = "major-faults",
+		[BALLOON_STAT_MINOR_FAULTS] = "minor-faults",
+		[BALLOON_STAT_FREE] = "free-memory",
+		[BALLOON_STAT_TOTAL] = "total-memory",
+		[BALLOON_STAT_AVAILABLE] = "available-memory",
+		[BALLOON_STAT_CACHES] = "disk-caches",
+		[BALLOON_STAT_HUGETLB_ALLOCATIONS] = "hugetlb-allocations",
+		[BALLOON_STAT_HUGETLB_FAILURES] = "hugetlb-failures",
+	};
+	const struct balloon_state state = balloon_get_state(&vm->machine.balloon);
+	struct json_object *object = json_object_new_object();
+
+	add_int(object, "target", (uint64_t)state.target * BALLOON_PAGE_SIZE);
+	add_int(object, "actual", (uint64_t)state.actual * BALLOON_PAGE_SIZE);
+	add_int(object, "reported", state.nr_reported);
+	for (unsigned i = 0; i < BALLOON_NR_STATS; i++) {
+		if (state.stats[i] != BALLOON_UNKNOWN)
+			add_int(object, names[i], state.stats[i]);
+	}
+	return object;
+}
+
 static void stat(void *ctx, struct json_object *object)
 {
 	static const char *const kinds[] = {
@@ -295,6 +375,8 @@ static void stat(void *ctx, struct json_object *object)
 		json_object_object_add(object, "vsock", stat_vsock(vm));
 	if (vm->config->nr_nets > 0)
 		json_object_object_add(object, "networks", stat_nets(vm));
+	if (vm->machine.has_balloon)
+		json_object_object_add(object, "balloon", stat_balloon(vm));
 	json_object_object_add(object, "vcpus", stat_vcpus(&vm->vcpus));
 	json_object_object_add(object, "devices", stat_devices(&vm->machine));
 }
@@ -308,6 +390,8 @@ const struct qmp_ops manage_ops = {
 	.quit = quit,
 	.stat = stat,
 	.console = console,
+	.balloon = set_balloon,
+	.query_balloon = query_balloon,
 };
 
 /* Why a life has ended, in QEMU's words (ShutdownCause). */

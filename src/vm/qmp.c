@@ -23,9 +23,11 @@ struct call {
 	struct json_object *result;    /* NULL for {} */
 };
 
-/* Errors have a class; all but one of those in use are the general one. */
+/* Errors have a class; most are of the general one. */
 static const char *error_class(int code)
 {
+	if (code == -ENODEV)
+		return "DeviceNotActive";
 	return code == -ENOSYS ? "CommandNotFound" : "GenericError";
 }
 
@@ -232,6 +234,33 @@ static int run_x_console(struct call *call, struct ccr_err *err)
 	return call->machine->ops->console(call->machine->ctx, fd, err);
 }
 
+static int run_balloon(struct call *call, struct ccr_err *err)
+{
+	struct json_object *value = NULL;
+
+	if (check_alive(call, err))
+		return err->code;
+	if (call->arguments)
+		json_object_object_get_ex(call->arguments, "value", &value);
+	if (!value)
+		return err_set(err, -EINVAL, "Parameter 'value' is missing");
+	if (json_object_get_int64(value) <= 0)
+		return err_set(err, -ERANGE, "Parameter 'target' expects a size");
+	return call->machine->ops->balloon(call->machine->ctx, json_object_get_uint64(value), err);
+}
+
+static int run_query_balloon(struct call *call, struct ccr_err *err)
+{
+	uint64_t size = 0;
+
+	if (check_alive(call, err) ||
+	    call->machine->ops->query_balloon(call->machine->ctx, &size, err))
+		return err->code;
+	call->result = json_object_new_object();
+	json_object_object_add(call->result, "actual", json_object_new_uint64(size));
+	return 0;
+}
+
 /* Every command; the only argument that any of them has is a whole number. */
 static const struct command {
 	const char *name;
@@ -248,6 +277,8 @@ static const struct command {
 	{"system_reset", run_reset, NULL},
 	{"system_powerdown", run_powerdown, NULL},
 	{"quit", run_quit, NULL},
+	{"balloon", run_balloon, "value"},
+	{"query-balloon", run_query_balloon, NULL},
 	{"x-ccr-stat", run_x_stat, NULL},
 	{"x-ccr-stop", run_x_stop, "grace"},
 	{"x-ccr-console", run_x_console, NULL},

@@ -357,6 +357,7 @@ static int create_devices(struct vm *vm, struct ccr_err *err)
 		.sockets = vm->sockets,
 		.nr_shares = vm->config->nr_shares,
 		.shares = vm->shares,
+		.has_balloon = vm->config->has_balloon,
 		.serials = serials,
 		.disk_wishes = vm->config->disks,
 	};

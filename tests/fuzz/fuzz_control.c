@@ -94,6 +94,21 @@ static int do_console(void *ctx, int fd, struct ccr_err *err)
 	return 0;
 }
 
+static int do_balloon(void *ctx, uint64_t size, struct ccr_err *err)
+{
+	(void)ctx;
+	(void)err;
+	check(size > 0 && size <= INT64_MAX);
+	return 0;
+}
+
+static int do_query_balloon(void *ctx, uint64_t *ret_size, struct ccr_err *err)
+{
+	(void)ctx;
+	*ret_size = 0;
+	return err_set(err, -ENODEV, "No balloon device has been activated");
+}
+
 static const struct qmp_ops ops = {
 	.status = get_status,
 	.stop = do_stop,
@@ -103,6 +118,8 @@ static const struct qmp_ops ops = {
 	.quit = do_quit,
 	.stat = do_stat,
 	.console = do_console,
+	.balloon = do_balloon,
+	.query_balloon = do_query_balloon,
 };
 
 static void check_line(struct bench *b, const char *line, size_t size)

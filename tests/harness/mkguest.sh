@@ -21,7 +21,7 @@ mkdir -p "$root/harness" "$root/lib/modules"
 for file in tests/harness/guest-*; do
 	cp "$file" "$root/harness/${file#*/guest-}"
 done
-modules="arm-cca-guest virtio_blk virtio_mmio virtio-rng"
+modules="arm-cca-guest virtio_balloon virtio_blk virtio_mmio virtio-rng"
 modules="$modules vmw_vsock_virtio_transport virtio_net"
 [ -z "$full" ] || modules="9pnet_virtio 9p"
 # shellcheck disable=SC2086 # one word a module

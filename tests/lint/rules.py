@@ -87,6 +87,7 @@ HEADERS = {
         "verify",
     ),
     "virtio devices": (
+        "balloon",
         "blk",
         "bounce",
         "p9",

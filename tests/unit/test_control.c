@@ -33,7 +33,8 @@ struct bench {
 	unsigned grace_s;
 	int fail;
 	int console_fd;
-	char *text; /* what a client has read */
+	uint64_t balloon; /* bytes left to the guest; 0 for no balloon */
+	char *text;       /* what a client has read */
 };
 
 static void note(struct bench *b, char what)
@@ -107,6 +108,23 @@ static int fake_console(void *ctx, int fd, struct ccr_err *err)
 	return 0;
 }
 
+static int fake_balloon(void *ctx, uint64_t size, struct ccr_err *err)
+{
+	struct bench *b = ctx;
+
+	(void)err;
+	b->balloon = size;
+	return 0;
+}
+
+static int fake_query_balloon(void *ctx, uint64_t *ret_size, struct ccr_err *err)
+{
+	struct bench *b = ctx;
+
+	*ret_size = b->balloon;
+	return b->balloon ? 0 : err_set(err, -ENODEV, "No balloon device has been activated");
+}
+
 static const struct qmp_ops fake_ops = {
 	.status = fake_status,
 	.stop = fake_stop,
@@ -116,6 +134,8 @@ static const struct qmp_ops fake_ops = {
 	.quit = fake_quit,
 	.stat = fake_stat,
 	.console = fake_console,
+	.balloon = fake_balloon,
+	.query_balloon = fake_query_balloon,
 };
 
 static int bench_begin(void **state)
@@ -275,6 +295,29 @@ static void test_verbs(void **state)
 	       "{\"error\":{\"class\":\"GenericError\",\"desc\":\"the machine is "
 	       "ending\"}}\r\n");
 	assert_string_equal(b->done, "scrpppq");
+	close(fd);
+}
+
+static void test_balloon(void **state)
+{
+	struct bench *b = *state;
+	const int fd = negotiated(b);
+
+	say(b, fd, "{\"execute\":\"query-balloon\"}");
+	expect(b, fd,
+	       "{\"error\":{\"class\":\"DeviceNotActive\",\"desc\":\"No balloon device has been "
+	       "activated\"}}\r\n");
+	say(b, fd, "{\"execute\":\"balloon\"}");
+	expect(b, fd,
+	       "{\"error\":{\"class\":\"GenericError\",\"desc\":\"Parameter 'value' is "
+	       "missing\"}}\r\n");
+	say(b, fd, "{\"execute\":\"balloon\",\"arguments\":{\"value\":-1}}");
+	expect(b, fd,
+	       "{\"error\":{\"class\":\"GenericError\",\"desc\":\"Parameter 'target' expects a "
+	       "size\"}}\r\n");
+	say(b, fd, "{\"execute\":\"balloon\",\"arguments\":{\"value\":268435456}}");
+	say(b, fd, "{\"execute\":\"query-balloon\"}");
+	expect(b, fd, "{\"return\":{}}\r\n{\"return\":{\"actual\":268435456}}\r\n");
 	close(fd);
 }
 
@@ -631,6 +674,7 @@ int main(void)
 		WITH_BENCH(test_queries),
 		WITH_BENCH(test_verbs),
 		WITH_BENCH(test_failing_verb),
+		WITH_BENCH(test_balloon),
 		WITH_BENCH(test_wrong_messages),
 		WITH_BENCH(test_byte_by_byte),
 		WITH_BENCH(test_long_message),

@@ -520,6 +520,33 @@ static void both_fill(struct gmem *gmem, struct model *model, uint64_t page, uin
 	model_fill(model, page, nr, shared);
 }
 
+/* What a balloon takes comes back as zeros; the rest stays as it was. */
+static void test_give_back(void **state)
+{
+	struct gmem *gmem = *state;
+	char bytes[3];
+
+	assert_int_equal(gmem_write(gmem, ipa_at(BASE + GRANULE_SIZE - 1), "abc", 3), 0);
+	assert_int_equal(gmem_give_back(gmem, page_at(1), GRANULE_SIZE), 0);
+	assert_int_equal(gmem_read(gmem, ipa_at(BASE + GRANULE_SIZE - 1), bytes, 3), 0);
+	assert_memory_equal(bytes, "a\0\0", 3);
+	/* Of a page that is not all in it, nothing is lost. */
+	assert_int_equal(gmem_write(gmem, page_at(2), "xyz", 3), 0);
+	assert_int_equal(gmem_give_back(gmem, ipa_at(BASE + 2 * GRANULE_SIZE + 1), 100), 0);
+	assert_int_equal(gmem_give_back(gmem, ipa_at(BASE + GRANULE_SIZE + 1), GRANULE_SIZE), 0);
+	assert_int_equal(gmem_read(gmem, page_at(2), bytes, 3), 0);
+	assert_memory_equal(bytes, "xyz", 3);
+	assert_int_equal(gmem_give_back(gmem, ipa_at(BASE + SIZE), 1), -EFAULT);
+	assert_int_equal(gmem_give_back(gmem, ipa_at(BASE + SIZE - 1), 2), -EFAULT);
+	assert_int_equal(gmem_give_back(gmem, page_at(0), 0), -EFAULT);
+	assert_int_equal(gmem_give_back(gmem, ipa_at(UINT64_MAX), 2), -EFAULT);
+}
+
+static void test_realms_keep_their_memory(void **state)
+{
+	assert_int_equal(gmem_give_back(*state, page_at(0), GRANULE_SIZE), -EOPNOTSUPP);
+}
+
 static void test_word_borders(void **state)
 {
 	static const struct {
@@ -1196,6 +1223,8 @@ int main(void)
 		split_test(test_dead_side_costs_nothing),
 		split_test(test_private_comes_back_empty),
 		cmocka_unit_test(test_is_aligned_for_huge_pages),
+		plain_test(test_give_back),
+		split_test(test_realms_keep_their_memory),
 		split_test(test_word_borders),
 		split_test(test_random_changes),
 		split_test(test_random_contents),
