@@ -68,6 +68,16 @@ int bounce_limit_net(uint64_t pool_size, unsigned nr_pairs, struct bounce_net_li
 		     uint64_t *ret_rest, struct ccr_err *err);
 
 /**
+ * bounce_limit_channels() - what channels leave of the pool: they take at most half of it
+ * @pool_size: bytes; 0 if the guest does not bounce
+ * @ret_rest: bytes that are left for disks and shared directories; 0 if @pool_size is
+ *
+ * Return: 0; -ENOSPC with @err set if the pool is too small for so many.
+ */
+int bounce_limit_channels(uint64_t pool_size, unsigned nr_channels, uint64_t *ret_rest,
+			  struct ccr_err *err);
+
+/**
  * struct bounce_share - what a shared directory allows its driver
  * @queue_size: messages in flight, a power of two; 0 for any number
  * @msize: bytes of a message; 0 for any size

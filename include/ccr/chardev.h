@@ -7,7 +7,8 @@
  * peer that has taken nothing for CHARDEV_STALL_MS has stalled, and then, as while there is no
  * peer, the queue keeps the latest output and forgets the oldest, so that nobody who does not read
  * ever stops the guest. What the queue holds is what the next peer gets first. Only a patient end
- * (our own stdout) makes the guest wait: a terminal on which Ctrl-s was typed loses nothing.
+ * (our own stdout, and what is not for people) makes the guest wait: a terminal on which Ctrl-s was
+ * typed loses nothing.
  *
  * No call here ever blocks. One thread uses them all.
  */
@@ -30,17 +31,22 @@
 enum chardev_kind { CHARDEV_STDIO, CHARDEV_PTY, CHARDEV_FILE, CHARDEV_SOCKET, CHARDEV_NONE };
 
 /**
- * struct chardev_config - which end; all-zero is our stdin and stdout
+ * struct chardev_config - which end; all-zero is our stdin and stdout, for the console
  * @path: borrowed; NULL unless the kind has one
+ * @what: the stream, in messages; borrowed, NULL for the console
+ * @is_data: it is not for people: whoever writes waits for a slow peer, which loses nothing, and
+ *	nothing of ours comes in between
  */
 struct chardev_config {
 	enum chardev_kind kind;
 	const char *path;
+	const char *what;
+	bool is_data;
 };
 
 /**
  * chardev_parse() - "stdio", "pty", "none", "file:PATH" or "socket:PATH"
- * @ret_config: its path points into @text
+ * @ret_config: its kind, and its path, which points into @text; the rest of it is not touched
  *
  * Return: 0; -EINVAL with @err set.
  */
@@ -51,6 +57,7 @@ struct chardev_ops;
 /**
  * struct chardev - one end; all-zero is closed, and no call but chardev_open() or
  * chardev_adopt() then has any effect
+ * @what, @is_data: as in struct chardev_config; @what is not NULL
  * @in_fd: the peer's bytes come from here; -1 when there are none any more, or no peer
  * @out_fd: the peer takes bytes here; -1 when it does not
  * @own_fd: closed in the end; the two above are it or borrowed
@@ -68,12 +75,14 @@ struct chardev_ops;
  */
 struct chardev {
 	const struct chardev_ops *ops;
+	const char *what;
 	int in_fd;
 	int out_fd;
 	int own_fd;
 	int wait_fd;
 	bool is_terminal;
 	bool is_socket;
+	bool is_data;
 	bool may_block;
 	bool is_patient;
 	bool is_readable;
@@ -126,6 +135,19 @@ void chardev_close(struct chardev *dev);
 
 /** chardev_is_open() - between chardev_open() or chardev_adopt() and its end */
 bool chardev_is_open(const struct chardev *dev);
+
+/**
+ * chardev_has_peer() - is there somebody to take output; of what is no socket, always
+ *
+ * That somebody has opened a pseudo-terminal is only found by writing to it.
+ */
+bool chardev_has_peer(const struct chardev *dev);
+
+/** chardev_is_connected() - the same, or a peer that has gone has left input behind */
+bool chardev_is_connected(const struct chardev *dev);
+
+/** chardev_forget() - drop the output that is queued: whom it was for has gone */
+void chardev_forget(struct chardev *dev);
 
 /** chardev_room() - bytes that chardev_write() takes now without forgetting any for a slow peer */
 size_t chardev_room(const struct chardev *dev);

@@ -81,7 +81,8 @@ struct cli_host_options {
  * @size: of `balloon`: what to leave to the guest, NULL to ask only
  * @run_dir: runtime directory, NULL for the usual one
  * @grace_s, @force: how `stop` ends a machine
- * @disk_texts, @share_texts, @fs_texts: allocated; @disks, @shares and @fs point into them
+ * @disk_texts, @share_texts, @fs_texts, @channel_texts: allocated; @disks, @shares, @fs and
+ *	@channels point into them
  * @net_texts: allocated; @nets points into them
  * @vsock_text: allocated; @vsock points into it
  * @cmdline: allocated, if --bounce made the kernel command line longer
@@ -117,6 +118,9 @@ struct cli_options {
 	uint64_t bounce_size;
 	char *cmdline;
 	struct chardev_config console;
+	unsigned nr_channels;
+	struct vm_channel channels[VM_MAX_CHANNELS];
+	char *channel_texts[VM_MAX_CHANNELS];
 	unsigned quiet_s;
 	enum sandbox_mode sandbox;
 	bool launch_given;

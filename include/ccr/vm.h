@@ -32,9 +32,10 @@ enum vm_outcome {
 	VM_BROKEN,   /* its process has crashed, or did what it is forbidden */
 };
 
-#define VM_MAX_DISKS  16
-#define VM_MAX_NETS   4
-#define VM_MAX_SHARES 8
+#define VM_MAX_DISKS    16
+#define VM_MAX_NETS     4
+#define VM_MAX_SHARES   8
+#define VM_MAX_CHANNELS 6
 
 /**
  * struct vm_disk - a disk as the user names it; strings are borrowed
@@ -66,6 +67,12 @@ struct vm_fs {
 	const char *tag;
 };
 
+/** struct vm_channel - a stream between the guest and its host; strings are borrowed */
+struct vm_channel {
+	const char *name; /* in the guest's /dev/virtio-ports */
+	struct chardev_config end;
+};
+
 /**
  * struct vm_vsock - a vsock as the user names it; @path is borrowed
  * @path: as vsock_host.h has it; NULL for no vsock
@@ -92,6 +99,7 @@ struct vm_vsock {
  * @bounce_size: bytes of the guest's bounce-buffer pool, 0 for what Linux makes by itself
  * @runtime: the machine's name and control socket, borrowed; NULL for none
  * @console: where the guest's console goes
+ * @channels: @nr_channels of them, ports of the virtio console
  * @sandbox: after sandbox_initial(); NULL for a machine in this process, which is not confined
  * @has_hugepages: of a plain VM: its RAM is in huge pages of @hugepage_size, 0 for the host's
  *	default
@@ -118,6 +126,8 @@ struct vm_config {
 	uint64_t bounce_size;
 	const struct runtime *runtime;
 	struct chardev_config console;
+	unsigned nr_channels;
+	struct vm_channel channels[VM_MAX_CHANNELS];
 	struct sandbox *sandbox;
 	bool has_hugepages;
 	uint64_t hugepage_size;

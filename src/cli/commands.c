@@ -92,6 +92,7 @@ static enum cli_status run_loaded(const struct cli_options *options, struct laun
 		.nr_nets = options->nr_nets,
 		.runtime = runtime,
 		.console = options->console,
+		.nr_channels = options->nr_channels,
 		.has_hugepages = options->has_hugepages,
 		.hugepage_size = options->hugepage_size,
 		.mem_prealloc = options->mem_prealloc,
@@ -105,6 +106,7 @@ static enum cli_status run_loaded(const struct cli_options *options, struct laun
 	memcpy(config.nets, options->nets, sizeof(config.nets));
 	memcpy(config.shares, options->shares, sizeof(config.shares));
 	memcpy(config.fs, options->fs, sizeof(config.fs));
+	memcpy(config.channels, options->channels, sizeof(config.channels));
 	ret = vm_run(&config, &outcome, err);
 	if (ret)
 		return CLI_NOT_STARTED;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
@@ -13,6 +14,7 @@
 #include "ccr/parse.h"
 #include "ccr/qmp.h"
 #include "ccr/v9p.h"
+#include "ccr/vconsole.h"
 #include "ccr/vhost_dev.h"
 #include "ccr/vsock.h"
 #include "internal.h"
@@ -206,6 +208,50 @@ static int set_console(struct cli_options *options, const char *value, struct cc
 
 	if (chardev_parse(value, &options->console, &cause))
 		return err_set(err, cause.code, "--console %s", cause.msg);
+	return 0;
+}
+
+/* What a guest's udev can make a file name of, and we can cut up. */
+static bool is_channel_name(const char *name)
+{
+	static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				   "0123456789._-";
+
+	return strspn(name, good) == strlen(name) && isalnum((unsigned char)*name) &&
+	       strlen(name) <= VCONSOLE_MAX_NAME;
+}
+
+#define CHANNEL "channel "
+
+/* NAME=WHERE, cut up in a copy that the options own, and that begins with what messages say. */
+static int set_channel(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	struct vm_channel *channel = &options->channels[options->nr_channels];
+	struct ccr_err cause = {0};
+	char *text, *where;
+
+	if (options->nr_channels == VM_MAX_CHANNELS)
+		return err_set(err, -EINVAL, "--channel %s: more than %d channels", value,
+			       VM_MAX_CHANNELS);
+	if (asprintf(&text, CHANNEL "%s", value) < 0)
+		return err_set(err, -ENOMEM, "--channel: out of memory");
+	options->channel_texts[options->nr_channels++] = text;
+	where = text + strlen(CHANNEL);
+	channel->name = strsep(&where, "=");
+	if (!where || !is_channel_name(channel->name))
+		return err_set(
+			err, -EINVAL,
+			"--channel %s: not NAME=WHERE, with a name of letters, digits, dots, "
+			"dashes and underscores, %d at the most",
+			value, VCONSOLE_MAX_NAME);
+	for (unsigned i = 0; i + 1 < options->nr_channels; i++) {
+		if (!strcmp(options->channels[i].name, channel->name))
+			return err_set(err, -EINVAL, "--channel %s: another one has this name",
+				       value);
+	}
+	channel->end = (struct chardev_config){.what = text, .is_data = true};
+	if (chardev_parse(where, &channel->end, &cause))
+		return err_set(err, cause.code, "--channel %s=%s", channel->name, cause.msg);
 	return 0;
 }
 
@@ -756,6 +802,10 @@ static const struct cli_option table[] = {
 	 "where the guest's console goes: stdio (default), pty,\n"
 	 "file:FILE, socket:PATH or none",
 	 set_console},
+	{0, "channel", RUN | REPEATS | COLON_PATH, required_argument, "NAME=WHERE",
+	 "a stream to the guest's /dev/virtio-ports/NAME; WHERE as for\n"
+	 "--console; repeat for up to 6",
+	 set_channel},
 	{0, "silence", RUN, required_argument, "SECONDS",
 	 "diagnose a guest that is silent for so long after its\n"
 	 "start (default 10; 0 for never)",
@@ -1042,6 +1092,35 @@ static int scan(const struct cli_command *command, int argc, char **argv, bool f
 	return ret;
 }
 
+/* There is one standard input, and one standard output. */
+static int check_stdio(const struct cli_options *options, struct ccr_err *err)
+{
+	const char *user = options->console.kind == CHARDEV_STDIO ? "the console" : NULL;
+
+	for (unsigned i = 0; i < options->nr_channels; i++) {
+		const struct vm_channel *channel = &options->channels[i];
+
+		if (channel->end.kind != CHARDEV_STDIO)
+			continue;
+		if (user)
+			return err_set(err, -EINVAL,
+				       "--channel %s=stdio: standard input and output are %s's "
+				       "already; send that elsewhere, with --console or --channel",
+				       channel->name, user);
+		user = channel->end.what;
+	}
+	return 0;
+}
+
+static int check_channels(const struct cli_options *options, bool has_virtio, struct ccr_err *err)
+{
+	if (options->nr_channels > 0 && !has_virtio)
+		return err_set(err, -EINVAL,
+			       "--channel needs the PCI bus that --no-pci leaves out, or "
+			       "--virtio-transport mmio");
+	return check_stdio(options, err);
+}
+
 /* What each option alone could not see. */
 static int check_together(const struct cli_command *command, const struct cli_options *options,
 			  struct ccr_err *err)
@@ -1079,6 +1158,8 @@ static int check_together(const struct cli_command *command, const struct cli_op
 		return err_set(err, -EINVAL,
 			       "--mem-prealloc: a realm's memory is KVM's, which takes it as it is "
 			       "loaded and touched; leave it out");
+	if (check_channels(options, has_virtio, err))
+		return err->code;
 	if (options->vcpu_affinity &&
 	    affinity_check(options->vcpu_affinity, options->launch.nr_vcpus, err))
 		return err->code;
@@ -1144,6 +1225,8 @@ void cli_options_done(struct cli_options *options)
 		free(options->share_texts[i]);
 	for (unsigned i = 0; i < options->nr_fs; i++)
 		free(options->fs_texts[i]);
+	for (unsigned i = 0; i < options->nr_channels; i++)
+		free(options->channel_texts[i]);
 	free(options->vsock_text);
 	free(options->cmdline);
 	json_object_put(options->config);

@@ -35,7 +35,8 @@ int chardev_parse(const char *text, struct chardev_config *ret_config, struct cc
 			continue;
 		if (kinds[i].has_path ? !path || !*path : path != NULL)
 			break;
-		*ret_config = (struct chardev_config){(enum chardev_kind)i, path};
+		ret_config->kind = (enum chardev_kind)i;
+		ret_config->path = path;
 		return 0;
 	}
 	return err_set(err, -EINVAL, "%s: not stdio, pty, file:FILE, socket:PATH or none", text);
@@ -43,7 +44,13 @@ int chardev_parse(const char *text, struct chardev_config *ret_config, struct cc
 
 static void make_empty(struct chardev *dev)
 {
-	*dev = (struct chardev){.in_fd = -1, .out_fd = -1, .own_fd = -1, .wait_fd = -1};
+	*dev = (struct chardev){
+		.what = "console",
+		.in_fd = -1,
+		.out_fd = -1,
+		.own_fd = -1,
+		.wait_fd = -1,
+	};
 }
 
 int chardev_open(struct chardev *dev, const struct chardev_config *config, struct ccr_err *err)
@@ -52,6 +59,10 @@ int chardev_open(struct chardev *dev, const struct chardev_config *config, struc
 
 	make_empty(dev);
 	dev->ops = kinds[config->kind].ops;
+	if (config->what)
+		dev->what = config->what;
+	dev->is_data = config->is_data;
+	dev->is_patient = config->is_data;
 	ret = dev->ops->open(dev, config->path, err);
 	if (ret)
 		chardev_close(dev);
@@ -238,6 +249,21 @@ static void flush(struct chardev *dev)
 	}
 	if (chardev_has_output(dev) && now_ms() - dev->moved_ms >= CHARDEV_STALL_MS)
 		dev->is_stalled = true;
+}
+
+bool chardev_has_peer(const struct chardev *dev)
+{
+	return dev->ops && (!dev->ops->has_calls || dev->out_fd >= 0);
+}
+
+bool chardev_is_connected(const struct chardev *dev)
+{
+	return dev->ops && (chardev_has_peer(dev) || dev->in_fd >= 0);
+}
+
+void chardev_forget(struct chardev *dev)
+{
+	dev->tail = dev->head;
 }
 
 size_t chardev_room(const struct chardev *dev)

@@ -37,18 +37,18 @@ static int take_file(struct chardev *dev)
 	return ftruncate(dev->own_fd, 0) < 0 ? -errno : 0;
 }
 
-static int explain(int ret, const char *path, struct ccr_err *err)
+static int explain(int ret, const char *what, const char *path, struct ccr_err *err)
 {
 	if (ret == -EBUSY)
-		return err_set(err, ret, "console: %s is in use by another machine", path);
+		return err_set(err, ret, "%s: %s is in use by another machine", what, path);
 	if (ret == -ENXIO)
 		return err_set(err, ret,
-			       "console: %s cannot be written: it is a socket (say socket:%s) or a "
+			       "%s: %s cannot be written: it is a socket (say socket:%s) or a "
 			       "pipe that nobody reads",
-			       path, path);
+			       what, path, path);
 	if (ret == -EMEDIUMTYPE)
-		return err_set(err, ret, "console: %s is not a file that output can go to", path);
-	return err_set(err, ret, "console: cannot open %s: %s", path, strerror(-ret));
+		return err_set(err, ret, "%s: %s is not a file that output can go to", what, path);
+	return err_set(err, ret, "%s: cannot open %s: %s", what, path, strerror(-ret));
 }
 
 /* Appending, so that whoever cuts the file meanwhile does not leave a hole in it. */
@@ -63,16 +63,15 @@ static int file_open(struct chardev *dev, const char *path, struct ccr_err *err)
 	if (!ret)
 		ret = take_file(dev);
 	if (ret)
-		return explain(ret, path, err);
+		return explain(ret, dev->what, path, err);
 	dev->out_fd = dev->own_fd;
 	return 0;
 }
 
 static void file_output_lost(struct chardev *dev, int code)
 {
-	log_warn("console: its file cannot be written (%s); what the guest prints is lost from "
-		 "now on",
-		 strerror(-code));
+	log_warn("%s: its file cannot be written (%s); what the guest prints is lost from now on",
+		 dev->what, strerror(-code));
 	dev->drops = true;
 }
 

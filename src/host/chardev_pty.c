@@ -62,8 +62,8 @@ static int pty_open(struct chardev *dev, const char *path, struct ccr_err *err)
 
 	(void)path;
 	if (ret)
-		return err_set(err, ret, "console: no pseudo-terminal: %s", strerror(-ret));
-	log_info("console: %s", name);
+		return err_set(err, ret, "%s: no pseudo-terminal: %s", dev->what, strerror(-ret));
+	log_info("%s: %s", dev->what, name);
 	return 0;
 }
 

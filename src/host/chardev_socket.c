@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A Unix socket with one client at a time. Another one is told so and sent away, unless the first
- * has hung up and only its unread input is left.
+ * A Unix socket with one client at a time. Another one is sent away, and told why unless it expects
+ * data, but for the first having hung up with only its unread input left.
  */
 #include <errno.h>
 #include <string.h>
@@ -81,17 +81,17 @@ static int listen_at(struct chardev *dev, const struct sockaddr_un *address)
 	return ret;
 }
 
-static int explain(int ret, const char *path, struct ccr_err *err)
+static int explain(int ret, const char *what, const char *path, struct ccr_err *err)
 {
 	if (ret == -EADDRINUSE)
 		return err_set(err, ret,
-			       "console: somebody listens on the socket %s already; choose another "
+			       "%s: somebody listens on the socket %s already; choose another "
 			       "path, or end what listens there",
-			       path);
+			       what, path);
 	if (ret == -EEXIST)
-		return err_set(err, ret, "console: %s exists and is not a socket; it is left alone",
-			       path);
-	return err_set(err, ret, "console: cannot listen on the socket %s: %s", path,
+		return err_set(err, ret, "%s: %s exists and is not a socket; it is left alone",
+			       what, path);
+	return err_set(err, ret, "%s: cannot listen on the socket %s: %s", what, path,
 		       strerror(-ret));
 }
 
@@ -102,12 +102,12 @@ static int socket_open(struct chardev *dev, const char *path, struct ccr_err *er
 
 	if (strlen(path) >= sizeof(address.sun_path))
 		return err_set(err, -ENAMETOOLONG,
-			       "console: the socket's path %s is longer than %zu bytes", path,
+			       "%s: the socket's path %s is longer than %zu bytes", dev->what, path,
 			       sizeof(address.sun_path) - 1);
 	memcpy(address.sun_path, path, strlen(path));
 	dev->is_socket = true;
 	ret = listen_at(dev, &address);
-	return ret ? explain(ret, path, err) : 0;
+	return ret ? explain(ret, dev->what, path, err) : 0;
 }
 
 static void socket_close(struct chardev *dev)
@@ -129,11 +129,12 @@ static void socket_peer_left(struct chardev *dev)
 }
 
 /* syscalls(loop): sendto */
-static void send_away(int fd)
+static void send_away(const struct chardev *dev, int fd)
 {
 	static const char why[] = "ccr-run: this console has another client\r\n";
 
-	(void)!send(fd, why, sizeof(why) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (!dev->is_data)
+		(void)!send(fd, why, sizeof(why) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	close(fd);
 }
 
@@ -145,7 +146,7 @@ static void socket_meet(struct chardev *dev)
 	if (fd < 0)
 		return;
 	if (dev->out_fd >= 0) {
-		send_away(fd);
+		send_away(dev, fd);
 		return;
 	}
 	socket_peer_left(dev);
@@ -154,6 +155,7 @@ static void socket_meet(struct chardev *dev)
 }
 
 const struct chardev_ops chardev_socket_ops = {
+	.has_calls = true,
 	.open = socket_open,
 	.close = socket_close,
 	.meet = socket_meet,

@@ -59,7 +59,8 @@ static int stdio_open(struct chardev *dev, const char *path, struct ccr_err *err
 
 	(void)path;
 	if (ret)
-		return err_set(err, ret, "console: stdout cannot be used: %s", strerror(-ret));
+		return err_set(err, ret, "%s: stdout cannot be used: %s", dev->what,
+			       strerror(-ret));
 	dev->is_patient = true;
 	if (isatty(STDIN_FILENO))
 		dev->has_saved = tcgetattr(STDIN_FILENO, &dev->saved) == 0;
@@ -77,7 +78,8 @@ static int stdio_start(struct chardev *dev, struct ccr_err *err)
 		return 0;
 	ret = open_terminal(dev);
 	if (ret)
-		return err_set(err, ret, "console: cannot set up the terminal: %s", strerror(-ret));
+		return err_set(err, ret, "%s: cannot set up the terminal: %s", dev->what,
+			       strerror(-ret));
 	return 0;
 }
 
@@ -92,7 +94,7 @@ static void stdio_close(struct chardev *dev)
 
 static void stdio_output_lost(struct chardev *dev, int code)
 {
-	log_warn("console: stdout is gone (%s); what the guest prints is lost from now on",
+	log_warn("%s: stdout is gone (%s); what the guest prints is lost from now on", dev->what,
 		 strerror(-code));
 	dev->drops = true;
 }

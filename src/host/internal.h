@@ -8,6 +8,7 @@
 
 /**
  * struct chardev_ops - a kind of host end; what it does not need is NULL
+ * @has_calls: a peer comes and goes, and it is known when
  * @open: @dev has all its descriptors at -1; on error chardev_close() cleans up
  * @start: as chardev_start()
  * @close: undo what closing descriptors does not
@@ -16,6 +17,7 @@
  * @peer_left: there is neither input nor output any more
  */
 struct chardev_ops {
+	bool has_calls;
 	int (*open)(struct chardev *dev, const char *path, struct ccr_err *err);
 	int (*start)(struct chardev *dev, struct ccr_err *err);
 	void (*close)(struct chardev *dev);

@@ -62,6 +62,27 @@ uint64_t bounce_default_size(uint64_t ram_size)
 	return size < POOL_MAX_SIZE ? size : POOL_MAX_SIZE;
 }
 
+/* Of each channel and of the control messages, the pages of an input queue; see OTHERS_SIZE. */
+#define CHANNEL_SIZE (2 * 16u * 1024)
+
+int bounce_limit_channels(uint64_t pool_size, unsigned nr_channels, uint64_t *ret_rest,
+			  struct ccr_err *err)
+{
+	const uint64_t size = nr_channels > 0 ? (1 + nr_channels) * (uint64_t)CHANNEL_SIZE : 0;
+
+	*ret_rest = pool_size;
+	if (pool_size == 0)
+		return 0;
+	if (size > pool_size / 2)
+		return err_set(
+			err, -ENOSPC,
+			"%u channels do not fit the guest's bounce buffers of %llu KiB; give it "
+			"more with --bounce, or use fewer",
+			nr_channels, (unsigned long long)(pool_size >> 10));
+	*ret_rest = pool_size - size;
+	return 0;
+}
+
 /* What each of @nr_users may have in flight. */
 static uint64_t share_of(uint64_t pool_size, unsigned nr_users)
 {

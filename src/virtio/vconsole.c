@@ -7,17 +7,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ccr/vconsole.h"
+#include "vconsole_internal.h"
 
 #define BIT(n) (1ull << (n))
 
-enum { QUEUE_INPUT, QUEUE_OUTPUT, NR_QUEUES };
-
 #define CONFIG_SIZE offsetof(struct virtio_console_config, emerg_wr)
 
-static uint32_t ring_room(const struct vconsole *console)
+static unsigned input_queue(unsigned port)
 {
-	return VCONSOLE_RING_SIZE - (uint32_t)(console->head - console->tail);
+	return port == VCONSOLE_PORT ? VCONSOLE_QUEUE_INPUT
+				     : VCONSOLE_QUEUE_CHANNELS + 2 * (port - 1);
+}
+
+static unsigned output_queue(unsigned port)
+{
+	return input_queue(port) + 1;
+}
+
+static uint32_t ring_used(const struct vconsole_port *port)
+{
+	return (uint32_t)(port->head - port->tail);
+}
+
+static uint32_t ring_room(const struct vconsole_port *port)
+{
+	return VCONSOLE_RING_SIZE - ring_used(port);
 }
 
 /* The longest stretch from @position on that neither wraps nor exceeds @size. */
@@ -28,42 +42,42 @@ static uint32_t stretch(uint64_t position, uint32_t size)
 	return size < until_wrap ? size : until_wrap;
 }
 
-/* What the host end would not take in time. */
-static void drop_output(struct vconsole *console, uint32_t size)
+/* What the host end would not take in time, or is not there to take. */
+static void drop_output(struct vconsole_port *port, uint32_t size)
 {
-	console->nr_dropped += size;
-	console->nr_written += size;
-	console->out_done += size;
+	port->nr_dropped += size;
+	port->nr_written += size;
+	port->out_done += size;
 }
 
 /* Return: 0, or -EFAULT. */
-static int copy_output(struct vconsole *console, uint32_t size)
+static int copy_output(struct vconsole_port *port, const struct virtq *queue, uint32_t size)
 {
-	const int ret = virtq_chain_read(&console->virtio.queues[QUEUE_OUTPUT], &console->out,
-					 console->out_done,
-					 console->ring + console->head % VCONSOLE_RING_SIZE, size);
+	const int ret = virtq_chain_read(queue, &port->out, port->out_done,
+					 port->ring + port->head % VCONSOLE_RING_SIZE, size);
 
 	if (!ret) {
-		console->head += size;
-		console->nr_written += size;
-		console->out_done += size;
+		port->head += size;
+		port->nr_written += size;
+		port->out_done += size;
 	}
 	return ret;
 }
 
 /* Return: true if all of the driver's buffer has been taken. */
-static bool take_output(struct vconsole *console)
+static bool take_output(struct vconsole *console, struct vconsole_port *port,
+			const struct virtq *queue)
 {
-	while (console->out_done < console->out.out_size) {
-		const uint32_t left = console->out.out_size - console->out_done;
-		const uint32_t room = ring_room(console);
+	while (port->out_done < port->out.out_size) {
+		const uint32_t left = port->out.out_size - port->out_done;
+		const uint32_t room = ring_room(port);
 
-		if (console->is_stalled && left > room) {
-			drop_output(console, left);
+		if (!port->is_connected || (port->is_stalled && left > room)) {
+			drop_output(port, left);
 		} else if (room == 0) {
 			return false;
-		} else if (copy_output(console,
-				       stretch(console->head, left < room ? left : room))) {
+		} else if (copy_output(port, queue,
+				       stretch(port->head, left < room ? left : room))) {
 			virtio_fail(&console->virtio, "output that is not in shared memory");
 			return false;
 		}
@@ -71,80 +85,147 @@ static bool take_output(struct vconsole *console)
 	return true;
 }
 
-static bool next_output(struct vconsole *console)
+static bool next_output(struct vconsole *console, unsigned nr)
 {
-	if (!console->has_out) {
-		console->has_out = virtio_pop(&console->virtio, QUEUE_OUTPUT, &console->out);
-		console->out_done = 0;
+	struct vconsole_port *port = &console->ports[nr];
+
+	if (!port->has_out) {
+		port->has_out = virtio_pop(&console->virtio, output_queue(nr), &port->out);
+		port->out_done = 0;
 	}
-	return console->has_out;
+	return port->has_out;
 }
 
-static void process_output(struct vconsole *console)
-{
-	while (next_output(console) && take_output(console)) {
-		console->has_out = false;
-		virtio_push(&console->virtio, QUEUE_OUTPUT, &console->out, 0);
-	}
-	virtio_notify(&console->virtio, QUEUE_OUTPUT);
-}
-
-static void process_input(struct vconsole *console)
+/* Return: true if there may be more that could be taken now. */
+static bool process_output(struct vconsole *console, unsigned nr)
 {
 	struct virtio_dev *dev = &console->virtio;
-	struct virtq_chain chain;
-	uint32_t size;
+	struct vconsole_port *port = &console->ports[nr];
+	const unsigned queue = output_queue(nr);
+	unsigned nr_taken = 0;
 
-	while (console->nr_input > 0 && virtio_pop(dev, QUEUE_INPUT, &chain)) {
-		size = console->nr_input < chain.in_size ? console->nr_input : chain.in_size;
-		if (virtq_chain_write(&dev->queues[QUEUE_INPUT], &chain, 0, console->input, size)) {
-			virtio_fail(dev, "an input buffer that is not in shared memory");
-			return;
-		}
-		console->nr_input -= size;
-		memmove(console->input, console->input + size, console->nr_input);
-		virtio_push(dev, QUEUE_INPUT, &chain, size);
+	while (nr_taken < VCONSOLE_MAX_BUFFERS && next_output(console, nr) &&
+	       take_output(console, port, &dev->queues[queue])) {
+		port->has_out = false;
+		virtio_push(dev, queue, &port->out, 0);
+		nr_taken++;
 	}
-	virtio_notify(dev, QUEUE_INPUT);
+	virtio_notify(dev, queue);
+	return nr_taken == VCONSOLE_MAX_BUFFERS;
+}
+
+/* Return: true if there may be more that could be given now. */
+static bool process_input(struct vconsole *console, unsigned nr)
+{
+	struct virtio_dev *dev = &console->virtio;
+	struct vconsole_port *port = &console->ports[nr];
+	const unsigned queue = input_queue(nr);
+	struct virtq_chain chain;
+	unsigned nr_given = 0;
+
+	while (nr_given < VCONSOLE_MAX_BUFFERS && port->nr_input > 0 &&
+	       virtio_pop(dev, queue, &chain)) {
+		const uint32_t size = port->nr_input < chain.in_size ? port->nr_input
+								     : chain.in_size;
+
+		if (virtq_chain_write(&dev->queues[queue], &chain, 0, port->input, size)) {
+			virtio_fail(dev, "an input buffer that is not in shared memory");
+			return false;
+		}
+		port->nr_input -= size;
+		port->nr_received += size;
+		memmove(port->input, port->input + size, port->nr_input);
+		virtio_push(dev, queue, &chain, size);
+		nr_given++;
+	}
+	virtio_notify(dev, queue);
+	return nr_given == VCONSOLE_MAX_BUFFERS;
 }
 
 static void vconsole_process(void *self)
 {
-	process_output(self);
-	process_input(self);
+	struct vconsole *console = self;
+	const bool has_channels = virtio_has(&console->virtio, VIRTIO_CONSOLE_F_MULTIPORT);
+	const unsigned nr_ports = has_channels ? console->nr_ports : 1;
+	bool more = has_channels && vconsole_control_take(console);
+
+	for (unsigned i = 0; i < nr_ports; i++) {
+		more |= process_output(console, i);
+		more |= process_input(console, i);
+	}
+	if (has_channels)
+		vconsole_control_send(console);
+	if (more)
+		virtio_kick(&console->virtio);
 }
 
 static void vconsole_reset(void *self)
 {
 	struct vconsole *console = self;
 
-	console->has_out = false;
+	for (unsigned i = 0; i < console->nr_ports; i++) {
+		struct vconsole_port *port = &console->ports[i];
+
+		port->has_out = false;
+		vconsole_control_forget(port);
+		if (port->name)
+			port->nr_input = 0;
+	}
 }
+
+/* Linux keeps input queues full of pages, in realms bounce buffers: few. */
+#define INPUT_ENTRIES   4
+#define CHANNEL_ENTRIES 2
+#define OUTPUT_ENTRIES  16
 
 static const struct virtio_type vconsole_type = {
 	.name = "virtio-console",
 	.id = VIRTIO_ID_CONSOLE,
 	.pci_class = 0x078000, /* communication controller, other */
-	.features = BIT(VIRTIO_CONSOLE_F_SIZE),
+	.features = BIT(VIRTIO_CONSOLE_F_SIZE) | BIT(VIRTIO_CONSOLE_F_MULTIPORT),
 	.config_size = CONFIG_SIZE,
-	.nr_queues = NR_QUEUES,
-	/* Linux keeps the input queue full of pages, in realms bounce buffers: few. */
-	.queue_sizes = {[QUEUE_INPUT] = 4, [QUEUE_OUTPUT] = 16},
+	.nr_queues = VCONSOLE_QUEUE_CHANNELS + 2 * VCONSOLE_MAX_CHANNELS,
+	.queue_sizes = {INPUT_ENTRIES, OUTPUT_ENTRIES,   /* console */
+			CHANNEL_ENTRIES, OUTPUT_ENTRIES, /* control */
+			CHANNEL_ENTRIES, OUTPUT_ENTRIES, CHANNEL_ENTRIES, OUTPUT_ENTRIES,
+			CHANNEL_ENTRIES, OUTPUT_ENTRIES, CHANNEL_ENTRIES, OUTPUT_ENTRIES,
+			CHANNEL_ENTRIES, OUTPUT_ENTRIES, CHANNEL_ENTRIES, OUTPUT_ENTRIES},
 	.process = vconsole_process,
 	.reset = vconsole_reset,
 };
 
-int vconsole_init(struct vconsole *console, const struct virtio_setup *setup)
+static void init_ports(struct vconsole *console, const char *const *names)
 {
-	const struct virtio_console_config space = {.max_nr_ports = htole32(1)};
+	for (unsigned i = 0; i < console->nr_ports; i++) {
+		struct vconsole_port *port = &console->ports[i];
+
+		port->name = i == VCONSOLE_PORT ? NULL : names[i - 1];
+		port->ring = console->rings + (size_t)i * VCONSOLE_RING_SIZE;
+		port->is_connected = i == VCONSOLE_PORT;
+	}
+}
+
+int vconsole_init(struct vconsole *console, const char *const *names, unsigned nr_channels,
+		  const struct virtio_setup *setup)
+{
+	const struct virtio_console_config space = {.max_nr_ports = htole32(1 + nr_channels)};
 	struct virtio_setup own = *setup;
 
-	*console = (struct vconsole){.ring = malloc(VCONSOLE_RING_SIZE)};
-	if (!console->ring)
+	*console = (struct vconsole){
+		.rings = malloc((1 + (size_t)nr_channels) * VCONSOLE_RING_SIZE),
+		.nr_ports = 1 + nr_channels,
+	};
+	if (!console->rings)
 		return -ENOMEM;
+	init_ports(console, names);
 	own.type = &vconsole_type;
 	own.self = console;
-	own.features = vconsole_type.features;
+	own.features = BIT(VIRTIO_CONSOLE_F_SIZE);
+	own.nr_queues = VCONSOLE_QUEUE_CONTROL_IN;
+	if (nr_channels > 0) {
+		own.features |= BIT(VIRTIO_CONSOLE_F_MULTIPORT);
+		own.nr_queues = VCONSOLE_QUEUE_CHANNELS + 2 * nr_channels;
+	}
 	virtio_init(&console->virtio, &own);
 	memcpy(console->virtio.config, &space, CONFIG_SIZE);
 	return 0;
@@ -153,8 +234,8 @@ int vconsole_init(struct vconsole *console, const struct virtio_setup *setup)
 void vconsole_done(struct vconsole *console)
 {
 	virtio_done(&console->virtio);
-	free(console->ring);
-	console->ring = NULL;
+	free(console->rings);
+	console->rings = NULL;
 }
 
 void vconsole_resize(struct vconsole *console, uint16_t columns, uint16_t rows)
@@ -165,55 +246,60 @@ void vconsole_resize(struct vconsole *console, uint16_t columns, uint16_t rows)
 			  sizeof(size));
 }
 
-size_t vconsole_room(struct vconsole *console)
+static size_t input_room(const struct vconsole_port *port)
+{
+	return port->name && !port->is_open ? 0 : VCONSOLE_INPUT_SIZE - port->nr_input;
+}
+
+size_t vconsole_room(struct vconsole *console, unsigned port)
 {
 	size_t room;
 
 	virtio_lock(&console->virtio);
-	room = VCONSOLE_INPUT_SIZE - console->nr_input;
+	room = input_room(&console->ports[port]);
 	virtio_unlock(&console->virtio);
 	return room;
 }
 
-size_t vconsole_receive(struct vconsole *console, const uint8_t *bytes, size_t size)
+size_t vconsole_receive(struct vconsole *console, unsigned nr, const uint8_t *bytes, size_t size)
 {
+	struct vconsole_port *port = &console->ports[nr];
 	size_t room;
 
 	virtio_lock(&console->virtio);
-	room = VCONSOLE_INPUT_SIZE - console->nr_input;
+	room = input_room(port);
 	if (size > room)
 		size = room;
-	memcpy(console->input + console->nr_input, bytes, size);
-	console->nr_input += (unsigned)size;
+	memcpy(port->input + port->nr_input, bytes, size);
+	port->nr_input += (unsigned)size;
 	virtio_unlock(&console->virtio);
 	virtio_service(&console->virtio);
 	return size;
 }
 
-size_t vconsole_peek(struct vconsole *console, uint8_t *bytes, size_t size)
+size_t vconsole_peek(struct vconsole *console, unsigned nr, uint8_t *bytes, size_t size)
 {
-	uint32_t used, first;
+	const struct vconsole_port *port = &console->ports[nr];
+	uint32_t first;
 
 	virtio_lock(&console->virtio);
-	used = VCONSOLE_RING_SIZE - ring_room(console);
-	if (size > used)
-		size = used;
-	first = stretch(console->tail, (uint32_t)size);
-	memcpy(bytes, console->ring + console->tail % VCONSOLE_RING_SIZE, first);
-	memcpy(bytes + first, console->ring, size - first);
+	if (size > ring_used(port))
+		size = ring_used(port);
+	first = stretch(port->tail, (uint32_t)size);
+	memcpy(bytes, port->ring + port->tail % VCONSOLE_RING_SIZE, first);
+	memcpy(bytes + first, port->ring, size - first);
 	virtio_unlock(&console->virtio);
 	return size;
 }
 
-void vconsole_consume(struct vconsole *console, size_t size)
+void vconsole_consume(struct vconsole *console, unsigned nr, size_t size)
 {
-	uint32_t used;
+	struct vconsole_port *port = &console->ports[nr];
 
 	virtio_lock(&console->virtio);
-	used = VCONSOLE_RING_SIZE - ring_room(console);
-	console->tail += size < used ? size : used;
+	port->tail += size < ring_used(port) ? size : ring_used(port);
 	if (size > 0)
-		console->is_stalled = false;
+		port->is_stalled = false;
 	virtio_unlock(&console->virtio);
 	virtio_service(&console->virtio);
 }
@@ -221,27 +307,41 @@ void vconsole_consume(struct vconsole *console, size_t size)
 void vconsole_set_stalled(struct vconsole *console)
 {
 	virtio_lock(&console->virtio);
-	console->is_stalled = true;
+	console->ports[VCONSOLE_PORT].is_stalled = true;
 	virtio_unlock(&console->virtio);
 	virtio_service(&console->virtio);
 }
 
-static uint64_t get_count(struct vconsole *console, const uint64_t *count)
+void vconsole_set_connected(struct vconsole *console, unsigned nr, bool is_connected)
 {
-	uint64_t value;
+	struct vconsole_port *port = &console->ports[nr];
+	bool changes;
 
 	virtio_lock(&console->virtio);
-	value = *count;
+	changes = port->is_connected != is_connected;
+	port->is_connected = is_connected;
+	if (changes && !is_connected) {
+		port->nr_dropped += ring_used(port);
+		port->tail = port->head;
+	}
 	virtio_unlock(&console->virtio);
-	return value;
+	if (changes)
+		virtio_service(&console->virtio);
 }
 
-uint64_t vconsole_nr_written(struct vconsole *console)
+struct vconsole_state vconsole_get_state(struct vconsole *console, unsigned nr)
 {
-	return get_count(console, &console->nr_written);
-}
+	const struct vconsole_port *port = &console->ports[nr];
+	struct vconsole_state state;
 
-uint64_t vconsole_nr_dropped(struct vconsole *console)
-{
-	return get_count(console, &console->nr_dropped);
+	virtio_lock(&console->virtio);
+	state = (struct vconsole_state){
+		.is_connected = port->is_connected,
+		.is_open = port->is_open,
+		.nr_written = port->nr_written,
+		.nr_dropped = port->nr_dropped,
+		.nr_received = port->nr_received,
+	};
+	virtio_unlock(&console->virtio);
+	return state;
 }

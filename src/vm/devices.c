@@ -13,14 +13,16 @@ static unsigned count_one(const struct machine_config *config)
 	return 1;
 }
 
-/* Console: the event loop moves its bytes (loop.c). */
+/* Console: the event loop moves its bytes (loop.c), and those of its channels (channels.c). */
+
+_Static_assert(VM_MAX_CHANNELS <= VCONSOLE_MAX_CHANNELS, "every channel has a port");
 
 static int create_console(struct machine *machine, unsigned nr, const struct machine_config *config,
 			  const struct virtio_setup *setup, struct virtio_dev **ret_dev,
 			  struct ccr_err *err)
 {
-	(void)nr, (void)config;
-	if (vconsole_init(&machine->console, setup))
+	(void)nr;
+	if (vconsole_init(&machine->console, config->channels->names, config->channels->nr, setup))
 		return err_set(err, -ENOMEM, "console: out of memory");
 	*ret_dev = &machine->console.virtio;
 	return 0;

@@ -219,6 +219,41 @@ struct back_end {
 	struct vhost vhost;
 };
 
+#define CHANNELS_NR_FDS (VM_MAX_CHANNELS * CHARDEV_NR_FDS)
+
+/**
+ * struct channels - the host ends of the console's channels; kept when the guest resets the machine
+ * @names: what the guest calls them; borrowed
+ * @ends: @nr of them are open, the others all-zero
+ */
+struct channels {
+	unsigned nr;
+	const char *names[VM_MAX_CHANNELS];
+	struct chardev ends[VM_MAX_CHANNELS];
+};
+
+/** channels_open() - Return: 0, or -errno with @err set; channels_close() is needed either way. */
+int channels_open(struct channels *channels, const struct vm_channel *wishes, unsigned nr,
+		  struct ccr_err *err);
+void channels_close(struct channels *channels);
+
+/** channels_set_fds() - what the event loop has to wait for; all of it -1 without channels */
+void channels_set_fds(const struct channels *channels, struct vconsole *console,
+		      struct pollfd fds[CHANNELS_NR_FDS]);
+
+/** channels_serve() - the event loop's part: bytes move, peers come and go */
+void channels_serve(struct channels *channels, struct vconsole *console,
+		    const struct pollfd fds[CHANNELS_NR_FDS]);
+
+/** channels_are_busy() - is there output that a host end would take now */
+bool channels_are_busy(const struct channels *channels, struct vconsole *console);
+
+/**
+ * channels_drain() - when the machine has ended: pass on what the guest has said by now
+ * @budget_ms: about how long host ends may take for it
+ */
+void channels_drain(struct channels *channels, struct vconsole *console, int budget_ms);
+
 /** struct vhost_port - a device in front of a back end, and the thread that speaks to it */
 struct vhost_port;
 
@@ -308,6 +343,7 @@ struct machine {
  * @vsock: the host's side, NULL for a machine without a vsock; @vsock_cid: the guest's address
  * @sockets: the broker that connects to the host's sockets
  * @shares: @nr_shares of them; @share_limits: what each allows its driver
+ * @channels: of the console
  * @needs_platform: drivers must know that devices reach shared memory only
  */
 struct machine_config {
@@ -337,6 +373,7 @@ struct machine_config {
 	unsigned nr_shares;
 	const struct shared_dir *shares;
 	struct bounce_share share_limits;
+	const struct channels *channels;
 	bool has_balloon;
 };
 
@@ -398,14 +435,15 @@ struct loop {
 
 /**
  * struct vm - one life of a machine, from creation to its end; a reset begins another
- * @config, @launch, @console, @disks, the back ends, @nets, @vsock, @sockets, @shares, @control:
- *	outlive it
+ * @config, @launch, @console, @channels, @disks, the back ends, @nets, @vsock, @sockets, @shares,
+ *	@control: outlive it
  * @rim: of a sealed realm; all zeros in a plain VM
  */
 struct vm {
 	const struct vm_config *config;
 	struct launch *launch;
 	struct console *console;
+	struct channels *channels;
 	const struct disk *disks;
 	struct net *nets;
 	struct back_end *back_ends;

@@ -22,7 +22,8 @@ enum {
 	SOURCE_TIMER,
 	SOURCE_PCIBUS,
 	SOURCE_CONSOLE = SOURCE_PCIBUS + PCIBUS_NR_SOURCES,
-	SOURCE_CONTROL = SOURCE_CONSOLE + CONSOLE_NR_FDS,
+	SOURCE_CHANNELS = SOURCE_CONSOLE + CONSOLE_NR_FDS,
+	SOURCE_CONTROL = SOURCE_CHANNELS + CHANNELS_NR_FDS,
 	NR_SOURCES = SOURCE_CONTROL + CONTROL_NR_SOURCES
 };
 
@@ -141,14 +142,14 @@ static bool hvc_is_console(struct vm *vm)
 
 static size_t input_room(struct vm *vm)
 {
-	return hvc_is_console(vm) ? vconsole_room(&vm->machine.console)
+	return hvc_is_console(vm) ? vconsole_room(&vm->machine.console, VCONSOLE_PORT)
 				  : uart_rx_room(&vm->machine.uart);
 }
 
 static void give_input(struct vm *vm, const uint8_t *bytes, size_t size)
 {
 	if (hvc_is_console(vm))
-		vconsole_receive(&vm->machine.console, bytes, size);
+		vconsole_receive(&vm->machine.console, VCONSOLE_PORT, bytes, size);
 	else
 		uart_receive(&vm->machine.uart, bytes, size);
 }
@@ -196,10 +197,10 @@ static size_t on_output(struct vm *vm)
 	}
 	if (!vm->machine.has_virtio)
 		return 0;
-	size = vconsole_peek(&vm->machine.console, bytes, room);
+	size = vconsole_peek(&vm->machine.console, VCONSOLE_PORT, bytes, room);
 	if (size > 0) {
 		console_write(vm->console, bytes, size);
-		vconsole_consume(&vm->machine.console, size);
+		vconsole_consume(&vm->machine.console, VCONSOLE_PORT, size);
 		vm->loop.hvc_spoke_last = true;
 	}
 	return size;
@@ -218,7 +219,8 @@ static bool hvc_has_output(struct vm *vm)
 {
 	uint8_t byte;
 
-	return vm->machine.has_virtio && vconsole_peek(&vm->machine.console, &byte, 1) > 0;
+	return vm->machine.has_virtio &&
+	       vconsole_peek(&vm->machine.console, VCONSOLE_PORT, &byte, 1) > 0;
 }
 
 static bool has_output(struct vm *vm)
@@ -240,6 +242,7 @@ static void set_sources(struct vm *vm, struct pollfd sources[NR_SOURCES])
 	sources[SOURCE_TIMER] = wait_for(vm->loop.timer_fd, POLLIN);
 	pcibus_set_sources(&vm->machine, sources + SOURCE_PCIBUS);
 	console_set_fds(vm->console, input_room(vm) > 0, sources + SOURCE_CONSOLE);
+	channels_set_fds(vm->channels, &vm->machine.console, sources + SOURCE_CHANNELS);
 	control_set_sources(vm->control, sources + SOURCE_CONTROL);
 }
 
@@ -256,7 +259,8 @@ static int set_timeout(struct vm *vm)
 {
 	const int timeout = earlier(console_timeout_ms(vm->console), control_timeout(vm->control));
 
-	if (has_output(vm) && console_room(vm->console) > 0)
+	if ((has_output(vm) && console_room(vm->console) > 0) ||
+	    channels_are_busy(vm->channels, &vm->machine.console))
 		return 0;
 	return earlier(timeout, pcibus_timeout_ms(&vm->machine));
 }
@@ -273,6 +277,7 @@ static void serve_console(struct vm *vm, const struct pollfd *sources)
 	console_serve(vm->console, sources + SOURCE_CONSOLE);
 	on_input(vm);
 	on_output(vm);
+	channels_serve(vm->channels, &vm->machine.console, sources + SOURCE_CHANNELS);
 }
 
 /* Let it take some of what it has queued. Return: about how long that took, at least 1. */
@@ -338,4 +343,5 @@ void loop_run(struct vm *vm)
 		manage_notice(vm);
 	}
 	drain_output(vm);
+	channels_drain(vm->channels, &vm->machine.console, DRAIN_MS);
 }

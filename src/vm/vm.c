@@ -320,6 +320,8 @@ static int limit_devices(const struct vm *vm, struct machine_config *config, str
 	uint64_t rest;
 	int ret = limit_nets(vm->config, &config->net_limits, &rest, err);
 
+	if (!ret)
+		ret = bounce_limit_channels(rest, vm->config->nr_channels, &rest, err);
 	if (ret)
 		return ret;
 	for (unsigned i = 0; i < config->nr_disks; i++) {
@@ -357,6 +359,7 @@ static int create_devices(struct vm *vm, struct ccr_err *err)
 		.sockets = vm->sockets,
 		.nr_shares = vm->config->nr_shares,
 		.shares = vm->shares,
+		.channels = vm->channels,
 		.has_balloon = vm->config->has_balloon,
 		.serials = serials,
 		.disk_wishes = vm->config->disks,
@@ -446,6 +449,7 @@ static void go(struct vm *vm)
 /* What of the host stays open through all lives of a machine. */
 struct host_ends {
 	struct console console;
+	struct channels channels;
 	unsigned nr_disks;
 	struct disk disks[VM_MAX_DISKS];
 	unsigned nr_nets;
@@ -494,6 +498,7 @@ static int live_once(const struct vm_config *config, const struct arch_host *hos
 		.config = config,
 		.launch = config->launch,
 		.console = &ends->console,
+		.channels = &ends->channels,
 		.disks = ends->disks,
 		.nets = ends->nets,
 		.back_ends = ends->back_ends,
@@ -822,12 +827,15 @@ int vm_run(const struct vm_config *config, enum vm_outcome *ret_outcome, struct 
 	ret = open_ends(config, &ends, err);
 	if (!ret)
 		ret = console_open(&ends.console, &config->console, err);
+	if (!ret)
+		ret = channels_open(&ends.channels, config->channels, config->nr_channels, err);
 	if (!ret) {
 		ret = check_nets(&ends, err);
 		if (!ret)
 			ret = keep(&life, ret_outcome, err);
-		console_close(&ends.console);
 	}
+	channels_close(&ends.channels);
+	console_close(&ends.console);
 	pthread_sigmask(SIG_SETMASK, &old_mask, NULL);
 	close_ends(&ends);
 	arch_host_close(&host);

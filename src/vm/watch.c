@@ -46,7 +46,8 @@ void watch_report(struct vm *vm)
 {
 	const bool silent =
 		uart_nr_written(&vm->machine.uart) == 0 &&
-		(!vm->machine.has_virtio || vconsole_nr_written(&vm->machine.console) == 0);
+		(!vm->machine.has_virtio ||
+		 vconsole_get_state(&vm->machine.console, VCONSOLE_PORT).nr_written == 0);
 	const bool realm = vm->launch->kind != MACHINE_PLAIN;
 	struct seen seen;
 

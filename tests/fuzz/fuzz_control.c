@@ -7,6 +7,7 @@
  *
  * An input is a script: a byte says what happens next, and which size it has.
  */
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>

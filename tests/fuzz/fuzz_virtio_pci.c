@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * links: src/virtio/vconsole.c src/virtio/vrng.c src/virtio/blk.c src/host/disk.c
- *	src/virtio/virtio_pci.c src/virtio/virtio.c src/virtio/virtq.c
- *	src/virtio/virtq_chain.c src/virtio/mem.c src/pci/host.c src/pci/function.c
- *	src/pci/msix.c src/util/log.c src/util/err.c tests/fake/virtio_guest.c
- *	tests/fake/fake_aio.c
+ * links: src/virtio/vconsole.c src/virtio/vconsole_control.c src/virtio/vrng.c src/virtio/blk.c
+ *	src/host/disk.c src/virtio/virtio_pci.c src/virtio/virtio.c src/virtio/virtq.c
+ *	src/virtio/virtq_chain.c src/virtio/mem.c src/pci/host.c src/pci/function.c src/pci/msix.c
+ *	src/util/log.c src/util/err.c tests/fake/virtio_guest.c tests/fake/fake_aio.c
  */
 /*
  * A guest that may do anything to the registers of a console, a disk and an rng, to its memory and
@@ -90,7 +89,7 @@ static void create(struct machine *m)
 	};
 	require(m->disk.fd >= 0 && ftruncate(m->disk.fd, IMAGE_SIZE) == 0);
 	setup = guest_setup(m->guest);
-	require(vconsole_init(&m->console, &setup) == 0);
+	require(vconsole_init(&m->console, NULL, 0, &setup) == 0);
 	require(blk_init(&m->blk, &config, &setup, &err) == 0);
 	vrng_init(&m->rng, &setup, no_time);
 	m->devs[0] = &m->console.virtio;
@@ -149,11 +148,12 @@ static void play_console(struct machine *m, const struct record *r)
 	uint8_t bytes[256] = {0};
 
 	if (r->argument & 1)
-		vconsole_receive(&m->console, bytes, r->argument);
+		vconsole_receive(&m->console, VCONSOLE_PORT, bytes, r->argument);
 	else if (r->argument & 2)
 		vconsole_set_stalled(&m->console);
 	else
-		vconsole_consume(&m->console, vconsole_peek(&m->console, bytes, sizeof(bytes)));
+		vconsole_consume(&m->console, VCONSOLE_PORT,
+				 vconsole_peek(&m->console, VCONSOLE_PORT, bytes, sizeof(bytes)));
 }
 
 static void play_memory(struct machine *m, const struct record *r)

@@ -51,6 +51,25 @@ static void test_known_limits(void **state)
 	}
 }
 
+static void test_channels(void **state)
+{
+	struct ccr_err err = {0};
+	uint64_t rest;
+
+	(void)state;
+	assert_int_equal(bounce_limit_channels(0, 6, &rest, &err), 0);
+	assert_int_equal(rest, 0);
+	assert_int_equal(bounce_limit_channels(256 * KIB, 0, &rest, &err), 0);
+	assert_int_equal(rest, 256 * KIB);
+	assert_int_equal(bounce_limit_channels(256 * KIB, 1, &rest, &err), 0);
+	assert_int_equal(rest, 192 * KIB);
+	assert_int_equal(bounce_limit_channels(256 * KIB, 3, &rest, &err), 0);
+	assert_int_equal(rest, 128 * KIB);
+	assert_int_equal(bounce_limit_channels(256 * KIB, 4, &rest, &err), -ENOSPC);
+	assert_string_equal(err.msg, "4 channels do not fit the guest's bounce buffers of 256 KiB; "
+				     "give it more with --bounce, or use fewer");
+}
+
 /* Whatever the pool: all requests of all disks fit two thirds of it, in whole slots. */
 static void test_everything_fits(void **state)
 {
@@ -220,6 +239,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_default_size),
 		cmocka_unit_test(test_known_limits),
+		cmocka_unit_test(test_channels),
 		cmocka_unit_test(test_everything_fits),
 		cmocka_unit_test(test_too_small),
 		cmocka_unit_test(test_shares),

@@ -59,7 +59,7 @@ static int end(void **state)
 
 static int try_open(struct bench *bench, enum chardev_kind kind)
 {
-	const struct chardev_config config = {kind, bench->path};
+	const struct chardev_config config = {.kind = kind, .path = bench->path};
 
 	err_clear(&bench->err);
 	return chardev_open(&bench->dev, &config, &bench->err);
@@ -277,7 +277,7 @@ static void test_file_in_use(void **state)
 {
 	struct bench *bench = *state;
 	struct chardev other = {0};
-	const struct chardev_config config = {CHARDEV_FILE, bench->path};
+	const struct chardev_config config = {.kind = CHARDEV_FILE, .path = bench->path};
 	struct disk disk;
 	char sector[DISK_SECTOR_SIZE + 1] = {0};
 
@@ -298,7 +298,7 @@ static void test_file_in_use(void **state)
 static void test_not_a_file(void **state)
 {
 	struct bench *bench = *state;
-	const struct chardev_config nowhere = {CHARDEV_FILE, "/nowhere/at/all"};
+	const struct chardev_config nowhere = {.kind = CHARDEV_FILE, .path = "/nowhere/at/all"};
 
 	assert_int_equal(mkdir(bench->path, 0700), 0);
 	assert_refused(bench, CHARDEV_FILE, -EISDIR, "Is a directory");
@@ -311,7 +311,7 @@ static void test_not_a_file(void **state)
 static void test_full_file(void **state)
 {
 	struct bench *bench = *state;
-	const struct chardev_config full = {CHARDEV_FILE, "/dev/full"};
+	const struct chardev_config full = {.kind = CHARDEV_FILE, .path = "/dev/full"};
 
 	assert_int_equal(chardev_open(&bench->dev, &full, &bench->err), 0);
 	put(&bench->dev, "x");
@@ -540,7 +540,7 @@ static void test_stale_socket(void **state)
 static void test_socket_of_running_machine(void **state)
 {
 	struct bench *bench = *state;
-	const struct chardev_config config = {CHARDEV_SOCKET, bench->path};
+	const struct chardev_config config = {.kind = CHARDEV_SOCKET, .path = bench->path};
 	struct chardev other = {0};
 	int fds[4];
 
@@ -564,7 +564,7 @@ static void test_not_a_socket(void **state)
 {
 	struct bench *bench = *state;
 	char name[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
-	const struct chardev_config config = {CHARDEV_SOCKET, name};
+	const struct chardev_config config = {.kind = CHARDEV_SOCKET, .path = name};
 
 	make_file(bench->path, "precious");
 	assert_refused(bench, CHARDEV_SOCKET, -EEXIST, "is not a socket");

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * links: src/virtio/vconsole.c src/virtio/virtio_pci.c src/virtio/virtio.c src/virtio/virtq.c
- *	src/virtio/virtq_chain.c src/virtio/mem.c src/pci/host.c src/pci/function.c
- *	src/pci/msix.c src/util/log.c src/util/err.c tests/fake/virtio_guest.c
+ * links: src/virtio/vconsole.c src/virtio/vconsole_control.c src/virtio/virtio_pci.c
+ *	src/virtio/virtio.c src/virtio/virtq.c src/virtio/virtq_chain.c src/virtio/mem.c
+ *	src/pci/host.c src/pci/function.c src/pci/msix.c src/util/log.c src/util/err.c
+ *	tests/fake/virtio_guest.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -54,7 +55,7 @@ static int bench_begin(void **state)
 	b->guest = guest_create();
 	assert_non_null(b->guest);
 	setup = guest_setup(b->guest);
-	assert_int_equal(vconsole_init(&b->console, &setup), 0);
+	assert_int_equal(vconsole_init(&b->console, NULL, 0, &setup), 0);
 	virtio_pci_init(&b->transport, &b->console.virtio);
 	assert_int_equal(pci_host_add(&b->guest->pci, &b->transport.function), 0);
 	b->device = guest_probe(b->guest, 0);
@@ -104,15 +105,15 @@ static void test_output(void **state)
 	virtio_service(&b->console.virtio);
 	assert_int_equal(nr_used(&b->output), 3);
 	assert_true(b->guest->intx[0]);
-	assert_int_equal(vconsole_peek(&b->console, bytes, sizeof(bytes)), 10);
+	assert_int_equal(vconsole_peek(&b->console, VCONSOLE_PORT, bytes, sizeof(bytes)), 10);
 	assert_memory_equal(bytes, "lohelhello", 10);
-	assert_int_equal(vconsole_peek(&b->console, bytes, 2), 2);
-	vconsole_consume(&b->console, 5);
-	assert_int_equal(vconsole_peek(&b->console, bytes, sizeof(bytes)), 5);
+	assert_int_equal(vconsole_peek(&b->console, VCONSOLE_PORT, bytes, 2), 2);
+	vconsole_consume(&b->console, VCONSOLE_PORT, 5);
+	assert_int_equal(vconsole_peek(&b->console, VCONSOLE_PORT, bytes, sizeof(bytes)), 5);
 	assert_memory_equal(bytes, "hello", 5);
-	vconsole_consume(&b->console, 1000);
-	assert_int_equal(vconsole_peek(&b->console, bytes, sizeof(bytes)), 0);
-	assert_int_equal(vconsole_nr_written(&b->console), 10);
+	vconsole_consume(&b->console, VCONSOLE_PORT, 1000);
+	assert_int_equal(vconsole_peek(&b->console, VCONSOLE_PORT, bytes, sizeof(bytes)), 0);
+	assert_int_equal(vconsole_get_state(&b->console, VCONSOLE_PORT).nr_written, 10);
 }
 
 /* A big buffer waits for the host end; nothing is lost, whatever the pace. */
@@ -132,15 +133,15 @@ static void test_back_pressure(void **state)
 	virtio_service(&b->console.virtio);
 	assert_int_equal(nr_used(&b->output), 0);
 	while (seen < 2 * size) {
-		const size_t got = vconsole_peek(&b->console, bytes, sizeof(bytes));
+		const size_t got = vconsole_peek(&b->console, VCONSOLE_PORT, bytes, sizeof(bytes));
 
 		assert_true(got > 0);
 		for (size_t i = 0; i < got; i++, seen++)
 			assert_int_equal(bytes[i], ram[seen % size]);
-		vconsole_consume(&b->console, got);
+		vconsole_consume(&b->console, VCONSOLE_PORT, got);
 	}
 	assert_int_equal(nr_used(&b->output), 2);
-	assert_int_equal(vconsole_nr_dropped(&b->console), 0);
+	assert_int_equal(vconsole_get_state(&b->console, VCONSOLE_PORT).nr_dropped, 0);
 }
 
 static void test_stall(void **state)
@@ -154,13 +155,13 @@ static void test_stall(void **state)
 	assert_int_equal(nr_used(&b->output), 0);
 	vconsole_set_stalled(&b->console);
 	assert_int_equal(nr_used(&b->output), 2);
-	assert_int_equal(vconsole_nr_dropped(&b->console), 11);
+	assert_int_equal(vconsole_get_state(&b->console, VCONSOLE_PORT).nr_dropped, 11);
 	/* It moves again: no more is lost. */
-	vconsole_consume(&b->console, 5);
+	vconsole_consume(&b->console, VCONSOLE_PORT, 5);
 	guest_add(&b->output, &piece, 1);
 	virtio_service(&b->console.virtio);
 	assert_int_equal(nr_used(&b->output), 0);
-	assert_int_equal(vconsole_nr_dropped(&b->console), 11);
+	assert_int_equal(vconsole_get_state(&b->console, VCONSOLE_PORT).nr_dropped, 11);
 }
 
 static void test_input(void **state)
@@ -171,8 +172,9 @@ static void test_input(void **state)
 	struct vring_used_elem used;
 
 	/* Typed before the driver gave any buffer. */
-	assert_int_equal(vconsole_receive(&b->console, (const uint8_t *)"abcdefg", 7), 7);
-	assert_int_equal(vconsole_room(&b->console), VCONSOLE_INPUT_SIZE - 7);
+	assert_int_equal(
+		vconsole_receive(&b->console, VCONSOLE_PORT, (const uint8_t *)"abcdefg", 7), 7);
+	assert_int_equal(vconsole_room(&b->console, VCONSOLE_PORT), VCONSOLE_INPUT_SIZE - 7);
 	guest_add(&b->input, pieces, 2);
 	guest_add(&b->input, &big, 1);
 	virtio_service(&b->console.virtio);
@@ -183,7 +185,7 @@ static void test_input(void **state)
 	assert_memory_equal(guest_ram(&b->guest->mem, DATA), "ab", 2);
 	assert_memory_equal(guest_ram(&b->guest->mem, DATA + 0x1000), "cd", 2);
 	assert_memory_equal(guest_ram(&b->guest->mem, DATA + 0x2000), "efg", 3);
-	assert_int_equal(vconsole_room(&b->console), VCONSOLE_INPUT_SIZE);
+	assert_int_equal(vconsole_room(&b->console, VCONSOLE_PORT), VCONSOLE_INPUT_SIZE);
 }
 
 static void test_input_is_bounded(void **state)
@@ -191,9 +193,10 @@ static void test_input_is_bounded(void **state)
 	struct bench *b = *state;
 	static const uint8_t bytes[VCONSOLE_INPUT_SIZE + 100];
 
-	assert_int_equal(vconsole_receive(&b->console, bytes, sizeof(bytes)), VCONSOLE_INPUT_SIZE);
-	assert_int_equal(vconsole_room(&b->console), 0);
-	assert_int_equal(vconsole_receive(&b->console, bytes, 1), 0);
+	assert_int_equal(vconsole_receive(&b->console, VCONSOLE_PORT, bytes, sizeof(bytes)),
+			 VCONSOLE_INPUT_SIZE);
+	assert_int_equal(vconsole_room(&b->console, VCONSOLE_PORT), 0);
+	assert_int_equal(vconsole_receive(&b->console, VCONSOLE_PORT, bytes, 1), 0);
 }
 
 static void test_resize(void **state)
@@ -216,7 +219,7 @@ static void test_private_output(void **state)
 	virtio_service(&b->console.virtio);
 	assert_int_equal(nr_used(&b->output), 0);
 	assert_int_equal(guest_status(&b->device), 0x4f);
-	assert_int_equal(vconsole_nr_written(&b->console), 0);
+	assert_int_equal(vconsole_get_state(&b->console, VCONSOLE_PORT).nr_written, 0);
 	assert_int_equal(b->guest->mem.nr_refused, 1);
 }
 
@@ -228,10 +231,10 @@ static void test_input_into_nothing(void **state)
 
 	/* A buffer nobody may write takes no byte away. */
 	guest_add(&b->input, &piece, 1);
-	assert_int_equal(vconsole_receive(&b->console, (const uint8_t *)"a", 1), 1);
+	assert_int_equal(vconsole_receive(&b->console, VCONSOLE_PORT, (const uint8_t *)"a", 1), 1);
 	assert_true(guest_take_used(&b->input, &used));
 	assert_int_equal(used.len, 0);
-	assert_int_equal(vconsole_room(&b->console), VCONSOLE_INPUT_SIZE - 1);
+	assert_int_equal(vconsole_room(&b->console, VCONSOLE_PORT), VCONSOLE_INPUT_SIZE - 1);
 }
 
 /* A reset while a buffer is half taken: it is forgotten, the ring is not. */
@@ -244,9 +247,10 @@ static void test_reset_in_the_middle(void **state)
 	virtio_service(&b->console.virtio);
 	start(b);
 	print(b, DATA, "new");
-	vconsole_consume(&b->console, VCONSOLE_RING_SIZE);
+	vconsole_consume(&b->console, VCONSOLE_PORT, VCONSOLE_RING_SIZE);
 	assert_int_equal(nr_used(&b->output), 1);
-	assert_int_equal(vconsole_nr_written(&b->console), VCONSOLE_RING_SIZE + 3);
+	assert_int_equal(vconsole_get_state(&b->console, VCONSOLE_PORT).nr_written,
+			 VCONSOLE_RING_SIZE + 3);
 }
 
 #define CONSOLE_TEST(f) cmocka_unit_test_setup_teardown(f, bench_begin, bench_end)

@@ -2,10 +2,10 @@
 /*
  * The registers, with a console behind them.
  *
- * links: src/virtio/virtio_mmio.c src/virtio/vconsole.c src/virtio/virtio.c src/virtio/virtq.c
- *	src/virtio/virtq_chain.c src/virtio/mem.c src/virtio/virtio_pci.c src/pci/host.c
- *	src/pci/function.c src/pci/msix.c src/util/log.c src/util/err.c
- *	tests/fake/virtio_guest.c
+ * links: src/virtio/virtio_mmio.c src/virtio/vconsole.c src/virtio/vconsole_control.c
+ *	src/virtio/virtio.c src/virtio/virtq.c src/virtio/virtq_chain.c src/virtio/mem.c
+ *	src/virtio/virtio_pci.c src/pci/host.c src/pci/function.c src/pci/msix.c src/util/log.c
+ *	src/util/err.c tests/fake/virtio_guest.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -57,7 +57,7 @@ static int bench_begin(void **state)
 	b->guest = guest_create();
 	assert_non_null(b->guest);
 	setup = guest_setup(b->guest);
-	assert_int_equal(vconsole_init(&b->console, &setup), 0);
+	assert_int_equal(vconsole_init(&b->console, NULL, 0, &setup), 0);
 	virtio_mmio_init(&b->mmio, &b->console.virtio, &host);
 	guest_queue_place(&b->queue, b->guest, RINGS, 16);
 	*state = b;
@@ -230,7 +230,7 @@ static void test_interrupts(void **state)
 
 	start(b);
 	print(b, "hello");
-	assert_int_equal(vconsole_peek(&b->console, bytes, sizeof(bytes)), 5);
+	assert_int_equal(vconsole_peek(&b->console, VCONSOLE_PORT, bytes, sizeof(bytes)), 5);
 	assert_memory_equal(bytes, "hello", 5);
 	assert_true(b->level);
 	assert_int_equal(get(b, VIRTIO_MMIO_INTERRUPT_STATUS), VIRTIO_MMIO_INT_VRING);

@@ -565,7 +565,7 @@ static void test_console_elsewhere(void **state)
 
 	(void)state;
 	assert_true(fd >= 0);
-	bench->machine.config.console = (struct chardev_config){CHARDEV_FILE, path};
+	bench->machine.config.console = (struct chardev_config){.kind = CHARDEV_FILE, .path = path};
 	bench->machine.input = "\x01x";
 	add_text(bench, 0, "to a file");
 	add_smc(bench, 0, FAKE_PSCI_SYSTEM_OFF, 0);
@@ -608,7 +608,8 @@ static void test_unread_socket(void **state)
 	(void)state;
 	assert_non_null(mkdtemp(client.path));
 	assert_int_equal(rmdir(client.path), 0);
-	bench->machine.config.console = (struct chardev_config){CHARDEV_SOCKET, client.path};
+	bench->machine.config.console =
+		(struct chardev_config){.kind = CHARDEV_SOCKET, .path = client.path};
 	add_call(bench, 0, dial, &client);
 	add(bench, 0,
 	    &(struct fake_op){
