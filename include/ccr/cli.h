@@ -78,6 +78,7 @@ struct cli_host_options {
  * @verify: of `verify` alone; strings are borrowed from argv or @config
  * @attest_port: of vsock, where `attest` asks; @save: where it saves the token, or NULL
  * @name: of the machine to run or to control, NULL for a generated one
+ * @prometheus: of `stat`: as metrics
  * @size: of `balloon`: what to leave to the guest, NULL to ask only
  * @run_dir: runtime directory, NULL for the usual one
  * @grace_s, @force: how `stop` ends a machine
@@ -131,6 +132,7 @@ struct cli_options {
 	const char *corim;
 	const char *name;
 	const char *size;
+	bool prometheus;
 	const char *run_dir;
 	unsigned grace_s;
 	bool force;

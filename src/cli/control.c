@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* list, stat, stop, pause, resume, balloon: what another process does to a running machine. */
+/* list, stop, pause, resume, balloon: what another process does to a running machine. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -65,41 +65,6 @@ enum cli_status cli_resume(const struct cli_options *options, struct ccr_err *er
 	return command_alone(options, "cont", err);
 }
 
-/* Members of the answer to x-ccr-stat, which is our own program's: one that is missing counts 0. */
-
-static struct json_object *member(struct json_object *object, const char *name)
-{
-	struct json_object *value = NULL;
-
-	json_object_object_get_ex(object, name, &value);
-	return value;
-}
-
-static const char *text_of(struct json_object *object, const char *name)
-{
-	struct json_object *value = member(object, name);
-
-	return value ? json_object_get_string(value) : "-";
-}
-
-static uint64_t number_of(struct json_object *object, const char *name)
-{
-	return json_object_get_uint64(member(object, name));
-}
-
-static size_t count_of(struct json_object *object, const char *name)
-{
-	struct json_object *list = member(object, name);
-
-	return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
-}
-
-static void print_json(struct json_object *object)
-{
-	printf("%s\n", json_object_to_json_string_ext(
-			       object, JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE));
-}
-
 /* `list` */
 
 static void add_int(struct json_object *object, const char *name, uint64_t value)
@@ -109,7 +74,7 @@ static void add_int(struct json_object *object, const char *name, uint64_t value
 
 static void copy_member(struct json_object *to, struct json_object *from, const char *name)
 {
-	json_object_object_add(to, name, json_object_get(member(from, name)));
+	json_object_object_add(to, name, json_object_get(cli_answer_member(from, name)));
 }
 
 static struct json_object *summary_of(struct json_object *stat)
@@ -119,8 +84,8 @@ static struct json_object *summary_of(struct json_object *stat)
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		copy_member(row, stat, names[i]);
-	add_int(row, "vcpus", count_of(stat, "vcpus"));
-	add_int(row, "memory", number_of(member(stat, "memory"), "size"));
+	add_int(row, "vcpus", cli_answer_count(stat, "vcpus"));
+	add_int(row, "memory", cli_answer_number(cli_answer_member(stat, "memory"), "size"));
 	return row;
 }
 
@@ -173,9 +138,10 @@ static void print_list(struct json_object *list)
 		struct json_object *row = json_object_array_get_idx(list, i);
 
 		printf("%-20s %8s %-15s %-10s %6s %9" PRIu64 " %10" PRIu64 "\n",
-		       text_of(row, "name"), text_of(row, "pid"), text_of(row, "kind"),
-		       text_of(row, "status"), text_of(row, "vcpus"),
-		       number_of(row, "memory") >> 20, number_of(row, "uptime-ms") / 1000);
+		       cli_answer_text(row, "name"), cli_answer_text(row, "pid"),
+		       cli_answer_text(row, "kind"), cli_answer_text(row, "status"),
+		       cli_answer_text(row, "vcpus"), cli_answer_number(row, "memory") >> 20,
+		       cli_answer_number(row, "uptime-ms") / 1000);
 	}
 }
 
@@ -192,95 +158,10 @@ enum cli_status cli_list(const struct cli_options *options, struct ccr_err *err)
 	object = json_object_new_object();
 	json_object_object_add(object, "machines", list);
 	if (options->json)
-		print_json(object);
+		cli_answer_print(object);
 	else
 		print_list(list);
 	json_object_put(object);
-	return cli_flush(err);
-}
-
-/* `stat` */
-
-static void print_memory(struct json_object *memory)
-{
-	printf("memory     %" PRIu64 " MiB: %" PRIu64 " pages private, %" PRIu64 " shared\n",
-	       number_of(memory, "size") >> 20, number_of(memory, "private-pages"),
-	       number_of(memory, "shared-pages"));
-	printf("changes    %" PRIu64 " pages made private, %" PRIu64 " made shared; %" PRIu64
-	       " device accesses refused\n",
-	       number_of(memory, "made-private"), number_of(memory, "made-shared"),
-	       number_of(memory, "refused-device-accesses"));
-}
-
-static void print_vcpu(struct json_object *vcpu)
-{
-	printf("vCPU %-5s thread %s, exits:", text_of(vcpu, "index"), text_of(vcpu, "thread-id"));
-	json_object_object_foreach(member(vcpu, "exits"), name, nr)
-	{
-		printf(" %s %s", json_object_get_string(nr), name);
-	}
-	printf("; %s aborts\n", text_of(vcpu, "aborts"));
-}
-
-static void print_device(struct json_object *device)
-{
-	printf("%-16s %s bytes from the guest", text_of(device, "device"),
-	       text_of(device, "bytes-from-guest"));
-	if (member(device, "buffers"))
-		printf(", %s to it; %s buffers, %s interrupts, %s failures",
-		       text_of(device, "bytes-to-guest"), text_of(device, "buffers"),
-		       text_of(device, "interrupts"), text_of(device, "failures"));
-	if (member(device, "back-end"))
-		printf("; back end %s %s, %s lost so far", text_of(device, "back-end"),
-		       text_of(device, "back-end-status"), text_of(device, "back-ends-lost"));
-	printf("\n");
-}
-
-static void print_network(struct json_object *network)
-{
-	printf("%s: %s, link %s; frames dropped: %s from the guest, %s to it\n",
-	       text_of(network, "network"), text_of(network, "mac"), text_of(network, "link"),
-	       text_of(network, "dropped-from-guest"), text_of(network, "dropped-to-guest"));
-}
-
-static void print_stat(struct json_object *stat)
-{
-	struct json_object *realm = member(stat, "realm");
-
-	printf("name       %s\nkind       %s\nstatus     %s\npid        %s\n",
-	       text_of(stat, "name"), text_of(stat, "kind"), text_of(stat, "status"),
-	       text_of(stat, "pid"));
-	printf("uptime     %" PRIu64 " s, %s resets\n", number_of(stat, "uptime-ms") / 1000,
-	       text_of(stat, "resets"));
-	if (realm)
-		printf("rim        %s:%s\n", text_of(realm, "hash-algo"), text_of(realm, "rim"));
-	print_memory(member(stat, "memory"));
-	for (size_t i = 0; i < count_of(stat, "networks"); i++)
-		print_network(json_object_array_get_idx(member(stat, "networks"), i));
-	for (size_t i = 0; i < count_of(stat, "vcpus"); i++)
-		print_vcpu(json_object_array_get_idx(member(stat, "vcpus"), i));
-	for (size_t i = 0; i < count_of(stat, "devices"); i++)
-		print_device(json_object_array_get_idx(member(stat, "devices"), i));
-}
-
-enum cli_status cli_stat(const struct cli_options *options, struct ccr_err *err)
-{
-	struct json_object *stat = NULL;
-	struct client client;
-	enum cli_status status = cli_open_machine(&client, options, err);
-
-	if (status)
-		return status;
-	if (client_execute(&client, "x-ccr-stat", NULL, -1, &stat, err))
-		status = CLI_NOT_STARTED;
-	client_close(&client);
-	if (status)
-		return status;
-	if (options->json)
-		print_json(stat);
-	else
-		print_stat(stat);
-	json_object_put(stat);
 	return cli_flush(err);
 }
 
@@ -301,7 +182,7 @@ static int print_memory_left(struct client *client, struct ccr_err *err)
 
 	if (ret)
 		return ret;
-	printf("%" PRIu64 " MiB\n", number_of(answer, "actual") >> 20);
+	printf("%" PRIu64 " MiB\n", cli_answer_number(answer, "actual") >> 20);
 	json_object_put(answer);
 	return 0;
 }

@@ -3,12 +3,16 @@
 #ifndef CLI_INTERNAL_H
 #define CLI_INTERNAL_H
 
+#include <stdio.h>
+
 #include "ccr/cli.h"
 #include "ccr/file.h"
 #include "ccr/hash.h"
 #include "ccr/launch.h"
 #include "ccr/measure.h"
 #include "ccr/plan.h"
+
+struct json_object;
 
 /* What a value begins with that names a back end's socket in the place of a file. */
 #define CLI_VHOST_USER "vhost-user="
@@ -143,6 +147,21 @@ enum cli_status cli_pause(const struct cli_options *options, struct ccr_err *err
 enum cli_status cli_resume(const struct cli_options *options, struct ccr_err *err);
 enum cli_status cli_console(const struct cli_options *options, struct ccr_err *err);
 enum cli_status cli_balloon(const struct cli_options *options, struct ccr_err *err);
+
+/**
+ * cli_answer_member(), cli_answer_text(), cli_answer_number(), cli_answer_count() - a member of an
+ * object in a machine's answer: as it is, as text ("-" if missing), as a number, elements of a list
+ */
+struct json_object *cli_answer_member(struct json_object *object, const char *name);
+const char *cli_answer_text(struct json_object *object, const char *name);
+uint64_t cli_answer_number(struct json_object *object, const char *name);
+size_t cli_answer_count(struct json_object *object, const char *name);
+
+/** cli_answer_print() - one JSON object on one line of stdout */
+void cli_answer_print(struct json_object *object);
+
+/** cli_print_prometheus() - the answer to x-ccr-stat as metrics; @out's errors are the caller's */
+void cli_print_prometheus(struct json_object *stat, FILE *out);
 
 /** cli_flush() - results on stdout have been written, or @err says that they have not */
 enum cli_status cli_flush(struct ccr_err *err);

@@ -663,6 +663,14 @@ static int set_emulated(struct cli_options *options, const char *value, struct c
 	return 0;
 }
 
+static int set_prometheus(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	(void)value;
+	(void)err;
+	options->prometheus = true;
+	return 0;
+}
+
 static int set_json(struct cli_options *options, const char *value, struct ccr_err *err)
 {
 	(void)value;
@@ -865,6 +873,8 @@ static const struct cli_option table[] = {
 	 set_emulated},
 	{0, "json", MEASURE | CHECK | JUDGE | LIST | STAT, no_argument, NULL, "print a JSON object",
 	 set_json},
+	{0, "prometheus", STAT, no_argument, NULL, "print metrics in Prometheus' text format",
+	 set_prometheus},
 	{0, "config", LAUNCH | TYPED, required_argument, "FILE",
 	 "read options from a JSON file; those given here prevail", set_config},
 	{'v', "verbose", ALL, no_argument, NULL, "say more", set_verbose},
@@ -1179,6 +1189,8 @@ static int check_together(const struct cli_command *command, const struct cli_op
 		return err_set(err, -EINVAL,
 			       "%s: plain VMs are not measured, so they have no log: add --realm",
 			       options->log_path ? "--measurement-log" : "--log-in-guest");
+	if (options->json && options->prometheus)
+		return err_set(err, -EINVAL, "--json and --prometheus: choose one of them");
 	if (options->from_log && (options->launch_given || options->corim || options->log_path))
 		return err_set(err, -EINVAL,
 			       "--from-log: the log says what was launched; of the other options, "

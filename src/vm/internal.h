@@ -87,11 +87,13 @@ extern const struct device_kind *const vm_device_kinds[];
 /**
  * struct virtio_lane - a way for a driver's notifications to whoever serves some of its queues
  * @kick_fd: eventfd: the driver has notified a queue, or the device wants service
+ * @nr_kicks: how often, as far as who serves the lane has noticed; only it writes this
  * @has_thread: @thread serves it
  */
 struct virtio_lane {
 	struct virtio_slot *slot;
 	int kick_fd;
+	atomic_uint_least64_t nr_kicks;
 	bool has_thread;
 	pthread_t thread;
 };
@@ -499,6 +501,9 @@ void loop_stop(struct vm *vm, const char *who, const char *reason);
 
 /** manage_ops - what the control socket's commands do to a struct vm */
 extern const struct qmp_ops manage_ops;
+
+/** stats_fill() - add what is known of the machine to @object; takes the devices' locks */
+void stats_fill(struct vm *vm, enum qmp_status status, struct json_object *object);
 
 /** manage_notice() - tell the clients what the guest has changed by itself: its balloon's size */
 void manage_notice(struct vm *vm);

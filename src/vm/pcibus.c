@@ -226,12 +226,14 @@ int pcibus_init(struct machine *machine, const struct machine_config *config, st
 #define NS_PER_MS 1000000u
 
 /* syscalls(loop worker): read */
-static void clear_kick(const struct virtio_lane *lane)
+static void clear_kick(struct virtio_lane *lane)
 {
 	uint64_t count;
 
 	if (read(lane->kick_fd, &count, sizeof(count)) < 0)
 		return;
+	count += atomic_load_explicit(&lane->nr_kicks, memory_order_relaxed);
+	atomic_store_explicit(&lane->nr_kicks, count, memory_order_relaxed);
 }
 
 /* What a lane waits for: its eventfd, and with the first one whatever else the device has. */

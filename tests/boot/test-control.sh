@@ -36,7 +36,11 @@ controls() {
 	answers 0 '^status  *running' stat first
 	answers 0 '"status": "running".*"exits": {.*"mmio": [1-9]' stat first --json
 	want "$dir/answer" '"device": "uart", "bytes-from-guest": [1-9]'
-	want "$dir/answer" '"device": "virtio-rng"'
+	want "$dir/answer" '"device": "virtio-rng".*"notifications": [0-9]'
+	answers 0 '^virtio-console  *0 ' stat first
+	answers 0 '^ccr_run_vcpu_exits_total{machine="first",vcpu="0",kind="mmio"} [1-9]' \
+		stat first --prometheus
+	want "$dir/answer" '^ccr_run_device_bytes_from_guest_total.*device="uart"} [1-9]'
 	answers 0 '' pause first
 	answers 0 '"status": "paused"' stat first --json
 	answers 0 '' pause first
