@@ -23,6 +23,7 @@
 #include "ccr/log.h"
 #include "ccr/virtio_pci.h"
 #include "../fake/virtio_guest.h"
+#include "fuzz.h"
 
 #define NR_QUEUES 4u
 #define FEATURES  ((1ull << VIRTIO_F_VERSION_1) | (1ull << VIRTIO_F_ACCESS_PLATFORM) | 0x36)
@@ -43,14 +44,6 @@ struct world {
 	uint64_t nr_offered; /* bytes that all buffers so far could give back */
 	uint64_t nr_given;
 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 static int on_give_back(void *ctx, ipa_t at, uint64_t size)
 {

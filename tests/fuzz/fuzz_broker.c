@@ -11,14 +11,7 @@
 #include <string.h>
 
 #include "ccr/broker_proto.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
+#include "fuzz.h"
 
 static void check_request(const struct broker_request *request, const uint8_t *data, size_t size)
 {

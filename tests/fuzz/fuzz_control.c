@@ -15,8 +15,7 @@
 #include <json-c/json.h>
 
 #include "ccr/qmp.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 struct bench {
 	struct qmp_session session;
@@ -26,18 +25,12 @@ struct bench {
 	unsigned nr_greetings;
 };
 
-static void check(bool holds)
-{
-	if (!holds)
-		abort();
-}
-
 /* Only who has negotiated is heard. */
 static struct bench *heard(void *ctx)
 {
 	struct bench *b = ctx;
 
-	check(b->session.negotiated);
+	require(b->session.negotiated);
 	return b;
 }
 
@@ -49,7 +42,7 @@ static enum qmp_status get_status(void *ctx)
 static int do_stop(void *ctx, struct ccr_err *err)
 {
 	(void)err;
-	check(heard(ctx)->status != QMP_SHUTDOWN);
+	require(heard(ctx)->status != QMP_SHUTDOWN);
 	((struct bench *)ctx)->status = QMP_PAUSED;
 	return 0;
 }
@@ -57,21 +50,21 @@ static int do_stop(void *ctx, struct ccr_err *err)
 static int do_cont(void *ctx, struct ccr_err *err)
 {
 	(void)err;
-	check(heard(ctx)->status != QMP_SHUTDOWN);
+	require(heard(ctx)->status != QMP_SHUTDOWN);
 	((struct bench *)ctx)->status = QMP_RUNNING;
 	return 0;
 }
 
 static int do_reset(void *ctx, struct ccr_err *err)
 {
-	check(heard(ctx)->status != QMP_SHUTDOWN);
+	require(heard(ctx)->status != QMP_SHUTDOWN);
 	return err_set(err, -1, "no");
 }
 
 static void do_powerdown(void *ctx, unsigned grace_s)
 {
 	heard(ctx);
-	check(grace_s <= QMP_MAX_GRACE_S);
+	require(grace_s <= QMP_MAX_GRACE_S);
 }
 
 static void do_quit(void *ctx)
@@ -91,7 +84,7 @@ static int do_console(void *ctx, int fd, struct ccr_err *err)
 	(void)ctx;
 	(void)fd;
 	(void)err;
-	check(false);
+	require(false);
 	return 0;
 }
 
@@ -99,7 +92,7 @@ static int do_balloon(void *ctx, uint64_t size, struct ccr_err *err)
 {
 	(void)ctx;
 	(void)err;
-	check(size > 0 && size <= INT64_MAX);
+	require(size > 0 && size <= INT64_MAX);
 	return 0;
 }
 
@@ -128,8 +121,8 @@ static void check_line(struct bench *b, const char *line, size_t size)
 	struct jstream stream;
 	struct json_object *object = NULL;
 
-	check(memchr(line, '\n', size) == NULL);
-	check(jstream_init(&stream, QMP_MAX_UNREAD) == 0);
+	require(memchr(line, '\n', size) == NULL);
+	require(jstream_init(&stream, QMP_MAX_UNREAD) == 0);
 	/* The answer's own nesting, around an id nested as deeply as allowed, may be deeper. */
 	if (jstream_next(&stream, &line, &size, &object) == 1) {
 		const bool greeting = json_object_object_get_ex(object, "QMP", NULL);
@@ -137,10 +130,10 @@ static void check_line(struct bench *b, const char *line, size_t size)
 		const bool result = json_object_object_get_ex(object, "return", NULL);
 		const bool error = json_object_object_get_ex(object, "error", NULL);
 
-		check(greeting + event + result + error == 1);
+		require(greeting + event + result + error == 1);
 		b->nr_greetings += greeting;
-		check(b->nr_greetings == 1);
-		check(!event || b->session.negotiated);
+		require(b->nr_greetings == 1);
+		require(!event || b->session.negotiated);
 		json_object_put(object);
 	}
 	jstream_done(&stream);
@@ -164,7 +157,7 @@ static void read_output(struct bench *b, size_t size)
 	if (size == 0)
 		return;
 	b->text = realloc(b->text, b->text_size + size);
-	check(b->text != NULL);
+	require(b->text != NULL);
 	memcpy(b->text + b->text_size, b->session.out, size);
 	b->text_size += size;
 	qmp_sent(&b->session, size);
@@ -180,7 +173,7 @@ static void write_input(struct bench *b, const uint8_t *bytes, size_t size)
 
 		qmp_receive(&b->session, (const char *)bytes, part);
 		qmp_run(&b->session, &machine);
-		check(b->session.out_size <= QMP_MAX_UNREAD);
+		require(b->session.out_size <= QMP_MAX_UNREAD);
 		bytes += part;
 		size -= part;
 		/* A client that reads nothing gets no further. */
@@ -203,7 +196,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const char negotiation[] = "{\"execute\": \"qmp_capabilities\"}";
 	struct bench b = {0};
 
-	check(qmp_open(&b.session) == 0);
+	require(qmp_open(&b.session) == 0);
 	while (size > 0) {
 		const uint8_t what = *data++;
 		size_t part = what & 0x3f;
@@ -233,7 +226,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		}
 	}
 	read_output(&b, b.session.out_size);
-	check(b.text_size == 0);
+	require(b.text_size == 0);
 	qmp_close(&b.session);
 	free(b.text);
 	return 0;

@@ -20,25 +20,18 @@
 
 #include "ccr/dtree.h"
 #include "ccr/evlog.h"
+#include "fuzz.h"
 
 #define MAX_INPUT   65536
 #define RAM_SIZE    (32ull << 20)
 #define KERNEL_SIZE 5000
 #define INITRD_SIZE 9000
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool holds)
-{
-	if (!holds)
-		abort();
-}
-
 static void check_sentence(const struct ccr_err *err, int ret)
 {
-	check(err->code == ret && *err->msg != '\0');
+	require(err->code == ret && *err->msg != '\0');
 	for (const char *c = err->msg; *c; c++)
-		check((unsigned char)*c >= 0x20 && *c != 0x7f);
+		require((unsigned char)*c >= 0x20 && *c != 0x7f);
 }
 
 static const struct realm_host host = {
@@ -62,12 +55,12 @@ static struct launch *make_launch(void)
 	struct dtree_config config = {
 		.map = &map, .layout = &layout, .cmdline = "quiet", .psci_smc = true};
 
-	check(launch != NULL);
+	require(launch != NULL);
 	memset(launch->kernel, 0x6b, KERNEL_SIZE);
 	memset(launch->initrd, 0x69, INITRD_SIZE);
-	check(memmap_init(&map, RAM_SIZE, 1, NULL) == 0);
-	check(layout_place(&map, &image, INITRD_SIZE, &layout, NULL) == 0);
-	check(dtree_write(&config, launch->dtb, NULL) == 0);
+	require(memmap_init(&map, RAM_SIZE, 1, NULL) == 0);
+	require(layout_place(&map, &image, INITRD_SIZE, &layout, NULL) == 0);
+	require(dtree_write(&config, launch->dtb, NULL) == 0);
 	launch->plan = (struct plan){.hash_algo = HASH_SHA256,
 				     .ipa_bits = map.ipa_bits,
 				     .nr_vcpus = 1,
@@ -75,13 +68,13 @@ static struct launch *make_launch(void)
 				     .ram_size = RAM_SIZE,
 				     .pc = layout.kernel_base.v,
 				     .gprs = {layout.dtb_base.v}};
-	check(plan_add(&launch->plan, "kernel", layout.kernel_base, launch->kernel, KERNEL_SIZE, 0,
-		       true, NULL) == 0);
-	check(plan_add(&launch->plan, "initrd", layout.initrd_base, launch->initrd, INITRD_SIZE, 0,
-		       true, NULL) == 0);
-	check(plan_add(&launch->plan, "device tree", layout.dtb_base, launch->dtb, MEMMAP_DTB_SIZE,
-		       0, true, NULL) == 0);
-	check(measure_plan(&launch->plan, &host, NULL, NULL, launch->rim, NULL) == 0);
+	require(plan_add(&launch->plan, "kernel", layout.kernel_base, launch->kernel, KERNEL_SIZE,
+			 0, true, NULL) == 0);
+	require(plan_add(&launch->plan, "initrd", layout.initrd_base, launch->initrd, INITRD_SIZE,
+			 0, true, NULL) == 0);
+	require(plan_add(&launch->plan, "device tree", layout.dtb_base, launch->dtb,
+			 MEMMAP_DTB_SIZE, 0, true, NULL) == 0);
+	require(measure_plan(&launch->plan, &host, NULL, NULL, launch->rim, NULL) == 0);
 	return launch;
 }
 
@@ -92,19 +85,19 @@ static bool lies_within(const uint8_t *bytes, size_t size, const uint8_t *data, 
 
 static void check_items(const struct evlog *log, const uint8_t *data, size_t size)
 {
-	check(log->nr_items > 0 && log->nr_items <= EVLOG_MAX_ITEMS);
-	check(!log->dtb || lies_within(log->dtb, log->dtb_size, data, size));
+	require(log->nr_items > 0 && log->nr_items <= EVLOG_MAX_ITEMS);
+	require(!log->dtb || lies_within(log->dtb, log->dtb_size, data, size));
 	for (unsigned i = 0; i < log->nr_items; i++) {
 		const struct evlog_item *item = &log->items[i];
 
 		if (item->kind == EVLOG_UNMEASURED)
-			check(item->size > 0 && item->size <= EVLOG_MAX_UNMEASURED);
+			require(item->size > 0 && item->size <= EVLOG_MAX_UNMEASURED);
 		if (item->kind != EVLOG_GRANULES)
 			continue;
-		check(item->image < log->nr_images && *log->image_names[item->image]);
-		check(lies_within(item->digests,
-				  item->size / GRANULE_SIZE * hash_size(log->hash_algo), data,
-				  size));
+		require(item->image < log->nr_images && *log->image_names[item->image]);
+		require(lies_within(item->digests,
+				    item->size / GRANULE_SIZE * hash_size(log->hash_algo), data,
+				    size));
 	}
 }
 
@@ -113,9 +106,9 @@ static void check_comparison(const struct evlog *log, const struct launch *launc
 {
 	char text[EVLOG_MAX_DIFFERENCE];
 
-	check(evlog_compare_plan(log, &launch->plan, &host, text, NULL) == 0);
-	check(memchr(text, '\0', sizeof(text)) != NULL);
-	check((*text == '\0') == !memcmp(rim, launch->rim, HASH_MAX_SIZE));
+	require(evlog_compare_plan(log, &launch->plan, &host, text, NULL) == 0);
+	require(memchr(text, '\0', sizeof(text)) != NULL);
+	require((*text == '\0') == !memcmp(rim, launch->rim, HASH_MAX_SIZE));
 }
 
 /* Also a tree that is not the one that was measured, which no comparison would look at. */
@@ -126,7 +119,7 @@ static void check_tree(const struct evlog *log, const struct launch *launch)
 	if (!log->dtb)
 		return;
 	dtree_diff_describe(log->dtb, log->dtb_size, launch->dtb, sizeof(launch->dtb), text);
-	check(memchr(text, '\0', sizeof(text)) != NULL);
+	require(memchr(text, '\0', sizeof(text)) != NULL);
 }
 
 static void try_log(const struct launch *launch, const uint8_t *data, size_t size)
@@ -136,7 +129,7 @@ static void try_log(const struct launch *launch, const uint8_t *data, size_t siz
 	struct ccr_err err = {0};
 	int ret;
 
-	check(log != NULL);
+	require(log != NULL);
 	ret = evlog_read_log(data, size, log, &err);
 	if (!ret) {
 		check_items(log, data, size);
@@ -146,8 +139,8 @@ static void try_log(const struct launch *launch, const uint8_t *data, size_t siz
 	if (ret) {
 		check_sentence(&err, ret);
 	} else {
-		check(evlog_replay_rim(log, NULL, NULL, again, NULL) == 0);
-		check(!memcmp(rim, again, sizeof(rim)));
+		require(evlog_replay_rim(log, NULL, NULL, again, NULL) == 0);
+		require(!memcmp(rim, again, sizeof(rim)));
 		check_comparison(log, launch, rim);
 	}
 	free(log);

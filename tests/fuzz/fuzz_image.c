@@ -18,14 +18,7 @@
 #include "ccr/image.h"
 #include "ccr/layout.h"
 #include "ccr/memmap.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool holds)
-{
-	if (!holds)
-		abort();
-}
+#include "fuzz.h"
 
 static void check_layout(const struct image_info *image, uint64_t ram_size, uint64_t initrd_size)
 {
@@ -35,21 +28,21 @@ static void check_layout(const struct image_info *image, uint64_t ram_size, uint
 	struct memmap map;
 	int rc;
 
-	check(memmap_init(&map, ram_size, 1, NULL) == 0);
+	require(memmap_init(&map, ram_size, 1, NULL) == 0);
 	rc = layout_place(&map, image, initrd_size, &layout, &err);
-	check(err.code == rc);
+	require(err.code == rc);
 	if (rc) {
-		check(rc == -ENOSPC && *err.msg);
+		require(rc == -ENOSPC && *err.msg);
 		return;
 	}
-	check(layout.kernel_base.v >= MEMMAP_RAM_BASE && layout.kernel_base.v < ram_end);
-	check(image->image_size <= ram_end - layout.kernel_base.v);
+	require(layout.kernel_base.v >= MEMMAP_RAM_BASE && layout.kernel_base.v < ram_end);
+	require(image->image_size <= ram_end - layout.kernel_base.v);
 	kernel_end = align_up(layout.kernel_base.v + image->image_size, SZ_4K);
-	check(layout.initrd_size == initrd_size && layout.initrd_base.v % 4 == 0);
-	check(kernel_end <= layout.initrd_base.v);
-	check(layout.initrd_base.v + initrd_size <= layout.dtb_base.v);
-	check(layout.dtb_base.v - (layout.initrd_base.v + initrd_size) < 4);
-	check(layout.dtb_base.v + MEMMAP_DTB_SIZE <= ram_end);
+	require(layout.initrd_size == initrd_size && layout.initrd_base.v % 4 == 0);
+	require(kernel_end <= layout.initrd_base.v);
+	require(layout.initrd_base.v + initrd_size <= layout.dtb_base.v);
+	require(layout.dtb_base.v - (layout.initrd_base.v + initrd_size) < 4);
+	require(layout.dtb_base.v + MEMMAP_DTB_SIZE <= ram_end);
 }
 
 static void check_load(const uint8_t *data, size_t size, bool flat)
@@ -60,17 +53,17 @@ static void check_load(const uint8_t *data, size_t size, bool flat)
 	struct image_info image;
 	int rc;
 
-	check(blob.data != NULL);
+	require(blob.data != NULL);
 	memcpy(blob.data, data, size);
 	rc = image_load(&blob, flat, "file", &image, &err);
-	check(err.code == rc && (rc == 0) == (*err.msg == '\0'));
-	check(rc == 0 || rc == -EINVAL || rc == -EFBIG || rc == -ENOMEM);
+	require(err.code == rc && (rc == 0) == (*err.msg == '\0'));
+	require(rc == 0 || rc == -EINVAL || rc == -EFBIG || rc == -ENOMEM);
 	if (rc == 0) {
-		check(image.image_size >= blob.size);
-		check(image.entry_offset < blob.size);
-		check((image.text_offset + image.entry_offset) % 4 == 0);
-		check(image.page_size == 0 || image.page_size == 4096 || image.page_size == 16384 ||
-		      image.page_size == 65536);
+		require(image.image_size >= blob.size);
+		require(image.entry_offset < blob.size);
+		require((image.text_offset + image.entry_offset) % 4 == 0);
+		require(image.page_size == 0 || image.page_size == 4096 ||
+			image.page_size == 16384 || image.page_size == 65536);
 		/* The initrd's size: bytes that an Image's header has no use for. */
 		if (size >= 40)
 			memcpy(&initrd_size, data + 32, sizeof(initrd_size));

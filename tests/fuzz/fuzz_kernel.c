@@ -17,16 +17,9 @@
 #include <zstd.h>
 
 #include "ccr/kernel.h"
+#include "fuzz.h"
 
 #define MAX_SIZE 4096 /* inflates to 4 MiB at most, which keeps a run short */
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 static void any_bytes(const uint8_t *data, size_t size)
 {
@@ -36,19 +29,19 @@ static void any_bytes(const uint8_t *data, size_t size)
 	const char *what;
 	int rc;
 
-	check(before != NULL);
+	require(before != NULL);
 	memcpy(blob.data, data, size);
 	what = kernel_describe(blob.data, size);
-	check(!what || *what);
-	check(what || !kernel_is_known(blob.data, size));
+	require(!what || *what);
+	require(what || !kernel_is_known(blob.data, size));
 	rc = kernel_unpack(&blob, "file", &err);
-	check(err.code == rc && (rc == 0) == (*err.msg == '\0'));
+	require(err.code == rc && (rc == 0) == (*err.msg == '\0'));
 	if (rc) {
-		check(rc == -EINVAL || rc == -EFBIG || rc == -ENOMEM);
-		check(blob.data == before && blob.size == size);
-		check(memcmp(blob.data, data, size) == 0);
+		require(rc == -EINVAL || rc == -EFBIG || rc == -ENOMEM);
+		require(blob.data == before && blob.size == size);
+		require(memcmp(blob.data, data, size) == 0);
 	}
-	check(blob.size <= KERNEL_MAX_SIZE);
+	require(blob.size <= KERNEL_MAX_SIZE);
 	blob_free(&blob);
 }
 
@@ -56,14 +49,14 @@ static void add_member(struct blob *blob, const uint8_t *data, size_t size, int 
 {
 	z_stream z = {0};
 
-	check(deflateInit2(&z, level, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK);
+	require(deflateInit2(&z, level, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK);
 	z.next_in = data;
 	z.avail_in = (uInt)size;
 	z.avail_out = (uInt)deflateBound(&z, size);
 	blob->data = realloc(blob->data, blob->size + z.avail_out);
-	check(blob->data != NULL);
+	require(blob->data != NULL);
 	z.next_out = blob->data + blob->size;
-	check(deflate(&z, Z_FINISH) == Z_STREAM_END);
+	require(deflate(&z, Z_FINISH) == Z_STREAM_END);
 	blob->size += z.total_out;
 	deflateEnd(&z);
 }
@@ -74,9 +67,9 @@ static void add_frame(struct blob *blob, const uint8_t *data, size_t size, int l
 	size_t used;
 
 	blob->data = realloc(blob->data, blob->size + bound);
-	check(blob->data != NULL);
+	require(blob->data != NULL);
 	used = ZSTD_compress(blob->data + blob->size, bound, data, size, level);
-	check(!ZSTD_isError(used));
+	require(!ZSTD_isError(used));
 	blob->size += used;
 }
 
@@ -87,7 +80,7 @@ static void wrap(struct blob *blob, const char *type)
 	const uint32_t offset = sizeof(header), size = (uint32_t)blob->size;
 	uint8_t *data = malloc(blob->size + offset);
 
-	check(data != NULL);
+	require(data != NULL);
 	memcpy(header + 8, &offset, 4);
 	memcpy(header + 12, &size, 4);
 	memcpy(header + 24, type, strlen(type));
@@ -108,10 +101,10 @@ static void there_and_back(const uint8_t *data, size_t size, bool zstd, bool zbo
 	if (zboot)
 		wrap(&blob, zstd ? "zstd22" : "gzip");
 	blob.data = realloc(blob.data, blob.size + 1);
-	check(blob.data != NULL);
+	require(blob.data != NULL);
 	blob.data[blob.size++] = 0x1f;
-	check(kernel_unpack(&blob, "file", NULL) == 0);
-	check(blob.size == size && (!size || memcmp(blob.data, data, size) == 0));
+	require(kernel_unpack(&blob, "file", NULL) == 0);
+	require(blob.size == size && (!size || memcmp(blob.data, data, size) == 0));
 	blob_free(&blob);
 }
 

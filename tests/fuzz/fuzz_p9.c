@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 
 #include "ccr/p9.h"
+#include "fuzz.h"
 
 #define MSIZE    8192u
 #define MAX_OPEN 3u
@@ -32,20 +33,6 @@ struct world {
 	uint32_t choice; /* of the broker's */
 	uint8_t out[MSIZE];
 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
-
-static unsigned choose(struct world *world, unsigned nr)
-{
-	world->choice = world->choice * 1664525u + 1013904223u;
-	return (world->choice >> 16) % nr;
-}
 
 static int give_fd(struct world *world)
 {
@@ -66,9 +53,10 @@ static void make_handle(struct world *world, const struct broker_request *reques
 
 static void fill_payload(struct world *world, struct broker_reply *reply)
 {
-	reply->payload_size = choose(world, 300);
+	reply->payload_size = fuzz_choose(&world->choice, 300);
 	for (unsigned i = 0; i < reply->payload_size; i++)
-		reply->payload[i] = (uint8_t)choose(world, choose(world, 2) ? 256 : 32);
+		reply->payload[i] = (uint8_t)fuzz_choose(&world->choice,
+							 fuzz_choose(&world->choice, 2) ? 256 : 32);
 }
 
 static int on_call(void *ctx, const struct broker_request *request, struct broker_reply *reply,
@@ -92,15 +80,16 @@ static int on_call(void *ctx, const struct broker_request *request, struct broke
 		world->is_bound[request->handle] = false;
 		return 0;
 	}
-	if (choose(world, 4) == 0)
+	if (fuzz_choose(&world->choice, 4) == 0)
 		return -ENOENT;
 	if (request->op == BROKER_LINK || request->op == BROKER_RENAME)
 		require(world->is_bound[request->other]);
 	else if (request->other)
 		make_handle(world, request);
-	reply->attr.mode = types[choose(world, 4)] | 0644;
-	reply->attr.ino = choose(world, 100);
-	if (request->op == BROKER_CREATE || (request->op == BROKER_OPEN && choose(world, 2)))
+	reply->attr.mode = types[fuzz_choose(&world->choice, 4)] | 0644;
+	reply->attr.ino = fuzz_choose(&world->choice, 100);
+	if (request->op == BROKER_CREATE ||
+	    (request->op == BROKER_OPEN && fuzz_choose(&world->choice, 2)))
 		*ret_fd = give_fd(world);
 	if (request->op == BROKER_READDIR || request->op == BROKER_READLINK)
 		fill_payload(world, reply);
@@ -114,10 +103,12 @@ static void require_open(const struct world *world, int fd)
 
 static ssize_t on_read(void *ctx, int fd, void *bytes, size_t size, uint64_t offset)
 {
-	require_open(ctx, fd);
+	struct world *world = ctx;
+
+	require_open(world, fd);
 	require(size > 0 && offset <= INT64_MAX);
 	memset(bytes, 0x55, size);
-	return (ssize_t)choose(ctx, (unsigned)size + 1);
+	return (ssize_t)fuzz_choose(&world->choice, (unsigned)size + 1);
 }
 
 static ssize_t on_write(void *ctx, int fd, const void *bytes, size_t size, uint64_t offset)

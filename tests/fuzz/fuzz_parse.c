@@ -16,16 +16,9 @@
 #include <string.h>
 
 #include "ccr/parse.h"
+#include "fuzz.h"
 
 #define UNTOUCHED 0x5aa5
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 static void check_u64(const char *text)
 {
@@ -35,18 +28,18 @@ static void check_u64(const char *text)
 	unsigned long long other;
 	char *end;
 
-	check(rc == 0 || rc == -EINVAL || rc == -ERANGE);
-	check(rc == 0 || value == UNTOUCHED);
+	require(rc == 0 || rc == -EINVAL || rc == -ERANGE);
+	require(rc == 0 || value == UNTOUCHED);
 	errno = 0;
 	/* strtoull() also takes white space and signs: only what starts with a digit compares. */
 	other = strtoull(hex ? text + 2 : text, &end, hex ? 16 : 10);
 	if (!isxdigit((unsigned char)text[hex ? 2 : 0]) || *end ||
 	    (hex && tolower((unsigned char)text[3]) == 'x'))
-		check(rc == -EINVAL);
+		require(rc == -EINVAL);
 	else if (errno == ERANGE)
-		check(rc == -ERANGE);
+		require(rc == -ERANGE);
 	else
-		check(rc == 0 && value == other);
+		require(rc == 0 && value == other);
 }
 
 static void check_size(char *text)
@@ -61,8 +54,8 @@ static void check_size(char *text)
 	int number_rc;
 	char last = '\0';
 
-	check(rc == 0 || rc == -EINVAL || rc == -ERANGE);
-	check(rc == 0 || size == UNTOUCHED);
+	require(rc == 0 || rc == -EINVAL || rc == -ERANGE);
+	require(rc == 0 || size == UNTOUCHED);
 	if (suffix) {
 		last = text[length - 1];
 		text[length - 1] = '\0';
@@ -71,11 +64,11 @@ static void check_size(char *text)
 	if (suffix)
 		text[length - 1] = last;
 	if (number_rc)
-		check(rc == number_rc);
+		require(rc == number_rc);
 	else if (number > UINT64_MAX >> shift)
-		check(rc == -ERANGE);
+		require(rc == -ERANGE);
 	else
-		check(rc == 0 && size == number << shift);
+		require(rc == 0 && size == number << shift);
 }
 
 /* Exactly large enough, so that a byte too much is seen; one byte less must be -E2BIG. */
@@ -87,17 +80,17 @@ static uint8_t *decode(int (*parse)(const char *, uint8_t *, size_t, size_t *), 
 	int rc;
 
 	*ret_size = UNTOUCHED;
-	check(bytes != NULL);
+	require(bytes != NULL);
 	rc = parse(text, bytes, strlen(text), ret_size);
-	check(rc == 0 || (rc == -EINVAL && *ret_size == UNTOUCHED));
+	require(rc == 0 || (rc == -EINVAL && *ret_size == UNTOUCHED));
 	free(bytes);
 	if (rc)
 		return NULL;
 	bytes = malloc(*ret_size ? *ret_size : 1);
-	check(bytes != NULL);
+	require(bytes != NULL);
 	if (*ret_size)
-		check(parse(text, bytes, *ret_size - 1, &again) == -E2BIG && again == UNTOUCHED);
-	check(parse(text, bytes, *ret_size, &again) == 0 && again == *ret_size);
+		require(parse(text, bytes, *ret_size - 1, &again) == -E2BIG && again == UNTOUCHED);
+	require(parse(text, bytes, *ret_size, &again) == 0 && again == *ret_size);
 	return bytes;
 }
 
@@ -110,7 +103,7 @@ static void check_hex(const char *text)
 	if (!bytes)
 		return;
 	back = malloc(2 * size + 1);
-	check(back && strcasecmp(parse_format_hex(bytes, size, back), text) == 0);
+	require(back && strcasecmp(parse_format_hex(bytes, size, back), text) == 0);
 	free(back);
 	free(bytes);
 }
@@ -124,9 +117,9 @@ static void check_base64(const char *text)
 	if (!bytes)
 		return;
 	back = malloc((size + 2) / 3 * 4 + 1);
-	check(back != NULL);
+	require(back != NULL);
 	EVP_EncodeBlock((unsigned char *)back, bytes, (int)size);
-	check(strcmp(back, text) == 0);
+	require(strcmp(back, text) == 0);
 	free(back);
 	free(bytes);
 }
@@ -135,7 +128,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = malloc(size + 1);
 
-	check(text != NULL);
+	require(text != NULL);
 	memcpy(text, data, size);
 	text[size] = '\0';
 	check_u64(text);

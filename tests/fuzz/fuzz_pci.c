@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "ccr/pci.h"
+#include "fuzz.h"
 
 #define NR_FUNCTIONS 3
 #define NR_VECTORS   4
@@ -41,14 +42,6 @@ struct machine {
 	struct thing things[NR_FUNCTIONS];
 	uint64_t told[NR_FUNCTIONS][PCI_NR_BARS];
 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 static uint64_t large_read(void *self, uint64_t offset, unsigned size)
 {

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "ccr/rsi.h"
+#include "fuzz.h"
 
 #define RAM       0x80000000ull
 #define NR_PAGES  4
@@ -42,14 +43,6 @@ struct input {
 	const uint8_t *bytes;
 	size_t size;
 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
-
-static void require(bool condition)
-{
-	if (!condition)
-		abort();
-}
 
 static uint64_t take(struct input *input, size_t size)
 {

@@ -22,16 +22,9 @@
 #include <string.h>
 
 #include "ccr/verify.h"
+#include "fuzz.h"
 
 #define MAX_INPUT 4096
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 /* A test key, published with the tests: not a secret. It signs both parts. */
 static const struct cose_secret secret = {
@@ -54,14 +47,14 @@ static void write_again(const struct cbor_item *item, struct cbor_writer *writer
 
 	cbor_put_head(writer, item->type, item->value);
 	if (item->type == CBOR_BYTES || item->type == CBOR_TEXT) {
-		check(item->value == item->content_size);
+		require(item->value == item->content_size);
 		cbor_put_raw(writer, item->content, item->content_size);
 		return;
 	}
 	cbor_enter(item, &reader);
 	while (cbor_read(&reader, &inner) == 0)
 		write_again(&inner, writer);
-	check(reader.left == 0);
+	require(reader.left == 0);
 }
 
 static void check_cbor(const uint8_t *data, size_t size)
@@ -72,12 +65,12 @@ static void check_cbor(const uint8_t *data, size_t size)
 	const char *why = NULL;
 
 	if (cbor_decode(data, size, &item, &why)) {
-		check(why && *why);
+		require(why && *why);
 		return;
 	}
 	cbor_writer_init(&writer, buf, sizeof(buf));
 	write_again(&item, &writer);
-	check(!writer.full && writer.size == size && !memcmp(buf, data, size));
+	require(!writer.full && writer.size == size && !memcmp(buf, data, size));
 }
 
 static void check_findings(const struct verify_result *result)
@@ -87,20 +80,20 @@ static void check_findings(const struct verify_result *result)
 	for (unsigned i = 0; i < VERIFY_NR_CHECKS; i++) {
 		const char *c = result->findings[i].reason;
 
-		check(*c != '\0');
+		require(*c != '\0');
 		for (; *c; c++)
-			check((unsigned char)*c >= 0x20 && *c != 0x7f);
+			require((unsigned char)*c >= 0x20 && *c != 0x7f);
 		failed |= result->findings[i].outcome == VERIFY_FAILED;
 	}
-	check(result->accepted == !failed);
+	require(result->accepted == !failed);
 }
 
 static void check_part(const struct cbor_item *part, const struct cose_key *key)
 {
 	struct cose_sign1 sign1;
 
-	check(cose_sign1_parse(part->content, part->content_size, "", &sign1, NULL) == 0);
-	check(cose_sign1_verify(&sign1, key, NULL) == 0);
+	require(cose_sign1_parse(part->content, part->content_size, "", &sign1, NULL) == 0);
+	require(cose_sign1_verify(&sign1, key, NULL) == 0);
 }
 
 /* Verified once more, by the shortest way, without the table of checks. */
@@ -112,21 +105,21 @@ static void check_accepted(const uint8_t *token, size_t size, const struct cose_
 	uint8_t digest[HASH_MAX_SIZE];
 	struct cose_key rak;
 
-	check(result->has_platform && result->has_realm);
-	check(token_read_collection(token, size, &collection, NULL) == 0);
-	check(token_read_rak(realm, &rak, NULL) == 0);
+	require(result->has_platform && result->has_realm);
+	require(token_read_collection(token, size, &collection, NULL) == 0);
+	require(token_read_rak(realm, &rak, NULL) == 0);
 	check_part(&collection.platform, platform_key);
 	check_part(&collection.realm, &rak);
-	check(hash_digest(realm->rak_hash_algo, realm->rak.content, realm->rak.content_size,
-			  digest) == 0);
-	check(result->platform.challenge.content_size == hash_size(realm->rak_hash_algo));
-	check(!memcmp(result->platform.challenge.content, digest,
-		      result->platform.challenge.content_size));
+	require(hash_digest(realm->rak_hash_algo, realm->rak.content, realm->rak.content_size,
+			    digest) == 0);
+	require(result->platform.challenge.content_size == hash_size(realm->rak_hash_algo));
+	require(!memcmp(result->platform.challenge.content, digest,
+			result->platform.challenge.content_size));
 	if (policy->challenge.size == 0)
 		return;
-	check(!memcmp(realm->challenge.content, policy->challenge.bytes, RSI_CHALLENGE_SIZE));
-	check(realm->rim.content_size == policy->rim.size &&
-	      !memcmp(realm->rim.content, policy->rim.bytes, policy->rim.size));
+	require(!memcmp(realm->challenge.content, policy->challenge.bytes, RSI_CHALLENGE_SIZE));
+	require(realm->rim.content_size == policy->rim.size &&
+		!memcmp(realm->rim.content, policy->rim.bytes, policy->rim.size));
 }
 
 static void try_token(const uint8_t *token, size_t size)
@@ -159,7 +152,7 @@ static void put_part(struct cbor_writer *writer, enum token_label label, const u
 	struct cbor_writer part;
 
 	cbor_writer_init(&part, buf, sizeof(buf));
-	check(cose_sign1_put(&part, &secret, payload, size, NULL) == 0 && !part.full);
+	require(cose_sign1_put(&part, &secret, payload, size, NULL) == 0 && !part.full);
 	cbor_put_int(writer, label);
 	cbor_put_bytes(writer, buf, part.size);
 }
@@ -184,7 +177,7 @@ static void try_payloads(const uint8_t *data, size_t size)
 	cbor_put_head(&writer, CBOR_MAP, 2);
 	put_part(&writer, TOKEN_PLATFORM, data, first);
 	put_part(&writer, TOKEN_REALM, data + first, size - first);
-	check(!writer.full);
+	require(!writer.full);
 	try_token(token, writer.size);
 }
 
@@ -194,7 +187,7 @@ static void try_anchors(const char *text, size_t size)
 	struct ccr_err err = {0};
 	int ret = verify_anchors_load(text, size, &anchors, &err);
 
-	check(err.code == ret && (ret == 0) == (anchors.nr > 0));
+	require(err.code == ret && (ret == 0) == (anchors.nr > 0));
 	verify_anchors_done(&anchors);
 }
 
@@ -204,9 +197,9 @@ static void try_policy(const char *text, size_t size)
 	struct ccr_err err = {0};
 	int ret = verify_policy_load(text, size, &policy, &err);
 
-	check(err.code == ret && policy.nr_components <= VERIFY_MAX_COMPONENTS);
+	require(err.code == ret && policy.nr_components <= VERIFY_MAX_COMPONENTS);
 	for (unsigned i = 0; i < TOKEN_NR_REMS; i++)
-		check(policy.rems[i].size <= VERIFY_MAX_VALUE);
+		require(policy.rems[i].size <= VERIFY_MAX_VALUE);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "ccr/uart.h"
+#include "fuzz.h"
 
 enum { DATA, IER, IIR, LCR, MCR, LSR, MSR, SCR };
 
@@ -27,19 +28,11 @@ struct fuzz {
 	uint8_t ring[UART_RING_SIZE]; /* what the host must find */
 };
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool holds)
-{
-	if (!holds)
-		abort();
-}
-
 static void on_irq(void *ctx, bool level)
 {
 	struct fuzz *f = ctx;
 
-	check(level != f->level);
+	require(level != f->level);
 	f->level = level;
 }
 
@@ -47,7 +40,7 @@ static void on_kick(void *ctx)
 {
 	struct fuzz *f = ctx;
 
-	check(f->uart.host.ctx == f);
+	require(f->uart.host.ctx == f);
 }
 
 static void guest_writes(struct fuzz *f, unsigned reg, uint8_t value)
@@ -64,7 +57,7 @@ static void guest_writes(struct fuzz *f, unsigned reg, uint8_t value)
 		if (f->nr_in - f->nr_out < UART_RING_SIZE)
 			f->ring[f->nr_in++ % UART_RING_SIZE] = value;
 	}
-	check(uart_nr_written(&f->uart) == f->nr_sent);
+	require(uart_nr_written(&f->uart) == f->nr_sent);
 }
 
 static void guest_reads(struct fuzz *f, unsigned reg)
@@ -72,27 +65,27 @@ static void guest_reads(struct fuzz *f, unsigned reg)
 	bool level = f->level;
 	uint64_t value = uart_ops.read(&f->uart, reg, 1);
 
-	check(value <= 0xff);
+	require(value <= 0xff);
 	switch (reg) {
 	case IER:
-		check(f->lcr & 0x80 || value <= 0x0f);
+		require(f->lcr & 0x80 || value <= 0x0f);
 		break;
 	case IIR:
-		check((value & 0x30) == 0 && ((value & 0x0f) != 0x01) == level);
+		require((value & 0x30) == 0 && ((value & 0x0f) != 0x01) == level);
 		break;
 	case LCR:
-		check(f->lcr == value);
+		require(f->lcr == value);
 		break;
 	case MCR:
-		check((f->mcr & 0x1f) == value);
+		require((f->mcr & 0x1f) == value);
 		break;
 	case LSR:
-		check((value & ~0x63u) == 0);
-		check((value & 0x60) ==
-		      (UART_RING_SIZE - (f->nr_in - f->nr_out) >= 16 ? 0x60 : 0x00));
+		require((value & ~0x63u) == 0);
+		require((value & 0x60) ==
+			(UART_RING_SIZE - (f->nr_in - f->nr_out) >= 16 ? 0x60 : 0x00));
 		break;
 	case MSR:
-		check((value & 0x0f) == 0 && (f->mcr & 0x10 || value == 0xb0));
+		require((value & 0x0f) == 0 && (f->mcr & 0x10 || value == 0xb0));
 		break;
 	default:
 		break;
@@ -104,8 +97,8 @@ static void host_gives(struct fuzz *f, uint8_t size)
 	static const uint8_t bytes[UINT8_MAX] = {1, 2, 3};
 	size_t room = uart_rx_room(&f->uart);
 
-	check(room <= UART_FIFO_SIZE);
-	check(uart_receive(&f->uart, bytes, size) == (size < room ? size : room));
+	require(room <= UART_FIFO_SIZE);
+	require(uart_receive(&f->uart, bytes, size) == (size < room ? size : room));
 }
 
 static void host_takes(struct fuzz *f, uint8_t amount)
@@ -115,9 +108,9 @@ static void host_takes(struct fuzz *f, uint8_t amount)
 	uint64_t there = f->nr_in - f->nr_out;
 	size_t nr = uart_peek(&f->uart, bytes, wanted);
 
-	check(nr == (wanted < there ? wanted : there));
+	require(nr == (wanted < there ? wanted : there));
 	for (size_t i = 0; i < nr; i++)
-		check(bytes[i] == f->ring[(f->nr_out + i) % UART_RING_SIZE]);
+		require(bytes[i] == f->ring[(f->nr_out + i) % UART_RING_SIZE]);
 	uart_consume(&f->uart, nr / 2 + 1);
 	f->nr_out += nr / 2 + 1 < there ? nr / 2 + 1 : there;
 }
@@ -127,7 +120,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct fuzz *f = calloc(1, sizeof(*f));
 	const struct uart_host host = {on_irq, on_kick, f};
 
-	check(f && uart_init(&f->uart, &host) == 0);
+	require(f && uart_init(&f->uart, &host) == 0);
 	f->lcr = (uint8_t)uart_ops.read(&f->uart, LCR, 1);
 	for (size_t i = 0; i + 1 < size && i < 2000; i += 2) {
 		unsigned reg = data[i] % UART_NR_REGS;

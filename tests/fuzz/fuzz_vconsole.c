@@ -27,6 +27,7 @@
 #include "ccr/vconsole.h"
 #include "ccr/virtio_pci.h"
 #include "../fake/virtio_guest.h"
+#include "fuzz.h"
 
 #define NR_CHANNELS 3u
 #define NR_PORTS    (1 + NR_CHANNELS)
@@ -55,14 +56,6 @@ struct world {
 	uint64_t nr_offered; /* bytes of output */
 	uint64_t nr_taken;
 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 static void start(struct world *world)
 {

@@ -13,17 +13,10 @@
 #include <unistd.h>
 
 #include "ccr/vhost.h"
+#include "fuzz.h"
 
 #define MAX_INPUT    4096
 #define HAS_REQUESTS 0x80
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 /*
  * A connection on which @bytes have come, and nothing else will; the other end still takes what is

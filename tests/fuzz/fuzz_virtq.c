@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "ccr/virtq.h"
+#include "fuzz.h"
 
 #define RAM_SIZE   4096u
 #define QUEUE_SIZE 8
@@ -28,14 +29,6 @@ struct record {
 	uint16_t place;
 	uint32_t value;
 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 static int ram_read(void *ctx, ipa_t at, void *buf, size_t size)
 {

@@ -31,6 +31,7 @@
 #include "ccr/virtio_pci.h"
 #include "ccr/vnet.h"
 #include "../fake/virtio_guest.h"
+#include "fuzz.h"
 
 #define BIT(n)      (1ull << (n))
 #define SECRET_PAGE 3u /* private from start to end */
@@ -60,14 +61,6 @@ struct world {
 	uint32_t frame_size, reserved;
 	uint8_t buffer[HEADER_SIZE + NET_MAX_FRAME];
 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 static struct world *world_of(const struct net *net)
 {

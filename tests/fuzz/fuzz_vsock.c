@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "ccr/vsock.h"
+#include "fuzz.h"
 
 #define CID 3u
 
@@ -35,20 +36,6 @@ struct world {
 	uint32_t choice; /* of the host's */
 	uint8_t payload[VSOCK_MAX_PAYLOAD];
 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
-
-static unsigned choose(struct world *world, unsigned nr)
-{
-	world->choice = world->choice * 1664525u + 1013904223u;
-	return (world->choice >> 16) % nr;
-}
 
 static int end_connect(void *ctx, unsigned index, uint32_t port)
 {
@@ -73,14 +60,14 @@ static ssize_t end_read(void *ctx, unsigned index, void *buf, size_t size)
 {
 	static const int errors[] = {-EAGAIN, -EAGAIN, 0, -ECONNRESET};
 	struct world *world = ctx;
-	const unsigned what = choose(world, 8);
+	const unsigned what = fuzz_choose(&world->choice, 8);
 
 	require(world->ends[index].is_open);
 	require(size > 0 && size <= VSOCK_MAX_PAYLOAD);
 	if (what < 4)
 		return errors[what];
 	if (what < 6 && size > 1)
-		size = 1 + choose(world, (unsigned)size);
+		size = 1 + fuzz_choose(&world->choice, (unsigned)size);
 	memset(buf, 0x55, size);
 	return (ssize_t)size;
 }
@@ -89,7 +76,7 @@ static ssize_t end_write(void *ctx, unsigned index, const void *buf, size_t size
 {
 	struct world *world = ctx;
 	struct end *end = &world->ends[index];
-	const unsigned what = choose(world, 8);
+	const unsigned what = fuzz_choose(&world->choice, 8);
 
 	require(end->is_open && size > 0 && size <= VSOCK_BUFFER_SIZE);
 	if (what == 0)
@@ -97,7 +84,7 @@ static ssize_t end_write(void *ctx, unsigned index, const void *buf, size_t size
 	if (what < 4)
 		return -EAGAIN;
 	if (what < 6)
-		size = 1 + choose(world, (unsigned)size);
+		size = 1 + fuzz_choose(&world->choice, (unsigned)size);
 	for (size_t i = 0; i < size; i++)
 		require(((const uint8_t *)buf)[i] == (uint8_t)(end->given + i));
 	end->given += (uint32_t)size;

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 #define MAX_INPUT_SIZE ((size_t)1 << 20) /* libFuzzer's own inputs are much smaller */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * links: src/host/broker.c src/host/broker_proto.c src/host/broker_files.c
- * src/host/broker_sockets.c src/util/err.c
+ *	src/host/broker_sockets.c src/util/err.c tests/fake/scratch.c
  */
 /* Real brokers, in processes of their own, of directories and sockets in /tmp. */
 #include <stdarg.h>
@@ -12,7 +12,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -26,10 +25,11 @@
 #include <unistd.h>
 
 #include "ccr/broker.h"
+#include "../fake/scratch.h"
 
-/* @dir has share/, which is shared, and outside, a file that must not be reached. */
+/* @scratch has share/, which is shared, and outside, a file that must not be reached. */
 struct bench {
-	char dir[32];
+	struct scratch scratch;
 	struct broker_config config;
 	struct broker broker;
 	struct broker_reply reply;
@@ -37,60 +37,35 @@ struct bench {
 	int fd;
 };
 
-static char *at(const struct bench *b, const char *path, char *room)
-{
-	assert_true(snprintf(room, 128, "%s/%s", b->dir, path) < 128);
-	return room;
-}
-
-static void put_file(const struct bench *b, const char *path, const char *text)
-{
-	char room[128];
-	const int fd = open(at(b, path, room), O_CREAT | O_WRONLY | O_TRUNC, 0644);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-	close(fd);
-}
-
 static int bench_begin(void **state)
 {
 	struct bench *b = calloc(1, sizeof(*b));
-	char room[128];
+	char room[SCRATCH_PATH_SIZE];
 
 	assert_non_null(b);
-	strcpy(b->dir, "/tmp/test_broker.XXXXXX");
-	assert_non_null(mkdtemp(b->dir));
-	assert_int_equal(mkdir(at(b, "share", room), 0755), 0);
-	put_file(b, "outside", "secret");
+	scratch_begin(&b->scratch);
+	assert_int_equal(mkdir(scratch_path(&b->scratch, "share", room), 0755), 0);
+	scratch_put(&b->scratch, "outside", "secret");
 	b->fd = -1;
 	*state = b;
 	return 0;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
 }
 
 static int bench_end(void **state)
 {
 	struct bench *b = *state;
 
-	nftw(b->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	scratch_end(&b->scratch);
 	free(b);
 	return 0;
 }
 
 static void start(struct bench *b, bool read_only)
 {
-	char room[128];
+	char room[SCRATCH_PATH_SIZE];
 
-	b->config.scope =
-		(struct broker_scope){.dir = at(b, "share", room), .read_only = read_only};
+	b->config.scope = (struct broker_scope){.dir = scratch_path(&b->scratch, "share", room),
+						.read_only = read_only};
 	assert_int_equal(broker_start(&b->broker, &b->config, &b->err), 0);
 }
 
@@ -159,14 +134,14 @@ static void test_files(void **state)
 {
 	struct bench *b = *state;
 	struct stat st;
-	char room[128];
+	char room[SCRATCH_PATH_SIZE];
 
 	start(b, false);
 	assert_int_equal(create(b, 0, 1, "a", BROKER_READ | BROKER_WRITE | BROKER_EXCLUSIVE, 06755),
 			 0);
 	assert_int_equal(b->reply.attr.mode, S_IFREG | 0755);
 	assert_int_equal(write(b->fd, "hello", 5), 5);
-	assert_int_equal(stat(at(b, "share/a", room), &st), 0);
+	assert_int_equal(stat(scratch_path(&b->scratch, "share/a", room), &st), 0);
 	assert_int_equal(st.st_size, 5);
 	assert_int_equal(b->reply.attr.ino, st.st_ino);
 
@@ -225,7 +200,7 @@ static void test_directories(void **state)
 	struct bench *b = *state;
 	struct broker_request rename;
 	struct stat st;
-	char room[128];
+	char room[SCRATCH_PATH_SIZE];
 
 	start(b, false);
 	assert_int_equal(
@@ -251,7 +226,7 @@ static void test_directories(void **state)
 	strcpy(rename.text, "g");
 	assert_int_equal(ask(b, rename), 0);
 	assert_int_equal(ask(b, on(BROKER_LINK, 1, 2, "h")), 0);
-	assert_int_equal(stat(at(b, "share/g", room), &st), 0);
+	assert_int_equal(stat(scratch_path(&b->scratch, "share/g", room), &st), 0);
 	assert_int_equal(st.st_nlink, 2);
 	assert_int_equal(ask(b, on(BROKER_UNLINK, 0, 0, "d")), -EISDIR);
 	assert_int_equal(ask(b, (struct broker_request){.op = BROKER_UNLINK,
@@ -273,9 +248,9 @@ static void test_attributes(void **state)
 	struct bench *b = *state;
 	struct broker_request set = {.op = BROKER_SETATTR, .handle = 1};
 	struct stat st;
-	char room[128];
+	char room[SCRATCH_PATH_SIZE];
 
-	put_file(b, "share/f", "12345678");
+	scratch_put(&b->scratch, "share/f", "12345678");
 	start(b, false);
 	assert_int_equal(walk(b, 0, 1, "f"), 0);
 	set.valid = BROKER_SET_MODE | BROKER_SET_SIZE | BROKER_SET_MTIME | BROKER_SET_ATIME;
@@ -284,7 +259,7 @@ static void test_attributes(void **state)
 	set.atime = (struct broker_time){1000, 1};
 	set.mtime = (struct broker_time){-2000, 2};
 	assert_int_equal(ask(b, set), 0);
-	assert_int_equal(stat(at(b, "share/f", room), &st), 0);
+	assert_int_equal(stat(scratch_path(&b->scratch, "share/f", room), &st), 0);
 	assert_int_equal(st.st_mode, S_IFREG | 01640);
 	assert_int_equal(st.st_size, 3);
 	assert_int_equal(st.st_atim.tv_sec, 1000);
@@ -297,7 +272,7 @@ static void test_attributes(void **state)
 				      .handle = 1,
 				      .valid = BROKER_SET_MTIME | BROKER_SET_MTIME_NOW};
 	assert_int_equal(ask(b, set), 0);
-	assert_int_equal(stat(at(b, "share/f", room), &st), 0);
+	assert_int_equal(stat(scratch_path(&b->scratch, "share/f", room), &st), 0);
 	assert_true(st.st_mtim.tv_sec > 1000000000);
 	assert_int_equal(st.st_atim.tv_sec, 1000);
 
@@ -311,7 +286,7 @@ static void test_attributes(void **state)
 	set.valid = BROKER_SET_MTIME;
 	set.mtime.s = 5;
 	assert_int_equal(ask(b, set), 0);
-	assert_int_equal(stat(at(b, "outside", room), &st), 0);
+	assert_int_equal(stat(scratch_path(&b->scratch, "outside", room), &st), 0);
 	assert_int_equal(st.st_mode, S_IFREG | 0644);
 	assert_int_equal(st.st_size, 6);
 	assert_true(st.st_mtim.tv_sec > 1000000000);
@@ -325,9 +300,9 @@ static void test_attributes(void **state)
 static void test_outside(void **state)
 {
 	struct bench *b = *state;
-	char room[128];
+	char room[SCRATCH_PATH_SIZE];
 
-	assert_int_equal(symlink(b->dir, at(b, "share/up", room)), 0);
+	assert_int_equal(symlink(b->scratch.dir, scratch_path(&b->scratch, "share/up", room)), 0);
 	start(b, false);
 	/* What the protocol has no word for is not even sent. */
 	assert_int_equal(walk(b, 0, 1, ".."), -EINVAL);
@@ -342,8 +317,8 @@ static void test_outside(void **state)
 	assert_int_equal(create(b, 0, 2, "up", BROKER_READ, 0644), -ELOOP);
 	assert_int_equal(ask(b, on(BROKER_LINK, 0, 1, "hard")), -EPERM);
 	assert_int_equal(ask(b, on(BROKER_READLINK, 1, 0, "")), 0);
-	assert_int_equal(b->reply.payload_size, strlen(b->dir));
-	assert_memory_equal(b->reply.payload, b->dir, strlen(b->dir));
+	assert_int_equal(b->reply.payload_size, strlen(b->scratch.dir));
+	assert_memory_equal(b->reply.payload, b->scratch.dir, strlen(b->scratch.dir));
 	assert_int_equal(ask(b, on(BROKER_READLINK, 0, 0, "")), -EINVAL);
 	assert_int_equal(symlink_to(b, "s", "/proc/self/mem"), 0);
 	assert_int_equal(walk(b, 0, 3, "s"), 0);
@@ -386,9 +361,9 @@ static void test_read_only(void **state)
 {
 	struct bench *b = *state;
 	struct broker_request rename = on(BROKER_RENAME, 0, 0, "f");
-	char room[128];
+	char room[SCRATCH_PATH_SIZE];
 
-	put_file(b, "share/f", "text");
+	scratch_put(&b->scratch, "share/f", "text");
 	start(b, true);
 	assert_int_equal(walk(b, 0, 1, "f"), 0);
 	assert_int_equal(open_handle(b, 1, BROKER_READ), 0);
@@ -412,8 +387,8 @@ static void test_read_only(void **state)
 							.valid = BROKER_SET_MTIME_NOW}),
 			 -EROFS);
 	done(b);
-	assert_int_equal(access(at(b, "share/f", room), F_OK), 0);
-	assert_int_equal(access(at(b, "share/g", room), F_OK), -1);
+	assert_int_equal(access(scratch_path(&b->scratch, "share/f", room), F_OK), 0);
+	assert_int_equal(access(scratch_path(&b->scratch, "share/g", room), F_OK), -1);
 }
 
 /* Somebody on the host replaces a directory by a link, and back, as fast as it goes. */
@@ -425,11 +400,11 @@ struct swapper {
 static void *swap(void *arg)
 {
 	struct swapper *swapper = arg;
-	char dir[128], link[128], spare[128];
+	char dir[SCRATCH_PATH_SIZE], link[SCRATCH_PATH_SIZE], spare[SCRATCH_PATH_SIZE];
 
-	at(swapper->bench, "share/d", dir);
-	at(swapper->bench, "share/link", link);
-	at(swapper->bench, "share/spare", spare);
+	scratch_path(&swapper->bench->scratch, "share/d", dir);
+	scratch_path(&swapper->bench->scratch, "share/link", link);
+	scratch_path(&swapper->bench->scratch, "share/spare", spare);
 	while (!atomic_load(&swapper->stop)) {
 		rename(dir, spare);
 		rename(link, dir);
@@ -445,11 +420,11 @@ static void test_race(void **state)
 	struct swapper swapper = {.bench = b};
 	pthread_t thread;
 	unsigned nr_opened = 0, nr_refused = 0;
-	char room[128];
+	char room[SCRATCH_PATH_SIZE];
 
-	assert_int_equal(mkdir(at(b, "share/d", room), 0755), 0);
-	put_file(b, "share/d/outside", "inside");
-	assert_int_equal(symlink("..", at(b, "share/link", room)), 0);
+	assert_int_equal(mkdir(scratch_path(&b->scratch, "share/d", room), 0755), 0);
+	scratch_put(&b->scratch, "share/d/outside", "inside");
+	assert_int_equal(symlink("..", scratch_path(&b->scratch, "share/link", room)), 0);
 	start(b, false);
 	assert_int_equal(pthread_create(&thread, NULL, swap, &swapper), 0);
 	for (unsigned i = 0; i < 3000; i++) {
@@ -493,7 +468,7 @@ static void test_limits(void **state)
 	struct broker_request request = on(BROKER_WALK, 0, 1, "f");
 	int ret = 0;
 
-	put_file(b, "share/f", "");
+	scratch_put(&b->scratch, "share/f", "");
 	start(b, false);
 	for (; request.other < BROKER_NR_HANDLES && !ret; request.other++)
 		ret = ask(b, request);
@@ -508,13 +483,13 @@ static void test_limits(void **state)
 static void test_refused(void **state)
 {
 	struct bench *b = *state;
-	char room[128];
+	char room[SCRATCH_PATH_SIZE];
 
-	b->config.scope = (struct broker_scope){.dir = at(b, "nothing", room)};
+	b->config.scope = (struct broker_scope){.dir = scratch_path(&b->scratch, "nothing", room)};
 	assert_int_equal(broker_start(&b->broker, &b->config, &b->err), -ENOENT);
 	assert_non_null(strstr(b->err.msg, "/nothing: cannot open the directory: No such file"));
 	err_clear(&b->err);
-	b->config.scope.dir = at(b, "outside", room);
+	b->config.scope.dir = scratch_path(&b->scratch, "outside", room);
 	assert_int_equal(broker_start(&b->broker, &b->config, &b->err), -ENOTDIR);
 	err_clear(&b->err);
 	b->config.scope.dir = "/proc/self";
@@ -526,26 +501,27 @@ static void test_refused(void **state)
 /* What the two functions of the configuration did shows in the broker's answers. */
 static void on_shrink(void *ctx)
 {
-	char room[128];
+	const struct bench *b = ctx;
+	char room[SCRATCH_PATH_SIZE];
 
-	mkdir(at(ctx, "share/shrunk", room), 0755);
+	mkdir(scratch_path(&b->scratch, "share/shrunk", room), 0755);
 }
 
 static int on_confine(void *ctx, const struct broker_scope *scope, struct ccr_err *err)
 {
 	struct bench *b = ctx;
-	char room[128];
+	char room[SCRATCH_PATH_SIZE];
 
 	if (b->config.scope.read_only)
 		return err_set(err, -ENOSYS, "no confinement for %s", scope->dir);
-	return access(at(b, "share/shrunk", room), F_OK) ||
-	       mkdir(at(b, "share/confined", room), 0755);
+	return access(scratch_path(&b->scratch, "share/shrunk", room), F_OK) ||
+	       mkdir(scratch_path(&b->scratch, "share/confined", room), 0755);
 }
 
 static void test_confine(void **state)
 {
 	struct bench *b = *state;
-	char room[128];
+	char room[SCRATCH_PATH_SIZE];
 
 	b->config.shrink = on_shrink;
 	b->config.confine = on_confine;
@@ -553,7 +529,8 @@ static void test_confine(void **state)
 	start(b, false);
 	assert_int_equal(walk(b, 0, 1, "confined"), 0);
 	done(b);
-	b->config.scope = (struct broker_scope){.dir = at(b, "share", room), .read_only = true};
+	b->config.scope = (struct broker_scope){.dir = scratch_path(&b->scratch, "share", room),
+						.read_only = true};
 	assert_int_equal(broker_start(&b->broker, &b->config, &b->err), -ENOSYS);
 	assert_memory_equal(b->err.msg, "no confinement for /tmp/", 24);
 }
@@ -593,7 +570,7 @@ static void test_broker_dies(void **state)
 {
 	struct bench *b = *state;
 
-	put_file(b, "share/f", "");
+	scratch_put(&b->scratch, "share/f", "");
 	start(b, false);
 	assert_int_equal(walk(b, 0, 1, "f"), 0);
 	assert_int_equal(kill(b->broker.pid, SIGKILL), 0);
@@ -668,8 +645,8 @@ static void test_sockets(void **state)
 	char vsock[128], with_port[160], vhost[128];
 	int listeners[2], fd;
 
-	at(b, "v", vsock);
-	at(b, "vhost", vhost);
+	scratch_path(&b->scratch, "v", vsock);
+	scratch_path(&b->scratch, "vhost", vhost);
 	snprintf(with_port, sizeof(with_port), "%s_4294967295", vsock);
 	listeners[0] = listen_at(with_port);
 	listeners[1] = listen_at(vhost);

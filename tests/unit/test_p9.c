@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * links: src/virtio/p9.c src/virtio/p9_proto.c src/host/broker.c src/host/broker_proto.c
- * src/host/broker_files.c src/host/broker_sockets.c src/util/err.c
+ * links: src/virtio/p9.c src/virtio/p9_proto.c src/vm/shares.c src/host/broker.c
+ *	src/host/broker_proto.c src/host/broker_files.c src/host/broker_sockets.c src/util/err.c
+ *	tests/fake/scratch.c
  */
 /* A client of 9P2000.L, the server, and a real broker of a directory in /tmp. */
 #include <stdarg.h>
@@ -11,7 +12,6 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,14 +19,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "ccr/broker.h"
-#include "ccr/p9.h"
+#include "../../src/vm/internal.h"
+#include "../fake/scratch.h"
 
 #define MSIZE    8192u
 #define MAX_OPEN 4u
 
 struct bench {
-	char dir[32];
+	struct scratch scratch;
 	struct broker broker;
 	struct p9 p9;
 	struct ccr_err err;
@@ -36,11 +36,13 @@ struct bench {
 	struct p9_reader reply;
 };
 
+/* What a machine's process does with its broker, and a count of descriptors. */
+
 static int on_call(void *ctx, const struct broker_request *request, struct broker_reply *reply,
 		   int *ret_fd)
 {
 	struct bench *b = ctx;
-	const int ret = broker_call(&b->broker, request, reply, ret_fd);
+	const int ret = shares_host.call(&b->broker, request, reply, ret_fd);
 
 	b->nr_fds += ret_fd && *ret_fd >= 0;
 	return ret;
@@ -48,31 +50,30 @@ static int on_call(void *ctx, const struct broker_request *request, struct broke
 
 static ssize_t on_read(void *ctx, int fd, void *bytes, size_t size, uint64_t offset)
 {
-	const ssize_t done = pread(fd, bytes, size, (off_t)offset);
+	struct bench *b = ctx;
 
-	(void)ctx;
-	return done < 0 ? -errno : done;
+	return shares_host.read(&b->broker, fd, bytes, size, offset);
 }
 
 static ssize_t on_write(void *ctx, int fd, const void *bytes, size_t size, uint64_t offset)
 {
-	const ssize_t done = pwrite(fd, bytes, size, (off_t)offset);
+	struct bench *b = ctx;
 
-	(void)ctx;
-	return done < 0 ? -errno : done;
+	return shares_host.write(&b->broker, fd, bytes, size, offset);
 }
 
 static int on_sync(void *ctx, int fd)
 {
-	(void)ctx;
-	return fsync(fd) < 0 ? -errno : 0;
+	struct bench *b = ctx;
+
+	return shares_host.sync(&b->broker, fd);
 }
 
 static void on_close(void *ctx, int fd)
 {
 	struct bench *b = ctx;
 
-	assert_int_equal(close(fd), 0);
+	shares_host.close(&b->broker, fd);
 	b->nr_fds--;
 }
 
@@ -128,46 +129,22 @@ static int ask(struct bench *b, uint8_t type, const char *format, ...)
 	return 0;
 }
 
-static char *at(const struct bench *b, const char *path, char *room)
-{
-	assert_true(snprintf(room, 128, "%s/%s", b->dir, path) < 128);
-	return room;
-}
-
-static void put_file(const struct bench *b, const char *path, const char *text)
-{
-	char room[128];
-	const int fd = open(at(b, path, room), O_CREAT | O_WRONLY, 0644);
-
-	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-	close(fd);
-}
-
 static int bench_begin(void **state)
 {
 	struct bench *b = calloc(1, sizeof(*b));
 	struct broker_config config = {0};
-	char room[128];
+	char room[SCRATCH_PATH_SIZE];
 
 	assert_non_null(b);
-	strcpy(b->dir, "/tmp/test_p9.XXXXXX");
-	assert_non_null(mkdtemp(b->dir));
-	assert_int_equal(mkdir(at(b, "share", room), 0755), 0);
-	put_file(b, "outside", "secret");
+	scratch_begin(&b->scratch);
+	assert_int_equal(mkdir(scratch_path(&b->scratch, "share", room), 0755), 0);
+	scratch_put(&b->scratch, "outside", "secret");
 	config.scope.dir = room;
 	assert_int_equal(broker_start(&b->broker, &config, &b->err), 0);
 	p9_init(&b->p9, &host, b, MSIZE, MAX_OPEN);
 	b->room = MSIZE;
 	*state = b;
 	return 0;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
 }
 
 static int bench_end(void **state)
@@ -177,7 +154,7 @@ static int bench_end(void **state)
 	p9_done(&b->p9);
 	assert_int_equal(b->nr_fds, 0);
 	broker_stop(&b->broker);
-	nftw(b->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	scratch_end(&b->scratch);
 	free(b);
 	return 0;
 }
@@ -247,11 +224,11 @@ static void test_attach(void **state)
 static void test_walk(void **state)
 {
 	struct bench *b = *state;
-	char room[128];
+	char room[SCRATCH_PATH_SIZE];
 
-	mkdir(at(b, "share/a", room), 0755);
-	mkdir(at(b, "share/a/b", room), 0755);
-	put_file(b, "share/a/b/c", "text");
+	mkdir(scratch_path(&b->scratch, "share/a", room), 0755);
+	mkdir(scratch_path(&b->scratch, "share/a/b", room), 0755);
+	scratch_put(&b->scratch, "share/a/b/c", "text");
 	attach(b);
 	assert_int_equal(ask(b, P9_TWALK, "ddwsss", 0u, 1u, 3u, "a", "b", "c"), 0);
 	assert_int_equal(p9_get16(&b->reply), 3);
@@ -288,7 +265,7 @@ static void test_hostile_names(void **state)
 	static const char *const names[] = {"..", ".", "", "/", "/etc/passwd", "../outside", "a/b"};
 	char longest[300], room[128];
 
-	assert_int_equal(symlink("../outside", at(b, "share/out", room)), 0);
+	assert_int_equal(symlink("../outside", scratch_path(&b->scratch, "share/out", room)), 0);
 	attach(b);
 	memset(longest, 'n', sizeof(longest));
 	longest[256] = '\0';
@@ -314,7 +291,7 @@ static void test_hostile_names(void **state)
 	assert_int_equal(ask(b, P9_TREADLINK, "d", 1u), 0);
 	p9_get_string(&b->reply, room, sizeof(room));
 	assert_string_equal(room, "../outside");
-	assert_int_equal(access(at(b, "share/out", room), F_OK), 0);
+	assert_int_equal(access(scratch_path(&b->scratch, "share/out", room), F_OK), 0);
 }
 
 /* Messages that are no messages: each length of a good one, and what the header says of it. */
@@ -357,7 +334,7 @@ static void test_io(void **state)
 {
 	struct bench *b = *state;
 	struct stat st;
-	char room[128];
+	char room[SCRATCH_PATH_SIZE];
 
 	attach(b);
 	assert_int_equal(create(b, 1, "f", P9_OPEN_READWRITE, 0640), 0);
@@ -367,7 +344,7 @@ static void test_io(void **state)
 	assert_int_equal(ask(b, P9_TWRITE, "dqdbbb", 1u, 0ull, 4u, 'a', 'b', 'c'), -EBADMSG);
 	assert_int_equal(ask(b, P9_TWRITE, "dqdd", 1u, 2ull, 4u, 0x64636261u), 0);
 	assert_int_equal(p9_get32(&b->reply), 4);
-	assert_int_equal(stat(at(b, "share/f", room), &st), 0);
+	assert_int_equal(stat(scratch_path(&b->scratch, "share/f", room), &st), 0);
 	assert_int_equal(st.st_size, 6);
 	assert_int_equal(st.st_mode, S_IFREG | 0640);
 	assert_int_equal(ask(b, P9_TREAD, "dqd", 1u, 0ull, UINT32_MAX), 0);
@@ -435,9 +412,9 @@ static void test_attributes(void **state)
 {
 	struct bench *b = *state;
 	struct stat st;
-	char room[128];
+	char room[SCRATCH_PATH_SIZE];
 
-	put_file(b, "share/f", "12345678");
+	scratch_put(&b->scratch, "share/f", "12345678");
 	attach(b);
 	assert_int_equal(walk(b, 0, 1, "f"), 0);
 	/* The client sends the type with the mode, and the times only if it says so. */
@@ -446,7 +423,7 @@ static void test_attributes(void **state)
 		    P9_SET_MODE | P9_SET_SIZE | P9_SET_MTIME | P9_SET_MTIME_THAT | P9_SET_CTIME,
 		    S_IFREG | 04600u, 9u, 9u, 3ull, ~0ull, ~0ull, 77ull, 5ull),
 		0);
-	assert_int_equal(stat(at(b, "share/f", room), &st), 0);
+	assert_int_equal(stat(scratch_path(&b->scratch, "share/f", room), &st), 0);
 	assert_int_equal(st.st_mode, S_IFREG | 0600);
 	assert_int_equal(st.st_size, 3);
 	assert_int_equal(st.st_mtim.tv_sec, 77);
@@ -485,7 +462,7 @@ static void test_names(void **state)
 {
 	struct bench *b = *state;
 	struct stat st;
-	char room[128];
+	char room[SCRATCH_PATH_SIZE];
 
 	attach(b);
 	assert_int_equal(ask(b, P9_TMKDIR, "dsdd", 0u, "d", 0750u, 0u), 0);
@@ -501,7 +478,7 @@ static void test_names(void **state)
 	assert_int_equal(ask(b, P9_TLOPEN, "dd", 2u, 0u), -ENXIO);
 	assert_int_equal(ask(b, P9_TLINK, "dds", 0u, 2u, "hard"), 0);
 	assert_int_equal(ask(b, P9_TRENAMEAT, "dsds", 1u, "fifo", 0u, "moved"), 0);
-	assert_int_equal(stat(at(b, "share/moved", room), &st), 0);
+	assert_int_equal(stat(scratch_path(&b->scratch, "share/moved", room), &st), 0);
 	assert_int_equal(st.st_nlink, 2);
 	assert_int_equal(ask(b, P9_TRENAMEAT, "dsds", 1u, "fifo", 9u, "moved"), -EBADF);
 	assert_int_equal(ask(b, P9_TRENAME, "dds", 2u, 0u, "x"), -EOPNOTSUPP);
@@ -547,7 +524,7 @@ static void test_readdir(void **state)
 
 	for (unsigned i = 0; i < 50; i++) {
 		snprintf(name, sizeof(name), "share/n%u", i);
-		put_file(b, name, "");
+		scratch_put(&b->scratch, name, "");
 	}
 	attach(b);
 	assert_int_equal(ask(b, P9_TWALK, "ddw", 0u, 1u, 0u), 0);
