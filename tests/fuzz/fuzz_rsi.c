@@ -273,7 +273,7 @@ static uint64_t token_continue_error(const struct step *step)
 		return RSI_ERROR_INPUT;
 	if (step->machine->token_left[step->vcpu] == IDLE)
 		return RSI_ERROR_STATE;
-	return size > 0 && ram_page(step, base) == NR_PAGES ? RSI_ERROR_INPUT : RSI_SUCCESS;
+	return ram_page(step, base) == NR_PAGES ? RSI_ERROR_INPUT : RSI_SUCCESS;
 }
 
 static void check_token_continue(const struct step *step)
