@@ -2,13 +2,14 @@
 #
 # ccr-run: plain GNU make, no configure step. `make help` lists the goals.
 #
-# The same sources are compiled up to five times, each into a tree of its own under build/:
+# The same sources are compiled up to six times, each into a tree of its own under build/:
 #
 #   native/  this machine's program. On x86 it does everything but run VMs.
 #   arm64/   the arm64 program, static, against libraries unpacked into build/sysroot
 #   san/     this machine's, with ASan and UBSan, for unit tests and fuzz replay
 #   fuzz/    this machine's, by clang with libFuzzer
 #   tsan/    this machine's, with ThreadSanitizer, for the unit tests that have threads
+#   cov/     this machine's, by clang, counting what fuzz targets reach
 #
 # Missing Debian packages are installed on the way (tests/harness/deps.sh); NO_DEPS=1 prevents it.
 
@@ -52,6 +53,7 @@ HARDEN      := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong -f
 HARDEN_LD   := -Wl,-z,relro,-z,now,-z,noexecstack
 SANITIZE    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 RACES       := -fsanitize=thread -fno-omit-frame-pointer
+COUNT       := -fprofile-instr-generate -fcoverage-mapping
 LIBS        := -lfdt -lelf -luring -lz -lzstd -ljson-c -lcrypto -lpthread
 
 # KVM's arm64 structures come from <asm/kvm.h>, which an x86 machine has only among its cross
@@ -88,6 +90,8 @@ san_CFLAGS     = $(BASE_CFLAGS) -O1 -g $(SANITIZE) $(call uapi,$<)
 tsan_CC       := $(CC)
 tsan_CFLAGS    = $(BASE_CFLAGS) -O1 -g $(RACES) $(call uapi,$<)
 fuzz_CC       := $(CLANG)
+cov_CC        := $(CLANG)
+cov_CFLAGS     = $(BASE_CFLAGS) -O1 -g $(COUNT) $(call uapi,$<)
 fuzz_CFLAGS    = $(BASE_CFLAGS) -O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link $(call uapi,$<)
 
 # ---- sources ---------------------------------------------------------------------------------
@@ -110,11 +114,12 @@ RACE_PROGRAMS := $(addprefix build/race/,test_aio test_blk test_control test_emu
 	test_log test_races test_vcpu test_vm)
 REPLAY_PROGRAMS := $(FUZZERS:%=build/replay/%)
 FUZZ_PROGRAMS := $(FUZZERS:%=build/fuzz/%)
+COVERAGE_PROGRAMS := $(FUZZERS:%=build/cov/%)
 
 # ---- goals -----------------------------------------------------------------------------------
 
 .PHONY: all native arm64 guest run image parity junit check unit cli replay race lint boot soak \
-	bench fuzz deps refresh install dist clean distclean help unit-programs \
+	bench fuzz fuzz-coverage deps refresh install dist clean distclean help unit-programs \
 	replay-programs race-programs
 
 all: native arm64
@@ -136,6 +141,7 @@ help:
 	'make boot       boot tests in QEMU (T=name... for some; BOOT_HOSTS=1: in one host)' \
 	'make soak       the boot tests that have a long form, in that form: about an hour' \
 	'make fuzz       fuzz for FUZZ_SECONDS (60) a target (T=fuzz_x for one)' \
+	'make fuzz-coverage  lines and regions that the inputs of fuzz targets reach' \
 	'make junit      the results in build/log as JUnit XML (JUNIT=FILE)' \
 	'make bench      figures: a measurement, launches' \
 	'make guest      what runs inside: build/guest/init, attest, *.img' \
@@ -199,6 +205,10 @@ lint: | deps-lint
 fuzz: $(if $(T),$(T:%=build/fuzz/%),$(FUZZ_PROGRAMS)) | deps-fuzz
 	@$(HARNESS)/fuzz.sh $(if $(T),$(T:%=build/fuzz/%),$(FUZZ_PROGRAMS))
 
+# What the kept inputs reach, and those that fuzzing has found.
+fuzz-coverage: $(if $(T),$(T:%=build/cov/%),$(COVERAGE_PROGRAMS)) | deps-fuzz
+	@$(HARNESS)/fuzz-coverage.sh $(if $(T),$(T:%=build/cov/%),$(COVERAGE_PROGRAMS))
+
 bench:
 	@tests/bench/measure.sh
 	@tests/bench/run.sh
@@ -256,7 +266,7 @@ build/$(1)/%.o: %.c Makefile | deps-build
 	@mkdir -p $$(@D)
 	$$(Q)$$($(1)_CC) $$($(1)_CFLAGS) -MMD -MP -c -o $$@ $$<
 endef
-$(foreach tree,native arm64 san tsan fuzz,$(eval $(call compile,$(tree))))
+$(foreach tree,native arm64 san tsan fuzz cov,$(eval $(call compile,$(tree))))
 
 # Rewritten only if it would change: most changes of the sources leave the comments alone.
 $(GENERATED): src/sandbox/syscalls.awk $(WRITTEN)
@@ -269,14 +279,14 @@ build/uapi/asm/%.h: | deps-build
 	@ln -sf /usr/aarch64-linux-gnu/include/asm/$*.h $@
 
 KVM_OBJECTS := $(filter $(KVM_SOURCES),$(SOURCES) $(TEST_SOURCES)) $(wildcard tests/unit/*.c)
-$(foreach tree,native san tsan fuzz,$(KVM_OBJECTS:%.c=build/$(tree)/%.o)): | $(UAPI_HEADERS)
+$(foreach tree,native san tsan fuzz cov,$(KVM_OBJECTS:%.c=build/$(tree)/%.o)): | $(UAPI_HEADERS)
 
 $(SYSROOT)/.complete: $(HARNESS)/debs.sh | deps-build
 	@$(HARNESS)/debs.sh sysroot
 $(SOURCES:%.c=build/arm64/%.o): | $(SYSROOT)/.complete
 
--include $(foreach tree,native arm64 san tsan fuzz,$(SOURCES:%.c=build/$(tree)/%.d))
--include $(foreach tree,san tsan fuzz,$(TEST_SOURCES:%.c=build/$(tree)/%.d))
+-include $(foreach tree,native arm64 san tsan fuzz cov,$(SOURCES:%.c=build/$(tree)/%.d))
+-include $(foreach tree,san tsan fuzz cov,$(TEST_SOURCES:%.c=build/$(tree)/%.d))
 -include $(UNSANITIZED:build/unit/%=build/native/tests/unit/%.d)
 
 # ---- programs --------------------------------------------------------------------------------
@@ -341,6 +351,12 @@ $(FUZZ_PROGRAMS): build/fuzz/%: build/fuzz/tests/fuzz/%.o $$(call objects,fuzz,t
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(SANITIZE) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+
+$(COVERAGE_PROGRAMS): build/cov/%: build/cov/tests/fuzz/%.o build/cov/tests/fuzz/replay.o \
+		$$(call objects,cov,tests/fuzz/$$*.c) | deps-fuzz
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(COUNT) -o $@ $^ $(LIBS)
 
 $(UNIT_TESTS:%=build/san/tests/unit/%.o) \
 		$(UNSANITIZED:build/unit/%=build/native/tests/unit/%.o): | deps-unit

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* about: src/realm/evlog_read.c src/realm/evlog_replay.c src/realm/evlog_compare.c */
 /*
  * links: src/realm/evlog.c src/realm/evlog_read.c src/realm/evlog_replay.c
  *	src/realm/evlog_compare.c src/realm/measure.c src/realm/plan.c src/util/hash.c

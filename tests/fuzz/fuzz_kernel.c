@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* about: src/boot/kernel.c src/boot/unpack.c */
 /* links: src/util/err.c src/util/file.c src/boot/elf.c src/boot/kernel.c src/boot/unpack.c */
 /*
  * Properties: kernel_unpack() of any bytes returns 0, or an error with a sentence and the blob

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* about: src/realm/cose.c src/realm/token_read.c src/realm/verify.c src/util/cbor.c */
 /*
  * links: src/util/cbor.c src/util/err.c src/util/hash.c src/util/parse.c src/realm/cose.c
  * src/realm/token.c src/realm/token_read.c src/realm/verify.c src/realm/verify_anchors.c

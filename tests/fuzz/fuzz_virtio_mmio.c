@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* about: src/virtio/virtio_mmio.c src/virtio/virtio.c src/virtio/blk.c */
 /*
  * links: tests/fake/any_disk.c src/virtio/virtio_mmio.c src/virtio/blk.c src/host/disk.c
  *	src/virtio/virtio.c src/virtio/virtq.c src/virtio/virtq_chain.c src/virtio/mem.c

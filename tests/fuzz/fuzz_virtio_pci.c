@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* about: src/virtio/virtio_pci.c src/virtio/virtio.c src/virtio/blk.c src/virtio/vconsole.c */
 /*
  * links: tests/fake/any_disk.c src/virtio/vconsole.c src/virtio/vconsole_control.c
  *	src/virtio/vrng.c src/virtio/blk.c src/host/disk.c src/virtio/virtio_pci.c

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* about: src/virtio/virtq.c src/virtio/virtq_chain.c */
 /* links: src/virtio/virtq.c src/virtio/virtq_chain.c src/virtio/mem.c */
 /*
  * A driver that may write anything into its rings at any time. Whatever it does,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* about: src/virtio/vnet.c src/virtio/vnet_rx.c src/virtio/vnet_tx.c src/virtio/vnet_control.c */
 /*
  * links: src/virtio/vnet.c src/virtio/vnet_rx.c src/virtio/vnet_tx.c src/virtio/vnet_control.c
  *	src/host/net.c src/host/tap.c src/host/passt.c src/util/hash.c

@@ -21,7 +21,7 @@ IMAGE="gdisk mtools"
 FVP="arm-trusted-firmware-tools device-tree-compiler python3"
 FIRMWARE="qemu-efi-aarch64"
 LINT="clang clang-format clang-tidy cppcheck python3 shellcheck"
-FUZZ="clang libclang-rt-14-dev"
+FUZZ="clang libclang-rt-14-dev llvm"
 BOOT="device-tree-compiler"
 
 packages_of() {

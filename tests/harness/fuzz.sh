@@ -9,6 +9,12 @@ set -eu
 # shellcheck source=lib.sh source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 
+# figures LOG - executions, and the edges of the program's control flow that they have reached
+figures() {
+	sed -n 's/^Done \([0-9]*\) runs in \([0-9]*\) second.*/\1 executions in \2 s,/p' "$1"
+	sed -n 's/.* cov: \([0-9]*\) ft: \([0-9]*\) .*/\1 edges, \2 features/p' "$1" | tail -n 1
+}
+
 [ $# -gt 0 ] || die "no fuzz targets"
 mkdir -p build/fuzz/finds "$LOG_DIR/fuzz"
 failed=0
@@ -21,7 +27,7 @@ for program; do
 	if "$program" -max_total_time="${FUZZ_SECONDS:-60}" -timeout=10 -rss_limit_mb=2048 \
 		-artifact_prefix="build/fuzz/finds/$name-" "$grown" ${kept:+"$kept"} \
 		>"$LOG_DIR/fuzz/$name.log" 2>&1; then
-		say "  ok    $name: $(grep '^Done' "$LOG_DIR/fuzz/$name.log" || true)"
+		say "  ok    $name: $(figures "$LOG_DIR/fuzz/$name.log" | xargs)"
 	else
 		say "  FAIL  $name"
 		show_log "$LOG_DIR/fuzz/$name.log"
