@@ -10,9 +10,7 @@
 #ifndef CCR_VNET_H
 #define CCR_VNET_H
 
-#include "ccr/bounce.h"
-#include "ccr/net.h"
-#include "ccr/virtio.h"
+#include "ccr/vnet_control.h"
 
 /** VNET_MAX_READY - buffers that one frame may be spread over */
 #define VNET_MAX_READY 64
@@ -40,22 +38,14 @@ struct vnet_pair {
 
 /**
  * struct vnet - the device; private to vnet*.c but for @virtio
- * @mac: what the driver finds after a reset
  * @is_set_up: the host end knows what this driver has accepted
- * @is_broken: the host end is of no use any more
- * @nr_used: of @pairs that the driver uses
- * @filter: what it wants to receive
  * @nr_dropped_out, @nr_dropped_in: frames, from the guest and for it
  */
 struct vnet {
 	struct virtio_dev virtio;
 	const struct virtio_mem *mem;
-	struct net *net;
-	uint8_t mac[NET_MAC_SIZE];
+	struct vnet_control control;
 	bool is_set_up;
-	bool is_broken;
-	unsigned nr_used;
-	struct net_filter filter;
 	uint64_t nr_dropped_out, nr_dropped_in;
 	struct vnet_pair *pairs;
 };

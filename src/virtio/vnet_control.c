@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The control queue: which frames the guest wants, and how many queues it uses. */
+/*
+ * What a network device is but for its frames: features, configuration space, the state of its
+ * link, and the control queue: which frames the guest wants, and how many queues it uses.
+ */
 #include <endian.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "vnet_internal.h"
+
+#define BIT(n) (1ull << (n))
 
 #define MAX_COMMANDS 64
 
 /* struct command - from a chain: class, command, and data behind the two */
 struct command {
-	struct vnet *vnet;
+	struct vnet_control *control;
 	const struct virtq *queue;
 	const struct virtq_chain *chain;
 	struct virtio_net_ctrl_hdr header;
@@ -26,37 +32,38 @@ static bool get_data(const struct command *command, uint32_t offset, void *buf, 
 }
 
 /* A filter of everything that the guest's own address does not cover. */
-static void apply_filter(struct vnet *vnet)
+static void apply_filter(struct vnet_control *control)
 {
-	struct net_filter filter = vnet->filter;
+	const struct net_ops *ops = control->net->ops;
+	struct net_filter filter = control->filter;
 
 	if (filter.nr_macs == NET_MAX_MACS)
 		filter.promiscuous = true;
 	else
-		memcpy(filter.macs[filter.nr_macs++], vnet->virtio.config, NET_MAC_SIZE);
-	if (vnet->net->ops->set_filter && !vnet->is_broken)
-		vnet->net->ops->set_filter(vnet->net, &filter);
+		memcpy(filter.macs[filter.nr_macs++], control->virtio->config, NET_MAC_SIZE);
+	if (ops->set_filter && !control->is_broken)
+		ops->set_filter(control->net, &filter);
 }
 
 static bool set_rx_mode(const struct command *command)
 {
-	struct vnet *vnet = command->vnet;
+	struct vnet_control *control = command->control;
 	uint8_t on;
 
-	if (!virtio_has(&vnet->virtio, VIRTIO_NET_F_CTRL_RX) || command->size != sizeof(on) ||
+	if (!virtio_has(control->virtio, VIRTIO_NET_F_CTRL_RX) || command->size != sizeof(on) ||
 	    !get_data(command, 0, &on, sizeof(on)) || on > 1)
 		return false;
 	switch (command->header.cmd) {
 	case VIRTIO_NET_CTRL_RX_PROMISC:
-		vnet->filter.promiscuous = on;
+		control->filter.promiscuous = on;
 		break;
 	case VIRTIO_NET_CTRL_RX_ALLMULTI:
-		vnet->filter.all_multicast = on;
+		control->filter.all_multicast = on;
 		break;
 	default:
 		return false;
 	}
-	apply_filter(vnet);
+	apply_filter(control);
 	return true;
 }
 
@@ -87,8 +94,8 @@ static bool get_macs(const struct command *command, uint32_t offset, struct net_
 /* Two lists: of one receiver each, and of many. */
 static bool set_table(const struct command *command)
 {
-	struct vnet *vnet = command->vnet;
-	struct net_filter filter = vnet->filter;
+	struct vnet_control *control = command->control;
+	struct net_filter filter = control->filter;
 	uint64_t first_size, second_size;
 
 	filter.nr_macs = 0;
@@ -96,21 +103,21 @@ static bool set_table(const struct command *command)
 	    !get_macs(command, (uint32_t)first_size, &filter, &second_size) ||
 	    first_size + second_size != command->size)
 		return false;
-	vnet->filter = filter;
-	apply_filter(vnet);
+	control->filter = filter;
+	apply_filter(control);
 	return true;
 }
 
 static bool set_mac(const struct command *command)
 {
-	struct vnet *vnet = command->vnet;
+	struct vnet_control *control = command->control;
 
-	if (!virtio_has(&vnet->virtio, VIRTIO_NET_F_CTRL_MAC_ADDR) ||
+	if (!virtio_has(control->virtio, VIRTIO_NET_F_CTRL_MAC_ADDR) ||
 	    command->size != NET_MAC_SIZE ||
-	    !get_data(command, 0, vnet->virtio.config + offsetof(struct virtio_net_config, mac),
+	    !get_data(command, 0, control->virtio->config + offsetof(struct virtio_net_config, mac),
 		      NET_MAC_SIZE))
 		return false;
-	apply_filter(vnet);
+	apply_filter(control);
 	return true;
 }
 
@@ -119,25 +126,25 @@ static bool set_mac_or_table(const struct command *command)
 	if (command->header.cmd == VIRTIO_NET_CTRL_MAC_ADDR_SET)
 		return set_mac(command);
 	return command->header.cmd == VIRTIO_NET_CTRL_MAC_TABLE_SET &&
-	       virtio_has(&command->vnet->virtio, VIRTIO_NET_F_CTRL_RX) && set_table(command);
+	       virtio_has(command->control->virtio, VIRTIO_NET_F_CTRL_RX) && set_table(command);
 }
 
 static bool set_pairs(const struct command *command)
 {
-	struct vnet *vnet = command->vnet;
+	struct vnet_control *control = command->control;
 	uint16_t nr;
 
 	if (command->header.cmd != VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET ||
-	    !virtio_has(&vnet->virtio, VIRTIO_NET_F_MQ) || command->size != sizeof(nr) ||
+	    !virtio_has(control->virtio, VIRTIO_NET_F_MQ) || command->size != sizeof(nr) ||
 	    !get_data(command, 0, &nr, sizeof(nr)))
 		return false;
 	nr = le16toh(nr);
-	if (nr == 0 || nr > vnet->net->nr_pairs)
+	if (nr == 0 || nr > control->net->nr_pairs)
 		return false;
-	if (vnet->net->ops->set_pairs && !vnet->is_broken &&
-	    vnet->net->ops->set_pairs(vnet->net, nr))
+	if (control->net->ops->set_pairs && !control->is_broken &&
+	    control->net->ops->set_pairs(control->net, nr))
 		return false;
-	vnet->nr_used = nr;
+	control->nr_used = nr;
 	return true;
 }
 
@@ -156,11 +163,11 @@ static bool carry_out(const struct command *command)
 }
 
 /* Return: NULL, or which rule the driver has broken. */
-static const char *answer(struct vnet *vnet, const struct virtq_chain *chain)
+static const char *answer(struct vnet_control *control, const struct virtq_chain *chain)
 {
 	struct command command = {
-		.vnet = vnet,
-		.queue = &vnet->virtio.queues[vnet_control_queue(vnet)],
+		.control = control,
+		.queue = &control->virtio->queues[vnet_control_queue(control)],
 		.chain = chain,
 	};
 	uint8_t ack;
@@ -176,15 +183,15 @@ static const char *answer(struct vnet *vnet, const struct virtq_chain *chain)
 	return NULL;
 }
 
-bool vnet_control(struct vnet *vnet)
+bool vnet_control_serve(struct vnet_control *control)
 {
-	struct virtio_dev *dev = &vnet->virtio;
-	const unsigned index = vnet_control_queue(vnet);
+	struct virtio_dev *dev = control->virtio;
+	const unsigned index = vnet_control_queue(control);
 	struct virtq_chain chain;
 	unsigned nr = 0;
 
 	while (nr < MAX_COMMANDS && virtio_pop(dev, index, &chain)) {
-		const char *why = answer(vnet, &chain);
+		const char *why = answer(control, &chain);
 
 		if (why) {
 			virtio_fail(dev, why);
@@ -195,4 +202,82 @@ bool vnet_control(struct vnet *vnet)
 	}
 	virtio_notify(dev, index);
 	return nr == MAX_COMMANDS;
+}
+
+unsigned vnet_control_queue(const struct vnet_control *control)
+{
+	return virtio_has(control->virtio, VIRTIO_NET_F_MQ) ? 2 * control->net->nr_pairs : 2;
+}
+
+void vnet_control_set_up(struct vnet_control *control)
+{
+	const struct net_ops *ops = control->net->ops;
+
+	if (control->is_broken)
+		return;
+	if (ops->set_pairs)
+		ops->set_pairs(control->net, 1);
+	if (ops->set_filter)
+		ops->set_filter(control->net, &control->filter);
+	if (ops->set_offloads)
+		ops->set_offloads(control->net, control->virtio->accepted);
+}
+
+void vnet_control_reset(struct vnet_control *control)
+{
+	control->nr_used = 1;
+	control->filter = (struct net_filter){.promiscuous = true};
+	memcpy(control->virtio->config, control->net->mac, NET_MAC_SIZE);
+}
+
+void vnet_control_break(struct vnet_control *control, int code)
+{
+	const uint16_t down = 0;
+
+	if (control->is_broken)
+		return;
+	control->is_broken = true;
+	log_warn("%s: the host end is gone: %s; the guest's link is down", control->net->name,
+		 strerror(code));
+	virtio_update_config(control->virtio, offsetof(struct virtio_net_config, status), &down,
+			     sizeof(down));
+}
+
+uint64_t vnet_control_features(const struct net *net, const struct bounce_net_limits *limits)
+{
+	uint64_t features = net->features | BIT(VIRTIO_NET_F_MTU) | BIT(VIRTIO_NET_F_MAC) |
+			    BIT(VIRTIO_NET_F_STATUS) | BIT(VIRTIO_NET_F_CTRL_VQ) |
+			    BIT(VIRTIO_NET_F_CTRL_MAC_ADDR);
+
+	if (net->ops->set_filter)
+		features |= BIT(VIRTIO_NET_F_CTRL_RX);
+	if (net->nr_pairs > 1)
+		features |= BIT(VIRTIO_NET_F_MQ);
+	return limits->is_large ? features : features & ~VNET_LARGE_FEATURES;
+}
+
+void vnet_control_fill(uint8_t config[VNET_CONFIG_SIZE], const struct net *net,
+		       const struct bounce_net_limits *limits)
+{
+	const uint16_t mtu = net->mtu < limits->min_mtu   ? limits->min_mtu
+			     : net->mtu > limits->max_mtu ? limits->max_mtu
+							  : net->mtu;
+	struct virtio_net_config space = {
+		.status = htole16(VIRTIO_NET_S_LINK_UP),
+		.max_virtqueue_pairs = htole16((uint16_t)net->nr_pairs),
+		.mtu = htole16(mtu),
+	};
+
+	memcpy(space.mac, net->mac, NET_MAC_SIZE);
+	memcpy(config, &space, VNET_CONFIG_SIZE);
+}
+
+/* Pairs first, the queue for control behind them. */
+void vnet_control_size_queues(struct virtio_dev *dev, const struct net *net,
+			      const struct virtio_mem *mem, const struct bounce_net_limits *limits)
+{
+	for (unsigned i = 0; i < net->nr_pairs; i++) {
+		virtq_init(&dev->queues[vnet_rx_queue(i)], mem, limits->rx_size);
+		virtq_init(&dev->queues[vnet_tx_queue(i)], mem, limits->tx_size);
+	}
 }

@@ -11,31 +11,9 @@
 #define VNET_MAX_FRAMES    64
 #define VNET_NOTIFY_FRAMES 16
 
-static inline unsigned vnet_rx_queue(unsigned pair)
-{
-	return 2 * pair;
-}
-
-static inline unsigned vnet_tx_queue(unsigned pair)
-{
-	return 2 * pair + 1;
-}
-
-/** vnet_control_queue() - its place depends on what was negotiated */
-static inline unsigned vnet_control_queue(const struct vnet *vnet)
-{
-	return virtio_has(&vnet->virtio, VIRTIO_NET_F_MQ) ? 2 * vnet->net->nr_pairs : 2;
-}
-
-/** vnet_break() - the host end has failed, with -@code */
-void vnet_break(struct vnet *vnet, int code);
-
 /** vnet_send(), vnet_receive() - move frames. Return: true if that was not all. */
 bool vnet_send(struct vnet *vnet, unsigned index);
 bool vnet_receive(struct vnet *vnet, unsigned index);
-
-/** vnet_control() - carry out commands. Return: true if that was not all. */
-bool vnet_control(struct vnet *vnet);
 
 /**
  * vnet_tx_check() - may a header from the guest go to the host

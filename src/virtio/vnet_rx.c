@@ -36,7 +36,8 @@ static bool may_merge(const struct vnet *vnet)
 /* With the header. */
 static uint32_t largest_frame(const struct vnet *vnet)
 {
-	const uint32_t mtu = vnet->net->mtu > ETHERNET_MTU ? vnet->net->mtu : ETHERNET_MTU;
+	const uint32_t mtu = vnet->control.net->mtu > ETHERNET_MTU ? vnet->control.net->mtu
+								   : ETHERNET_MTU;
 
 	if (vnet->virtio.accepted & LARGE_FEATURES)
 		return MAX_WHOLE;
@@ -189,7 +190,7 @@ static bool stop_reading(struct vnet *vnet, unsigned index, ssize_t ret)
 {
 	vnet->pairs[index].may_read = false;
 	if (ret != -EAGAIN)
-		vnet_break(vnet, (int)-ret);
+		vnet_control_break(&vnet->control, (int)-ret);
 	return false;
 }
 
@@ -224,7 +225,7 @@ static bool receive_direct(struct vnet *vnet, unsigned index, struct virtio_pin 
 	memcpy(iov + 1, pin->iov, pin->nr * sizeof(iov[0]));
 	iov[1 + pin->nr] = (struct iovec){&guard, sizeof(guard)};
 	virtio_begin_io(&vnet->virtio);
-	size = vnet->net->ops->receive(vnet->net, index, iov, 2 + pin->nr);
+	size = vnet->control.net->ops->receive(vnet->control.net, index, iov, 2 + pin->nr);
 	virtio_mem_unpin(vnet->mem, pin);
 	if (!virtio_end_io(&vnet->virtio))
 		return false;
@@ -250,7 +251,7 @@ static bool hold_frame(struct vnet *vnet, unsigned index)
 
 	if (pair->held_size > 0)
 		return true;
-	size = vnet->net->ops->receive(vnet->net, index, &iov, 1);
+	size = vnet->control.net->ops->receive(vnet->control.net, index, &iov, 1);
 	if (size < 0)
 		return stop_reading(vnet, index, size);
 	pair->expects_large = size >= (ssize_t)LARGE_FRAME;
@@ -276,13 +277,13 @@ static bool receive_peeked(struct vnet *vnet, unsigned index)
 {
 	const struct virtio_net_hdr_v1 header = {.gso_type = VIRTIO_NET_HDR_GSO_NONE};
 	const uint8_t *frame;
-	const ssize_t size = vnet->net->ops->peek(vnet->net, &frame);
+	const ssize_t size = vnet->control.net->ops->peek(vnet->control.net, &frame);
 
 	if (size < 0)
 		return stop_reading(vnet, index, size);
 	if (!deliver(vnet, index, &header, frame, (uint32_t)size))
 		return false;
-	vnet->net->ops->drop(vnet->net);
+	vnet->control.net->ops->drop(vnet->control.net);
 	return true;
 }
 
@@ -298,7 +299,7 @@ static bool receive_frame(struct vnet *vnet, unsigned index)
 		pair->is_starved = true;
 		return false;
 	}
-	if (!vnet->net->ops->receive)
+	if (!vnet->control.net->ops->receive)
 		return receive_peeked(vnet, index);
 	if (pair->held_size == 0 && pair->expects_large && pin_buffers(vnet, index, &pin))
 		return receive_direct(vnet, index, &pin);
@@ -311,7 +312,7 @@ bool vnet_receive(struct vnet *vnet, unsigned index)
 	unsigned nr = 0;
 
 	vnet->pairs[index].is_starved = false;
-	while (nr < VNET_MAX_FRAMES && !vnet->is_broken && receive_frame(vnet, index)) {
+	while (nr < VNET_MAX_FRAMES && !vnet->control.is_broken && receive_frame(vnet, index)) {
 		if (++nr % VNET_NOTIFY_FRAMES == 0)
 			virtio_notify(&vnet->virtio, queue);
 	}

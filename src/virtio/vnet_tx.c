@@ -87,24 +87,25 @@ static int send_direct(struct vnet *vnet, unsigned index, const struct virtq_cha
 	for (unsigned i = 0; i < nr; i++)
 		iov[1 + i] = pin.iov[i];
 	virtio_begin_io(&vnet->virtio);
-	ret = vnet->net->ops->send(vnet->net, index, iov, 1 + nr);
+	ret = vnet->control.net->ops->send(vnet->control.net, index, iov, 1 + nr);
 	virtio_mem_unpin(vnet->mem, &pin);
 	if (!virtio_end_io(&vnet->virtio))
 		return -ECANCELED;
 	if (ret == 0 || ret == -EAGAIN)
 		return ret;
 	if (ret != -EINVAL)
-		vnet_break(vnet, -ret);
+		vnet_control_break(&vnet->control, -ret);
 	return drop(vnet);
 }
 
 static void flush(struct vnet *vnet)
 {
-	const int ret = vnet->net->ops->flush && !vnet->is_broken ? vnet->net->ops->flush(vnet->net)
-								  : 0;
+	const int ret = vnet->control.net->ops->flush && !vnet->control.is_broken
+				? vnet->control.net->ops->flush(vnet->control.net)
+				: 0;
 
 	if (ret)
-		vnet_break(vnet, -ret);
+		vnet_control_break(&vnet->control, -ret);
 }
 
 /* Into the host end's buffer. */
@@ -112,19 +113,19 @@ static int send_copy(struct vnet *vnet, unsigned index, const struct virtq_chain
 {
 	const struct virtq *queue = &vnet->virtio.queues[vnet_tx_queue(index)];
 	const uint32_t size = chain->out_size - VNET_HEADER_SIZE;
-	uint8_t *at = vnet->net->ops->reserve(vnet->net, size);
+	uint8_t *at = vnet->control.net->ops->reserve(vnet->control.net, size);
 
 	if (!at) {
 		flush(vnet);
-		if (vnet->is_broken)
+		if (vnet->control.is_broken)
 			return drop(vnet);
-		at = vnet->net->ops->reserve(vnet->net, size);
+		at = vnet->control.net->ops->reserve(vnet->control.net, size);
 	}
 	if (!at)
 		return -EAGAIN;
 	if (virtq_chain_read(queue, chain, VNET_HEADER_SIZE, at, size))
 		return broke_rule(vnet, "a frame that is not in shared memory");
-	vnet->net->ops->commit(vnet->net);
+	vnet->control.net->ops->commit(vnet->control.net);
 	return 0;
 }
 
@@ -139,12 +140,12 @@ static int send_frame(struct vnet *vnet, unsigned index, const struct virtq_chai
 	if (virtq_chain_read(queue, chain, 0, &header, VNET_HEADER_SIZE))
 		return broke_rule(vnet, "a frame's header that is not in shared memory");
 	size = chain->out_size - VNET_HEADER_SIZE;
-	if (vnet->is_broken || size < NET_MIN_FRAME || size > NET_MAX_FRAME ||
+	if (vnet->control.is_broken || size < NET_MIN_FRAME || size > NET_MAX_FRAME ||
 	    !vnet_tx_check(&header, vnet->virtio.accepted, size))
 		return drop(vnet);
 	clean(&header);
-	return vnet->net->ops->send ? send_direct(vnet, index, chain, &header)
-				    : send_copy(vnet, index, chain);
+	return vnet->control.net->ops->send ? send_direct(vnet, index, chain, &header)
+					    : send_copy(vnet, index, chain);
 }
 
 static bool next_frame(struct vnet *vnet, unsigned index)

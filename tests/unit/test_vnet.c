@@ -995,11 +995,11 @@ static void test_several_pairs(void **state)
 	assert_int_equal(b->nr_pairs, 1);
 	assert_int_equal(command(b, two, 4), VIRTIO_NET_OK);
 	assert_int_equal(b->nr_pairs, 2);
-	assert_int_equal(b->vnet.nr_used, 2);
+	assert_int_equal(b->vnet.control.nr_used, 2);
 	/* Without it, there is one pair, and the third queue is for control. */
 	start(b, CONTROLLED);
 	assert_int_equal(command(b, two, 4), VIRTIO_NET_ERR);
-	assert_int_equal(b->vnet.nr_used, 1);
+	assert_int_equal(b->vnet.control.nr_used, 1);
 }
 
 static void test_commands_out_of_reach(void **state)
