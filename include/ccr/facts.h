@@ -48,6 +48,7 @@ struct facts_answers {
  *	descriptors, which guest memory is; "" if the kernel has none
  * @pools: the @nr_pools sizes that it knows, ascending
  * @user_ns: an ordinary user may create user namespaces
+ * @vhost_net, @vhost_vsock: the kernel can be the back end of networks, of vsocks
  * @seccomp, @landlock: system call filters, restrictions on files
  * @landlock_abi: valid if @landlock is yes
  * @no_new_privs: already set
@@ -60,6 +61,8 @@ struct facts {
 	char shmem_thp[FACTS_MAX_WORD];
 	unsigned nr_pools;
 	struct facts_pool pools[FACTS_MAX_POOLS];
+	struct ccr_err vhost_net;
+	struct ccr_err vhost_vsock;
 	struct ccr_err user_ns;
 	struct ccr_err seccomp;
 	struct ccr_err landlock;
@@ -75,7 +78,7 @@ void facts_ask(struct facts_answers *ret_answers);
 
 /**
  * facts_read() - the findings
- * @root: what /proc and /sys are below; "" for this machine
+ * @root: what /proc, /sys and /dev are below; "" for this machine
  *
  * What is missing or says something unexpected is a finding as well, never a failure.
  */

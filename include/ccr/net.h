@@ -52,6 +52,13 @@ enum net_kind {
 	NET_FD,    /* to descriptors that were inherited: of a tap, or a socket as passt has it */
 };
 
+/** enum net_vhost - does somebody else move the frames: the kernel of a tap, passt by vhost-user */
+enum net_vhost {
+	NET_VHOST_AUTO, /* if that can be found out, and they can */
+	NET_VHOST_OFF,
+	NET_VHOST_ON,
+};
+
 /**
  * struct net_config - a network device as the user names it; strings are borrowed
  * @where: path of a socket, name of an interface; NULL where there is none
@@ -59,6 +66,7 @@ enum net_kind {
  * @has_mac: @mac was given; else it is made by net_default_mac()
  * @mtu: 0 for the host end's own
  * @nr_pairs: at least 1
+ * @vhost: who moves the frames
  */
 struct net_config {
 	enum net_kind kind;
@@ -69,10 +77,11 @@ struct net_config {
 	uint8_t mac[NET_MAC_SIZE];
 	uint16_t mtu;
 	unsigned nr_pairs;
+	enum net_vhost vhost;
 };
 
 /**
- * net_parse() - KIND[,mac=MAC][,mtu=N][,queues=N], and the spelling that kvmtool has for it
+ * net_parse() - KIND[,mac=MAC][,mtu=N][,queues=N][,vhost=HOW], and the spelling that kvmtool has
  * @text: is cut up, and borrowed by the result
  *
  * Return: 0, or -EINVAL with @err set.
@@ -145,6 +154,9 @@ struct net_ops {
  * @fds: one a pair, non-blocking; @nr_pairs of them
  * @epoll_fd: waits for all of them if there are several; else -1
  * @waited: what it waits for, for each
+ * @is_tap: it is a tap
+ * @vhost_fd: connected, non-blocking socket of a passt that moves the frames by vhost-user; whoever
+ *	takes it sets this to -1. Then @ops can do nothing, and @fds has none.
  * @stream: of a stream socket
  * @helper: process that was started for it, 0 for none
  */
@@ -158,6 +170,8 @@ struct net {
 	int fds[NET_MAX_PAIRS];
 	int epoll_fd;
 	uint32_t waited[NET_MAX_PAIRS];
+	bool is_tap;
+	int vhost_fd;
 	struct net_stream *stream;
 	pid_t helper;
 };

@@ -30,6 +30,8 @@
 
 /** VHOST_MAX_REGIONS - guest memory, at its address and at its address with the shared bit */
 #define VHOST_MAX_REGIONS 2
+/** VHOST_MAX_PAIRS - of queues of a network; the kernel has a device for each */
+#define VHOST_MAX_PAIRS 8
 /** VHOST_MAX_CONFIG - bytes of configuration space that are asked for at most */
 #define VHOST_MAX_CONFIG 256
 
@@ -69,7 +71,7 @@ struct vhost;
  * @set_call: another descriptor for used buffers, while the queue runs
  * @run: the queues that were started, one bit each in @which
  * @stop_queue: on return the queue is not looked at any more. @ret_base is the next buffer to take.
- * @halt: before the queues are stopped; NULL if there is nothing to do
+ * @halt: before the queues in @which are stopped; NULL if there is nothing to do
  * @reset: the driver has reset the device, whose queues are stopped; NULL if nothing is to be done
  * @check: @fd is readable although nothing was asked: what has happened; NULL if it never is
  * @get_config: the first @size bytes of configuration space; NULL if back ends have none
@@ -81,7 +83,7 @@ struct vhost_carrier {
 	int (*set_call)(struct vhost *vhost, unsigned index, int fd);
 	int (*run)(struct vhost *vhost, uint32_t which);
 	int (*stop_queue)(struct vhost *vhost, unsigned index, uint16_t *ret_base);
-	int (*halt)(struct vhost *vhost);
+	int (*halt)(struct vhost *vhost, uint32_t which);
 	int (*reset)(struct vhost *vhost);
 	int (*check)(struct vhost *vhost);
 	int (*get_config)(struct vhost *vhost, void *buf, uint32_t size);
@@ -90,6 +92,8 @@ struct vhost_carrier {
 /**
  * struct vhost - a back end at the other end of @fd
  * @fd: socket or device; -1 while there is no back end
+ * @more_fds: of a network's pairs of queues but the first, whose device is @fd; @nr_more of them
+ * @tap_fds: where the frames of each of these pairs go; borrowed
  * @request_fd: socket for requests of the back end's own; -1 if it makes none
  * @features: that it offers, without those of the protocol
  * @protocol: features of the vhost-user protocol, as agreed
@@ -100,6 +104,9 @@ struct vhost_carrier {
 struct vhost {
 	const struct vhost_carrier *carrier;
 	int fd;
+	unsigned nr_more;
+	int more_fds[VHOST_MAX_PAIRS - 1];
+	const int *tap_fds;
 	int request_fd;
 	uint64_t features;
 	uint64_t protocol;
@@ -172,5 +179,15 @@ enum vhost_user_request vhost_user_serve(struct vhost *vhost);
  * /dev/vhost-vsock cannot be had.
  */
 int vhost_kernel_open_vsock(struct vhost *ret_vhost, uint32_t cid, struct ccr_err *err);
+
+/**
+ * vhost_kernel_open_net() - the kernel moves the frames of a tap (vhost-net)
+ * @tap_fds: of the tap, one a pair of queues, attached with IFF_VNET_HDR; they stay open as long
+ * @nr_pairs: of them; up to VHOST_MAX_PAIRS
+ *
+ * Return: 0, or -errno with @err set: why /dev/vhost-net cannot be had.
+ */
+int vhost_kernel_open_net(struct vhost *ret_vhost, const int *tap_fds, unsigned nr_pairs,
+			  struct ccr_err *err);
 
 #endif

@@ -31,12 +31,22 @@ enum vhost_resume {
  * @protocol: features of the vhost-user protocol to ask for
  * @adjust: change the back end's configuration space before the driver sees it; NULL if that is
  *	ours alone, and then no back end is asked for one
+ * @own_queues: queues that are not the back end's, one bit each, once the driver has chosen its
+ *	features; NULL for the last ones, as many as the device has of its own
+ * @set_up: a driver has come, and no queue runs yet; NULL if nothing is to be done
+ * @serve_own: the driver may have put something into a queue of ours. Return: true if that was not
+ *	all. NULL if nothing ever happens on them.
+ *
+ * The last three are called by the device's thread, with the lock held.
  */
 struct vhost_dev_type {
 	struct virtio_type virtio;
 	uint64_t protocol;
 	enum vhost_resume resume;
 	void (*adjust)(uint8_t *config, unsigned nr_queues, const struct bounce_limits *limits);
+	uint32_t (*own_queues)(void *ctx);
+	void (*set_up)(void *ctx);
+	bool (*serve_own)(void *ctx);
 };
 
 /**
@@ -44,11 +54,12 @@ struct vhost_dev_type {
  * @vhost: open; outlives the device, which closes it when it is lost
  * @name: of the back end, for messages; outlives the device
  * @own_features: that are offered whether or not the back end does, which is not told of them
- * @withheld: of the features that all devices offer, those that this one does not
+ * @withheld: features that it does not offer although the back end does, or all devices do
  * @nr_queues: that the driver finds; @nr_own of them, the last ones, are not the back end's
  * @limits: what the driver may have in flight
  * @config: configuration space, of a type without adjust()
  * @regions: guest memory for the back end, @nr_regions of them
+ * @ctx: for the functions of @type, but for those of @type->virtio, which get the device
  * @kick_fds, @call_fds: an eventfd for each queue: that notifies of buffers, and that the back end
  *	signals; see vhost_dev_interrupt(). They outlive the device.
  */
@@ -63,13 +74,14 @@ struct vhost_dev_config {
 	const uint8_t *config;
 	unsigned nr_regions;
 	struct vhost_region regions[VHOST_MAX_REGIONS];
+	void *ctx;
 	const int *kick_fds, *call_fds;
 };
 
 /**
  * struct vhost_dev - private to vhost_dev.c but for @virtio
  * @is_running: the back end has the queues; only its thread looks
- * @running: which, one bit a queue
+ * @running: which, one bit a queue; @own: those that are ours, as long as it is
  * @nr_losses, @is_lost: back ends lost so far, and is there none now; under the device's lock
  */
 struct vhost_dev {
@@ -77,7 +89,7 @@ struct vhost_dev {
 	struct vhost_dev_config config;
 	const struct virtio_mem *mem;
 	bool is_running;
-	uint32_t running;
+	uint32_t running, own;
 	uint64_t nr_losses;
 	bool is_lost;
 	struct log_limit log_limit;
@@ -100,6 +112,9 @@ void vhost_dev_stop(struct vhost_dev *dev);
 
 /** vhost_dev_serve() - start or stop the queues as the driver wishes; by the device's thread */
 void vhost_dev_serve(struct vhost_dev *dev);
+
+/** vhost_dev_serve_own() - carry out what is in queues of ours; by the device's thread */
+void vhost_dev_serve_own(struct vhost_dev *dev);
 
 /** vhost_dev_interrupt() - the back end has signalled queue @index's call_fd; any thread */
 void vhost_dev_interrupt(struct vhost_dev *dev, unsigned index);

@@ -184,6 +184,8 @@ static void print_facts(const struct facts *facts)
 
 	print_thp(facts);
 	print_pools(facts);
+	print_finding("vhost-net", &facts->vhost_net, "yes");
+	print_finding("vhost-vsock", &facts->vhost_vsock, "yes");
 	print_finding("user namespaces", &facts->user_ns, "yes");
 	print_finding("seccomp filters", &facts->seccomp, "yes");
 	snprintf(text, sizeof(text), "yes, version %u of its interface", facts->landlock_abi);
@@ -284,6 +286,7 @@ static struct json_object *pools_json(const struct facts *facts)
 static void add_facts(struct json_object *object, const struct facts *facts)
 {
 	struct json_object *huge = json_object_new_object();
+	struct json_object *vhost = json_object_new_object();
 	struct json_object *confinement = json_object_new_object();
 	struct json_object *finding;
 
@@ -291,6 +294,10 @@ static void add_facts(struct json_object *object, const struct facts *facts)
 	add_text(huge, "transparent_shmem", facts->shmem_thp);
 	json_object_object_add(huge, "pools", pools_json(facts));
 	json_object_object_add(object, "huge_pages", huge);
+
+	add_finding(vhost, "net", &facts->vhost_net);
+	add_finding(vhost, "vsock", &facts->vhost_vsock);
+	json_object_object_add(object, "vhost", vhost);
 
 	add_finding(confinement, "user_namespaces", &facts->user_ns);
 	add_finding(confinement, "seccomp", &facts->seccomp);

@@ -740,7 +740,8 @@ static const struct cli_option table[] = {
 	 set_disk},
 	{'n', "network", LAUNCH | REPEATS, required_argument, "WHERE",
 	 "where the guest's network is: none (default), user,\n"
-	 "passt=SOCKET, tap=NAME, fd=N; [,mac=..][,mtu=N][,queues=N]",
+	 "passt=SOCKET, tap=NAME, fd=N; [,mac=..][,mtu=N][,queues=N]\n"
+	 "[,vhost=auto|on|off]: may the kernel or passt move the frames",
 	 set_network},
 	{0, "9p", LAUNCH | REPEATS | PATH, required_argument, "DIR",
 	 "directory that the guest can mount by 9p; DIR,TAG[,ro]", set_share},

@@ -107,6 +107,24 @@ static void read_pools(const char *root, struct facts *facts)
 	}
 }
 
+/* Devices by which the kernel does what a virtio device is for. */
+
+static void check_device(const char *root, const char *path, const char *module,
+			 struct ccr_err *err)
+{
+	char name[PATH_MAX];
+
+	if (snprintf(name, sizeof(name), "%s%s", root, path) >= (int)sizeof(name) ||
+	    access(name, R_OK | W_OK) == 0)
+		return;
+	if (errno == ENOENT)
+		err_set(err, -ENOENT, "there is no %s: load the module %s", path, module);
+	else
+		err_set(err, -errno,
+			"%s: %s: let this user read and write it, by its group or its mode", path,
+			strerror(errno));
+}
+
 /* Confinement. */
 
 static void check_user_ns(const char *root, uid_t euid, struct ccr_err *err)
@@ -234,6 +252,8 @@ void facts_read(const char *root, const struct facts_answers *answers, struct fa
 	read_mode(root, THP_DIR "enabled", ret_facts->thp);
 	read_mode(root, THP_DIR "shmem_enabled", ret_facts->shmem_thp);
 	read_pools(root, ret_facts);
+	check_device(root, "/dev/vhost-net", "vhost_net", &ret_facts->vhost_net);
+	check_device(root, "/dev/vhost-vsock", "vhost_vsock", &ret_facts->vhost_vsock);
 	check_user_ns(root, answers->euid, &ret_facts->user_ns);
 	check_seccomp(answers->seccomp, &ret_facts->seccomp);
 	check_landlock(answers->landlock, &ret_facts->landlock);

@@ -46,16 +46,18 @@ static char *name_of(const struct net_config *config)
 
 static int open_end(struct net *net, const struct net_config *config, struct ccr_err *err)
 {
+	const bool is_vhost = config->vhost == NET_VHOST_ON;
+
 	switch (config->kind) {
 	case NET_USER:
-		return passt_start(net, err);
+		return passt_start(net, config->vhost, err);
 	case NET_PASST:
-		return passt_connect(net, config->where, err);
+		return passt_connect(net, config->where, is_vhost, err);
 	case NET_TAP:
 		return tap_open(net, config->where, err);
 	case NET_FD:
 		return tap_is_tap(config->fds[0]) ? tap_adopt(net, config->fds, err)
-						  : passt_adopt(net, config->fds[0], err);
+						  : passt_adopt(net, config->fds[0], is_vhost, err);
 	case NET_NONE:
 		break;
 	}
@@ -76,7 +78,7 @@ static int gather(struct net *net, struct ccr_err *err)
 
 static void make_empty(struct net *net)
 {
-	*net = (struct net){.epoll_fd = -1};
+	*net = (struct net){.epoll_fd = -1, .vhost_fd = -1};
 	for (unsigned i = 0; i < NET_MAX_PAIRS; i++)
 		net->fds[i] = -1;
 }
@@ -117,6 +119,7 @@ void net_close(struct net *net)
 	if (net->ops && net->ops->close)
 		net->ops->close(net);
 	close_fd(&net->epoll_fd);
+	close_fd(&net->vhost_fd);
 	for (unsigned i = 0; i < NET_MAX_PAIRS; i++)
 		close_fd(&net->fds[i]);
 	/* It ends by itself, now that its socket has; the signal is for one that hangs. */

@@ -19,13 +19,16 @@ int tap_adopt(struct net *net, const int *fds, struct ccr_err *err);
 /** tap_is_tap() - is it a descriptor of a tap or tun interface */
 bool tap_is_tap(int fd);
 
-/** passt_connect() - to a passt that listens at @path */
-int passt_connect(struct net *net, const char *path, struct ccr_err *err);
+/**
+ * passt_connect() - to a passt that listens at @path
+ * @is_vhost: here and below: it speaks vhost-user
+ */
+int passt_connect(struct net *net, const char *path, bool is_vhost, struct ccr_err *err);
 
 /** passt_start() - start a passt that ends with this process */
-int passt_start(struct net *net, struct ccr_err *err);
+int passt_start(struct net *net, enum net_vhost vhost, struct ccr_err *err);
 
 /** passt_adopt() - a connected stream socket */
-int passt_adopt(struct net *net, int fd, struct ccr_err *err);
+int passt_adopt(struct net *net, int fd, bool is_vhost, struct ccr_err *err);
 
 #endif

@@ -107,6 +107,23 @@ static int set_queues(struct net_config *config, const char *value, struct ccr_e
 	return 0;
 }
 
+static int set_vhost(struct net_config *config, const char *value, struct ccr_err *err)
+{
+	static const char *const words[] = {
+		[NET_VHOST_AUTO] = "auto",
+		[NET_VHOST_OFF] = "off",
+		[NET_VHOST_ON] = "on",
+	};
+
+	for (enum net_vhost i = NET_VHOST_AUTO; i <= NET_VHOST_ON; i++) {
+		if (!strcmp(words[i], value)) {
+			config->vhost = i;
+			return 0;
+		}
+	}
+	return err_set(err, -EINVAL, "vhost=%s: none of auto, on and off", value);
+}
+
 static const struct {
 	const char *name;
 	bool has_value;
@@ -115,7 +132,7 @@ static const struct {
 	{"user", false, set_user},    {"passt", true, set_passt}, {"tap", true, set_tap},
 	{"fd", true, set_fd},         {"mac", true, set_mac},     {"mtu", true, set_mtu},
 	{"queues", true, set_queues}, {"mode", true, set_mode},   {"tapif", true, set_tap},
-	{"guest_mac", true, set_mac},
+	{"guest_mac", true, set_mac}, {"vhost", true, set_vhost},
 };
 
 #define NR_PARTS (sizeof(parts) / sizeof(parts[0]))
@@ -135,8 +152,10 @@ static int set_part(struct net_config *config, char *part, struct ccr_err *err)
 			return err_set(err, -EINVAL, "%s: takes no value", part);
 		return parts[i].set(config, value, err);
 	}
-	return err_set(err, -EINVAL,
-		       "%s is none of user, passt=, tap=, fd=, mac=, mtu=, queues= and none", part);
+	return err_set(
+		err, -EINVAL,
+		"%s is none of user, passt=, tap=, fd=, mac=, mtu=, queues=, vhost= and none",
+		part);
 }
 
 int net_parse(char *text, struct net_config *ret_config, struct ccr_err *err)

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "net_internal.h"
@@ -156,8 +157,31 @@ static const struct net_ops passt_ops = {
 	.close = passt_close,
 };
 
+/* Of a passt that moves the frames itself. */
+static const struct net_ops vhost_ops = {0};
+
+static int adopt_stream(struct net *net, int fd, struct ccr_err *err)
+{
+	net->stream = calloc(1, sizeof(*net->stream));
+	if (!net->stream)
+		return err_set(err, -ENOMEM, "%s: out of memory", net->name);
+	net->ops = &passt_ops;
+	net->fds[0] = fd;
+	return 0;
+}
+
+static int adopt_vhost(struct net *net, int fd, struct ccr_err *err)
+{
+	if (fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
+		return err_set(err, -errno, "%s: descriptor %d: %s", net->name, fd,
+			       strerror(errno));
+	net->ops = &vhost_ops;
+	net->vhost_fd = fd;
+	return 0;
+}
+
 /* syscalls(setup): getsockopt */
-int passt_adopt(struct net *net, int fd, struct ccr_err *err)
+int passt_adopt(struct net *net, int fd, bool is_vhost, struct ccr_err *err)
 {
 	socklen_t length = sizeof(int);
 	int type = 0;
@@ -172,17 +196,12 @@ int passt_adopt(struct net *net, int fd, struct ccr_err *err)
 	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
 		return err_set(err, -errno, "%s: descriptor %d: %s", net->name, fd,
 			       strerror(errno));
-	net->stream = calloc(1, sizeof(*net->stream));
-	if (!net->stream)
-		return err_set(err, -ENOMEM, "%s: out of memory", net->name);
-	net->ops = &passt_ops;
-	net->fds[0] = fd;
 	if (net->mtu == 0)
 		net->mtu = NET_MAX_MTU;
-	return 0;
+	return is_vhost ? adopt_vhost(net, fd, err) : adopt_stream(net, fd, err);
 }
 
-int passt_connect(struct net *net, const char *path, struct ccr_err *err)
+int passt_connect(struct net *net, const char *path, bool is_vhost, struct ccr_err *err)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int fd, ret;
@@ -197,49 +216,107 @@ int passt_connect(struct net *net, const char *path, struct ccr_err *err)
 		ret = err_set(err, -errno, "%s: nobody listens there: %s; start passt --socket %s",
 			      net->name, strerror(errno), path);
 	else
-		ret = passt_adopt(net, fd, err);
+		ret = passt_adopt(net, fd, is_vhost, err);
 	if (ret)
 		close(fd);
 	return ret;
 }
 
-/* Its signals are its own, and Ctrl-C on a terminal is not for it. */
-static int spawn(pid_t *ret_pid, int fd, uint16_t mtu)
+/*
+ * Run passt with these arguments. Its signals are its own, and Ctrl-C on a terminal is not for it.
+ * It has descriptor @fd, or prints to it.
+ */
+static int spawn(pid_t *ret_pid, char *const argv[], int fd, bool is_output)
 {
-	char name[] = "passt", foreground[] = "--foreground", quiet[] = "--quiet";
-	char fd_option[] = "--fd", mtu_option[] = "--mtu", number[16], size[16];
-	char *const argv[] = {name, foreground, quiet, fd_option, number, mtu_option, size, NULL};
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	sigset_t none;
 	int ret;
 
 	sigemptyset(&none);
-	snprintf(number, sizeof(number), "%d", fd);
-	snprintf(size, sizeof(size), "%u", mtu);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawnattr_init(&attributes);
 	/* Onto itself: it stays open in the new program. */
-	posix_spawn_file_actions_adddup2(&actions, fd, fd);
+	posix_spawn_file_actions_adddup2(&actions, fd, is_output ? STDOUT_FILENO : fd);
+	if (is_output)
+		posix_spawn_file_actions_adddup2(&actions, fd, STDERR_FILENO);
 	posix_spawnattr_setsigmask(&attributes, &none);
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
-	ret = posix_spawnp(ret_pid, name, &actions, &attributes, argv, environ);
+	ret = posix_spawnp(ret_pid, argv[0], &actions, &attributes, argv, environ);
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
 	return -ret;
 }
 
-int passt_start(struct net *net, struct ccr_err *err)
+static bool is_printed(int fd, const char *option)
 {
+	FILE *output = fdopen(fd, "r");
+	char line[256];
+	bool found = false;
+
+	if (!output) {
+		close(fd);
+		return false;
+	}
+	while (fgets(line, sizeof(line), output))
+		found |= strstr(line, option) != NULL;
+	fclose(output);
+	return found;
+}
+
+/* Has this passt an option? It prints them all. */
+static bool has_option(const char *option)
+{
+	char program[] = "passt", help[] = "--help";
+	char *const argv[] = {program, help, NULL};
+	bool found = false;
+	int ends[2], ret;
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return false;
+	ret = spawn(&pid, argv, ends[1], true);
+	close(ends[1]);
+	if (ret) {
+		close(ends[0]);
+		return false;
+	}
+	found = is_printed(ends[0], option);
+	waitpid(pid, NULL, 0);
+	return found;
+}
+
+static int spawn_network(pid_t *ret_pid, int fd, uint16_t mtu, bool is_vhost)
+{
+	char program[] = "passt", foreground[] = "--foreground", quiet[] = "--quiet",
+	     vhost[] = "--vhost-user";
+	char fd_option[] = "--fd", mtu_option[] = "--mtu", number[16], size[16];
+	char *const argv[] = {program, foreground, quiet, fd_option,
+			      number,  mtu_option, size,  is_vhost ? vhost : NULL,
+			      NULL};
+
+	snprintf(number, sizeof(number), "%d", fd);
+	snprintf(size, sizeof(size), "%u", mtu);
+	return spawn(ret_pid, argv, fd, false);
+}
+
+int passt_start(struct net *net, enum net_vhost vhost, struct ccr_err *err)
+{
+	const bool is_vhost = vhost != NET_VHOST_OFF && has_option("--vhost-user");
 	int ends[2], ret;
 
+	if (vhost == NET_VHOST_ON && !is_vhost)
+		return err_set(err, -EOPNOTSUPP,
+			       "%s: there is no passt with --vhost-user here, as Debian 13 has "
+			       "it; leave out vhost=on",
+			       net->name);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
 		return err_set(err, -errno, "%s: no socket: %s", net->name, strerror(errno));
-	ret = passt_adopt(net, ends[0], err);
+	ret = passt_adopt(net, ends[0], is_vhost, err);
 	if (ret) {
 		close(ends[0]);
 	} else {
-		ret = spawn(&net->helper, ends[1], net->mtu);
+		ret = spawn_network(&net->helper, ends[1], net->mtu, is_vhost);
 		if (ret)
 			net->helper = 0;
 	}

@@ -239,6 +239,7 @@ static int finish(struct net *net, struct ccr_err *err)
 	int ret = 0;
 
 	net->ops = &tap_ops;
+	net->is_tap = true;
 	for (unsigned i = 0; i < net->nr_pairs && !ret; i++)
 		ret = prepare(net, i, err);
 	if (ret)

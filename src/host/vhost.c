@@ -12,6 +12,8 @@ void vhost_close(struct vhost *vhost)
 		return;
 	if (vhost->fd >= 0)
 		close(vhost->fd);
+	while (vhost->nr_more > 0)
+		close(vhost->more_fds[--vhost->nr_more]);
 	if (vhost->request_fd >= 0)
 		close(vhost->request_fd);
 	vhost->fd = -1;

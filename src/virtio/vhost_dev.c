@@ -89,7 +89,7 @@ int vhost_dev_init(struct vhost_dev *dev, const struct vhost_dev_config *config,
 		return ret;
 	own.type = &config->type->virtio;
 	own.self = dev;
-	own.features = config->vhost->features | config->own_features;
+	own.features = (config->vhost->features & ~config->withheld) | config->own_features;
 	own.withheld = (RING_FEATURES & ~config->vhost->features) | config->withheld;
 	own.nr_queues = config->nr_queues;
 	own.queue_size = config->limits.queue_size;
@@ -133,12 +133,21 @@ static bool describe_queue(const struct vhost_dev *dev, unsigned index, struct v
 	return true;
 }
 
+static uint32_t own_queues(const struct vhost_dev *dev)
+{
+	const struct vhost_dev_config *config = &dev->config;
+
+	if (config->type->own_queues)
+		return config->type->own_queues(config->ctx);
+	return ((1u << config->nr_own) - 1) << nr_served(dev);
+}
+
 /* All that are in use, one bit each in @ret_which. Return: false if the driver broke a rule. */
 static bool describe_queues(struct vhost_dev *dev, struct vhost_queue *queues, uint32_t *ret_which)
 {
 	*ret_which = 0;
-	for (unsigned i = 0; i < nr_served(dev); i++) {
-		if (!dev->virtio.queues[i].enabled)
+	for (unsigned i = 0; i < dev->config.nr_queues; i++) {
+		if (!dev->virtio.queues[i].enabled || dev->own >> i & 1)
 			continue;
 		if (!describe_queue(dev, i, &queues[i])) {
 			virtio_fail(&dev->virtio, "its rings are not in shared memory");
@@ -158,7 +167,7 @@ static int hand_over(struct vhost_dev *dev, const struct vhost_queue *queues, ui
 	if (!ret)
 		ret = vhost->carrier->set_memory(vhost, dev->config.regions,
 						 dev->config.nr_regions);
-	for (unsigned i = 0; i < nr_served(dev) && !ret; i++) {
+	for (unsigned i = 0; i < dev->config.nr_queues && !ret; i++) {
 		if (dev->running >> i & 1)
 			ret = vhost->carrier->start_queue(vhost, i, &queues[i]);
 	}
@@ -172,10 +181,13 @@ static void start(struct vhost_dev *dev)
 	int ret;
 
 	virtio_lock(&dev->virtio);
+	dev->own = own_queues(dev);
 	if (!virtio_may_work(&dev->virtio) || !describe_queues(dev, queues, &dev->running)) {
 		virtio_unlock(&dev->virtio);
 		return;
 	}
+	if (dev->config.type->set_up)
+		dev->config.type->set_up(dev->config.ctx);
 	accepted = dev->virtio.accepted;
 	dev->is_running = true;
 	virtio_begin_io(&dev->virtio);
@@ -189,9 +201,9 @@ static void start(struct vhost_dev *dev)
 static int take_back(struct vhost_dev *dev, uint16_t *bases)
 {
 	struct vhost *vhost = dev->config.vhost;
-	int ret = vhost->carrier->halt ? vhost->carrier->halt(vhost) : 0;
+	int ret = vhost->carrier->halt ? vhost->carrier->halt(vhost, dev->running) : 0;
 
-	for (unsigned i = 0; i < nr_served(dev) && !ret; i++) {
+	for (unsigned i = 0; i < dev->config.nr_queues && !ret; i++) {
 		if (dev->running >> i & 1)
 			ret = vhost->carrier->stop_queue(vhost, i, &bases[i]);
 	}
@@ -217,7 +229,7 @@ void vhost_dev_stop(struct vhost_dev *dev)
 		return;
 	ret = take_back(dev, bases);
 	virtio_lock(&dev->virtio);
-	for (unsigned i = 0; i < nr_served(dev) && !ret; i++) {
+	for (unsigned i = 0; i < dev->config.nr_queues && !ret; i++) {
 		if (dev->running >> i & 1)
 			virtq_set_base(&dev->virtio.queues[i], bases[i]);
 	}
@@ -242,6 +254,18 @@ void vhost_dev_serve(struct vhost_dev *dev)
 		vhost_dev_stop(dev);
 	else if (!dev->is_running && wanted && !vhost_dev_is_lost(dev))
 		start(dev);
+}
+
+void vhost_dev_serve_own(struct vhost_dev *dev)
+{
+	bool more = false;
+
+	virtio_lock(&dev->virtio);
+	if (virtio_may_work(&dev->virtio) && dev->config.type->serve_own)
+		more = dev->config.type->serve_own(dev->config.ctx);
+	virtio_unlock(&dev->virtio);
+	if (more)
+		virtio_kick(&dev->virtio);
 }
 
 void vhost_dev_done(struct vhost_dev *dev)
@@ -279,7 +303,7 @@ static bool find_place(struct vhost_dev *dev)
 {
 	unsigned nr_open = 0;
 
-	for (unsigned i = 0; i < nr_served(dev); i++) {
+	for (unsigned i = 0; i < dev->config.nr_queues; i++) {
 		int ret;
 
 		if (!(dev->running >> i & 1))

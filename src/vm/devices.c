@@ -415,6 +415,11 @@ static unsigned count_nets(const struct machine_config *config)
 	return config->nr_nets;
 }
 
+static bool is_own_net(const struct machine_config *config, unsigned nr)
+{
+	return !config->net_back_ends[nr].path;
+}
+
 static int create_net(struct machine *machine, unsigned nr, const struct machine_config *config,
 		      const struct virtio_setup *setup, struct virtio_dev **ret_dev,
 		      struct ccr_err *err)
@@ -448,10 +453,70 @@ static const struct device_kind net_kind = {
 	.first_slot = SLOT_NETS,
 	.server = SERVED_BY_THREADS,
 	.count = count_nets,
+	.has = is_own_net,
 	.create = create_net,
 	.destroy = destroy_net,
 	.wait = wait_net,
 	.serve = serve_net,
+};
+
+/* Networks whose frames a back end moves. */
+
+static bool is_back_ends_net(const struct machine_config *config, unsigned nr)
+{
+	return config->net_back_ends[nr].path;
+}
+
+static unsigned back_ends_net_lanes(const struct machine_config *config, unsigned nr)
+{
+	return vhost_net_nr_queues(&config->nets[nr]);
+}
+
+static int create_back_ends_net(struct machine *machine, unsigned nr,
+				const struct machine_config *config,
+				const struct virtio_setup *setup, struct virtio_dev **ret_dev,
+				struct ccr_err *err)
+{
+	const unsigned at = SLOT_NETS + nr;
+	struct vnet_control *control = &machine->net_controls[nr];
+	struct vhost_dev_config vhost;
+	uint8_t space[VNET_CONFIG_SIZE];
+	int ret;
+
+	vhost_net_fill(&vhost, control, &config->nets[nr], &config->net_limits, space);
+	ret = create_port(machine, at, &config->net_back_ends[nr], &vhost, config, setup, ret_dev,
+			  err);
+	if (!ret)
+		vhost_net_finish(vhosts_device(machine->ports[at]), control, &config->net_limits);
+	return ret;
+}
+
+static int start_back_ends_net(struct machine *machine, unsigned nr, struct ccr_err *err)
+{
+	return vhosts_start(machine->ports[SLOT_NETS + nr], err);
+}
+
+static void stop_back_ends_net(struct machine *machine, unsigned nr)
+{
+	vhosts_stop(machine->ports[SLOT_NETS + nr]);
+}
+
+static void destroy_back_ends_net(struct machine *machine, unsigned nr)
+{
+	destroy_port(machine, SLOT_NETS + nr);
+}
+
+static const struct device_kind back_ends_net_kind = {
+	.name = "vhost network",
+	.first_slot = SLOT_NETS,
+	.server = SERVED_ELSEWHERE,
+	.count = count_nets,
+	.has = is_back_ends_net,
+	.nr_lanes = back_ends_net_lanes,
+	.create = create_back_ends_net,
+	.start = start_back_ends_net,
+	.stop = stop_back_ends_net,
+	.destroy = destroy_back_ends_net,
 };
 
 /* Shared directories: each has a thread, which sleeps in the host's file system. */
@@ -537,7 +602,7 @@ static const struct device_kind balloon_kind = {
 };
 
 const struct device_kind *const vm_device_kinds[] = {
-	&console_kind, &rng_kind,          &disk_kind, &back_ends_disk_kind,
-	&vsock_kind,   &kernel_vsock_kind, &net_kind,  &share_kind,
-	&fs_kind,      &balloon_kind,      NULL,
+	&console_kind, &rng_kind,          &disk_kind,    &back_ends_disk_kind,
+	&vsock_kind,   &kernel_vsock_kind, &net_kind,     &back_ends_net_kind,
+	&share_kind,   &fs_kind,           &balloon_kind, NULL,
 };

@@ -17,7 +17,7 @@
 #include "ccr/vconsole.h"
 #include "ccr/vcpu.h"
 #include "ccr/v9p.h"
-#include "ccr/vhost_dev.h"
+#include "ccr/vhost_net.h"
 #include "ccr/virtio_mmio.h"
 #include "ccr/virtio_pci.h"
 #include "ccr/vm.h"
@@ -145,7 +145,8 @@ enum {
 	VSOCK_TARGET,
 	DISK_TARGETS,
 	FS_TARGETS = DISK_TARGETS + VM_MAX_DISKS,
-	NR_TARGETS = FS_TARGETS + VM_MAX_SHARES,
+	NET_TARGETS = FS_TARGETS + VM_MAX_SHARES,
+	NR_TARGETS = NET_TARGETS + VM_MAX_NETS,
 };
 
 _Static_assert(NR_TARGETS <= BROKER_MAX_TARGETS, "one broker connects to all of them");
@@ -210,13 +211,15 @@ unsigned shares_make_room(unsigned nr);
  * @path: of its socket or device, borrowed; NULL if there is none
  * @absolute: the same for who has another directory; allocated, NULL if it cannot be had
  * @target: its number, for the broker that finds it again
- * @cid: of a guest whose vsock is the kernel's; 0 for a program over vhost-user
+ * @is_kernel: it is the kernel, and not a program over vhost-user
+ * @tap: interface that can go away, and the kernel does not say so; NULL if it is about none
  */
 struct back_end {
 	const char *path;
 	char *absolute;
 	unsigned target;
-	uint32_t cid;
+	bool is_kernel;
+	const struct net *tap;
 	const struct vhost_dev_type *type;
 	struct vhost vhost;
 };
@@ -273,6 +276,15 @@ void vhosts_close(struct back_end *end);
 int vhosts_open_vsock(struct back_end *end, uint32_t cid, struct ccr_err *err);
 
 /**
+ * vhosts_open_net() - the same for an open network, if somebody else can move its frames
+ * @config: whether that is wished for
+ *
+ * Return: 0, perhaps without a back end, whose path then is NULL; or -errno with @err set.
+ */
+int vhosts_open_net(struct back_end *end, struct net *net, const struct net_config *config,
+		    struct ccr_err *err);
+
+/**
  * vhosts_create() - device in a slot whose lanes are there, one a queue of the back end's
  * @config: complete but for what @end says, memory and descriptors, which are filled in
  * @broker: to find a lost back end again; NULL if there is none
@@ -301,7 +313,7 @@ struct vhost_dev *vhosts_device(struct vhost_port *port);
  *	places of their own without it
  * @empty_place: stands in all places without a device
  * @blks: one for each disk that is not a back end's
- * @vnets: one for each network
+ * @vnets, @net_controls: one for each network: of the two, one is in use
  * @ports: of slots whose devices have back ends; else NULL
  * @has_vsock: @vsock and @vsockets were created
  * @shares: one for each shared directory
@@ -322,6 +334,7 @@ struct machine {
 	struct vrng rng;
 	struct blk blks[VM_MAX_DISKS];
 	struct vnet vnets[VM_MAX_NETS];
+	struct vnet_control net_controls[VM_MAX_NETS];
 	struct vhost_port *ports[NR_SLOTS];
 	bool has_vsock;
 	struct vvsock vsock;
@@ -341,7 +354,8 @@ struct machine {
  * @fs: @nr_fs of them, with a back end each in @fs_back_ends
  * @vsock_back_end: without a path if the vsock is @vsock or there is none
  * @limits: what each disk allows its driver
- * @nets: open, @nr_nets of them; @net_limits: what each allows its driver
+ * @nets: open, @nr_nets of them; @net_back_ends: of those with a path, who moves the frames;
+ *	@net_limits: what each allows its driver
  * @vsock: the host's side, NULL for a machine without a vsock; @vsock_cid: the guest's address
  * @sockets: the broker that connects to the host's sockets
  * @shares: @nr_shares of them; @share_limits: what each allows its driver
@@ -368,6 +382,7 @@ struct machine_config {
 	struct bounce_limits limits;
 	unsigned nr_nets;
 	struct net *nets;
+	struct back_end *net_back_ends;
 	struct bounce_net_limits net_limits;
 	const struct vsock_host_socket *vsock;
 	uint32_t vsock_cid;
@@ -448,6 +463,7 @@ struct vm {
 	struct channels *channels;
 	const struct disk *disks;
 	struct net *nets;
+	struct back_end *net_back_ends;
 	struct back_end *back_ends;
 	struct back_end *fs_back_ends;
 	struct back_end *vsock_back_end;

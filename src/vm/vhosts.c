@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -23,7 +24,7 @@
 
 #define RETRY_MS 1000
 
-enum { SOURCE_WAKE, SOURCE_BACK_END, SOURCE_REQUEST, SOURCE_CALLS };
+enum { SOURCE_WAKE, SOURCE_BACK_END, SOURCE_REQUEST, SOURCE_TAP, SOURCE_OWN, SOURCE_CALLS };
 
 #define MAX_SOURCES (SOURCE_CALLS + VIRTIO_MAX_QUEUES)
 
@@ -31,6 +32,7 @@ enum { SOURCE_WAKE, SOURCE_BACK_END, SOURCE_REQUEST, SOURCE_CALLS };
  * struct vhost_port - see internal.h
  * @wake_fd: the device wants service, or the thread is to end
  * @next_try_ms: when to look for a lost back end
+ * @has_tap: there is a tap, and it was there when we looked last
  */
 struct vhost_port {
 	struct vhost_dev dev;
@@ -41,6 +43,7 @@ struct vhost_port {
 	int kick_fds[VIRTIO_MAX_QUEUES];
 	int call_fds[VIRTIO_MAX_QUEUES];
 	int64_t next_try_ms;
+	bool has_tap;
 	bool has_thread;
 	pthread_t thread;
 	atomic_bool stop;
@@ -66,7 +69,7 @@ static int find(const struct back_end *end, struct broker *broker, struct vhost 
 {
 	int fd;
 
-	if (end->cid || !broker)
+	if (end->is_kernel || !end->absolute || !broker)
 		return -ECONNRESET;
 	fd = broker_connect(broker, end->target, 0);
 	return fd < 0 ? fd
@@ -75,24 +78,34 @@ static int find(const struct back_end *end, struct broker *broker, struct vhost 
 					VHOST_USER_PATIENCE_MS);
 }
 
+/* @fd: connected; is closed if it fails. @path: NULL if it has no name. */
+static int greet(struct back_end *end, int fd, const char *what, const char *path,
+		 const struct vhost_dev_type *type, struct ccr_err *err)
+{
+	const int ret = vhost_user_init(&end->vhost, fd, type->protocol, VHOST_USER_PATIENCE_MS);
+
+	if (ret)
+		return err_set(err, ret, "%s: cannot use this back end: %s", what,
+			       vhost_strerror(ret));
+	end->path = path ? path : what;
+	end->type = type;
+	end->absolute = path ? realpath(path, NULL) : NULL;
+	return 0;
+}
+
 int vhosts_open(struct back_end *end, const char *what, const char *path,
 		const struct vhost_dev_type *type, struct ccr_err *err)
 {
-	int ret = vhost_user_connect(path);
+	const int fd = vhost_user_connect(path);
+	char name[256];
 
-	if (ret >= 0)
-		ret = vhost_user_init(&end->vhost, ret, type->protocol, VHOST_USER_PATIENCE_MS);
-	if (ret == -ENOENT || ret == -ECONNREFUSED)
-		return err_set(err, ret, "%s %s: nobody listens there; start the back end first",
-			       what, path);
-	if (ret)
-		return err_set(err, ret, "%s %s: cannot use this back end: %s", what, path,
-			       vhost_strerror(ret));
-	end->path = path;
-	end->cid = 0;
-	end->type = type;
-	end->absolute = realpath(path, NULL);
-	return 0;
+	(void)snprintf(name, sizeof(name), "%s %s", what, path);
+	if (fd == -ENOENT || fd == -ECONNREFUSED)
+		return err_set(err, fd, "%s: nobody listens there; start the back end first", name);
+	if (fd < 0)
+		return err_set(err, fd, "%s: cannot use this back end: %s", name,
+			       vhost_strerror(fd));
+	return greet(end, fd, name, path, type, err);
 }
 
 int vhosts_open_vsock(struct back_end *end, uint32_t cid, struct ccr_err *err)
@@ -101,10 +114,41 @@ int vhosts_open_vsock(struct back_end *end, uint32_t cid, struct ccr_err *err)
 
 	if (!ret) {
 		end->path = "/dev/vhost-vsock";
-		end->cid = cid;
+		end->is_kernel = true;
 		end->type = &vhost_vsock_type;
 	}
 	return ret;
+}
+
+static int open_tap(struct back_end *end, struct net *net, bool must, struct ccr_err *err)
+{
+	struct ccr_err why = {0};
+	const int ret = vhost_kernel_open_net(&end->vhost, net->fds, net->nr_pairs, &why);
+
+	if (ret && must)
+		return err_set(err, ret, "%s: %s", net->name, why.msg);
+	if (ret) {
+		log_debug("%s: without vhost-net: %s", net->name, why.msg);
+		return 0;
+	}
+	end->path = "/dev/vhost-net";
+	end->type = &vhost_net_type;
+	end->is_kernel = true;
+	end->tap = net;
+	return 0;
+}
+
+int vhosts_open_net(struct back_end *end, struct net *net, const struct net_config *config,
+		    struct ccr_err *err)
+{
+	const int fd = net->vhost_fd;
+
+	if (net->is_tap && config->vhost != NET_VHOST_OFF)
+		return open_tap(end, net, config->vhost == NET_VHOST_ON, err);
+	if (fd < 0)
+		return 0;
+	net->vhost_fd = -1;
+	return greet(end, fd, net->name, config->where, &vhost_net_type, err);
 }
 
 void vhosts_close(struct back_end *end)
@@ -199,7 +243,7 @@ static int make_device(struct vhost_port *port, const struct vhost_dev_config *c
 	own.name = port->end->path;
 	own.kick_fds = port->kick_fds;
 	own.call_fds = port->call_fds;
-	describe_memory(&own, gmem, port->end->cid);
+	describe_memory(&own, gmem, port->end->is_kernel);
 	own_setup.host = (struct virtio_host){.kick = wake, .ctx = port};
 	return vhost_dev_init(&port->dev, &own, &own_setup, err);
 }
@@ -216,6 +260,7 @@ int vhosts_create(struct vhost_port **ret_port, struct back_end *end,
 		return err_set(err, -ENOMEM, "%s: out of memory", end->type->virtio.name);
 	port->end = end;
 	port->broker = broker;
+	port->has_tap = end->tap;
 	ret = open_fds(port, slot);
 	if (ret)
 		err_set(err, ret, "%s: no eventfd: %s", end->type->virtio.name, strerror(-ret));
@@ -257,6 +302,16 @@ static void clear(int fd)
 		return;
 }
 
+/* The notifications of the queue that is ours, if one is and anything happens on it. */
+static int own_kick_fd(const struct vhost_port *port)
+{
+	const struct vhost_dev *dev = &port->dev;
+
+	if (!dev->is_running || !dev->own || !dev->config.type->serve_own)
+		return -1;
+	return port->kick_fds[__builtin_ctz(dev->own)];
+}
+
 static void set_sources(const struct vhost_port *port, struct pollfd sources[MAX_SOURCES])
 {
 	const struct vhost *vhost = &port->end->vhost;
@@ -265,6 +320,9 @@ static void set_sources(const struct vhost_port *port, struct pollfd sources[MAX
 	sources[SOURCE_BACK_END] =
 		(struct pollfd){.fd = vhost->carrier->check ? vhost->fd : -1, .events = POLLIN};
 	sources[SOURCE_REQUEST] = (struct pollfd){.fd = vhost->request_fd, .events = POLLIN};
+	/* An error is reported without being asked for. */
+	sources[SOURCE_TAP] = (struct pollfd){.fd = port->has_tap ? port->end->tap->fds[0] : -1};
+	sources[SOURCE_OWN] = (struct pollfd){.fd = own_kick_fd(port), .events = POLLIN};
 	for (unsigned i = 0; i < port->nr_queues; i++)
 		sources[SOURCE_CALLS + i] =
 			(struct pollfd){.fd = port->call_fds[i], .events = POLLIN};
@@ -277,6 +335,7 @@ static void on_wake(struct vhost_port *port)
 
 	clear(port->wake_fd);
 	vhost_dev_serve(&port->dev);
+	vhost_dev_serve_own(&port->dev);
 	for (unsigned i = 0; i < port->nr_queues && port->dev.is_running; i++) {
 		if (write(port->kick_fds[i], &one, sizeof(one)) < 0)
 			continue;
@@ -299,6 +358,13 @@ static void on_request(struct vhost_port *port)
 	if (port->end->vhost.request_fd >= 0 &&
 	    vhost_user_serve(&port->end->vhost) == VHOST_USER_REQUEST_CONFIG)
 		vhost_dev_config_changed(&port->dev);
+}
+
+/* The queues go on, and lead nowhere. */
+static void on_tap(struct vhost_port *port)
+{
+	port->has_tap = false;
+	vhost_net_break(&port->dev);
 }
 
 static void look_for_back_end(struct vhost_port *port)
@@ -324,6 +390,12 @@ static void serve(struct vhost_port *port, const struct pollfd sources[MAX_SOURC
 		on_wake(port);
 	if (sources[SOURCE_REQUEST].revents)
 		on_request(port);
+	if (sources[SOURCE_TAP].revents)
+		on_tap(port);
+	if (sources[SOURCE_OWN].revents) {
+		clear(sources[SOURCE_OWN].fd);
+		vhost_dev_serve_own(&port->dev);
+	}
 	if (sources[SOURCE_BACK_END].revents)
 		on_back_end(port);
 }

@@ -349,6 +349,7 @@ static int create_devices(struct vm *vm, struct ccr_err *err)
 		.disks = vm->disks,
 		.nr_nets = vm->config->nr_nets,
 		.nets = vm->nets,
+		.net_back_ends = vm->net_back_ends,
 		.back_ends = vm->back_ends,
 		.nr_fs = vm->config->nr_fs,
 		.fs = vm->config->fs,
@@ -454,7 +455,8 @@ struct host_ends {
 	struct disk disks[VM_MAX_DISKS];
 	unsigned nr_nets;
 	struct net nets[VM_MAX_NETS];
-	struct back_end back_ends[VM_MAX_DISKS]; /* in the place of some disks */
+	struct back_end net_back_ends[VM_MAX_NETS]; /* who moves the frames of some */
+	struct back_end back_ends[VM_MAX_DISKS];    /* in the place of some disks */
 	unsigned nr_fs;
 	struct back_end fs_back_ends[VM_MAX_SHARES];
 	struct back_end vsock_back_end;
@@ -501,6 +503,7 @@ static int live_once(const struct vm_config *config, const struct arch_host *hos
 		.channels = &ends->channels,
 		.disks = ends->disks,
 		.nets = ends->nets,
+		.net_back_ends = ends->net_back_ends,
 		.back_ends = ends->back_ends,
 		.fs_back_ends = ends->fs_back_ends,
 		.vsock_back_end = &ends->vsock_back_end,
@@ -594,6 +597,8 @@ static int open_sockets(const struct vm_config *config, struct host_ends *ends, 
 		is_needed |= add_target(&scope, &ends->back_ends[i], DISK_TARGETS + i);
 	for (unsigned i = 0; i < ends->nr_fs; i++)
 		is_needed |= add_target(&scope, &ends->fs_back_ends[i], FS_TARGETS + i);
+	for (unsigned i = 0; i < ends->nr_nets; i++)
+		is_needed |= add_target(&scope, &ends->net_back_ends[i], NET_TARGETS + i);
 	if (!is_needed)
 		return 0;
 	ret = start_broker(config, &scope, &ends->sockets, err);
@@ -639,6 +644,8 @@ static int open_nets(const struct vm_config *config, struct host_ends *ends, str
 			sandbox_adopt(config->sandbox, net.fds[j]);
 		ret = net_open(&ends->nets[i], &net, name, i, err);
 		ends->nr_nets += !ret;
+		if (!ret)
+			ret = vhosts_open_net(&ends->net_back_ends[i], &ends->nets[i], &net, err);
 	}
 	return ret;
 }
@@ -706,8 +713,12 @@ static void close_ends(struct host_ends *ends)
 		broker_stop(&ends->sockets);
 	if (ends->has_vsock)
 		vsock_host_close(&ends->vsock);
-	while (ends->nr_nets > 0)
-		net_close(&ends->nets[--ends->nr_nets]);
+	while (ends->nr_nets > 0) {
+		const unsigned i = --ends->nr_nets;
+
+		vhosts_close(&ends->net_back_ends[i]);
+		net_close(&ends->nets[i]);
+	}
 	vhosts_close(&ends->vsock_back_end);
 	while (ends->nr_fs > 0)
 		vhosts_close(&ends->fs_back_ends[--ends->nr_fs]);

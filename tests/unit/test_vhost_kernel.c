@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/vhost.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,7 +29,7 @@
 static char asked[2048];
 static unsigned nr_asked, fail_at;
 static int fail_errno;
-static bool is_missing;
+static unsigned nr_opened, missing_at;
 
 static const struct {
 	unsigned long number;
@@ -40,6 +41,7 @@ static const struct {
 	{VHOST_SET_VRING_ADDR, "ADDR"},     {VHOST_SET_VRING_CALL, "CALL"},
 	{VHOST_SET_VRING_KICK, "KICK"},     {VHOST_GET_VRING_BASE, "GET_BASE"},
 	{VHOST_VSOCK_SET_GUEST_CID, "CID"}, {VHOST_VSOCK_SET_RUNNING, "RUNNING"},
+	{VHOST_NET_SET_BACKEND, "BACKEND"},
 };
 
 static void note(unsigned long number, void *argument)
@@ -62,6 +64,8 @@ static void note(unsigned long number, void *argument)
 		value = *(unsigned *)argument;
 	else if (argument && number != VHOST_GET_FEATURES)
 		value = ((struct vhost_vring_state *)argument)->num;
+	if (number == VHOST_NET_SET_BACKEND)
+		value |= (uint64_t)((struct vhost_vring_file *)argument)->index << 32;
 	snprintf(asked + used, sizeof(asked) - used, "%s%s %llx", used ? "; " : "", name,
 		 (unsigned long long)value);
 }
@@ -89,10 +93,10 @@ int ioctl(int fd, unsigned long number, ...)
 
 int open(const char *path, int flags, ...)
 {
-	assert_string_equal(path, "/dev/vhost-vsock");
+	assert_true(!strcmp(path, "/dev/vhost-vsock") || !strcmp(path, "/dev/vhost-net"));
 	assert_int_equal(flags, O_RDWR | O_CLOEXEC);
 	errno = ENOENT;
-	return is_missing ? -1 : dup(STDIN_FILENO);
+	return nr_opened++ == missing_at ? -1 : dup(STDIN_FILENO);
 }
 
 static int begin(void **state)
@@ -100,7 +104,8 @@ static int begin(void **state)
 	(void)state;
 	asked[0] = '\0';
 	nr_asked = fail_at = 0;
-	is_missing = false;
+	nr_opened = 0;
+	missing_at = UINT_MAX;
 	return 0;
 }
 
@@ -139,7 +144,7 @@ static int live(struct vhost *vhost)
 	if (!ret)
 		ret = vhost->carrier->run(vhost, 1u << 1);
 	if (!ret)
-		ret = vhost->carrier->halt(vhost);
+		ret = vhost->carrier->halt(vhost, 1u << 1);
 	if (!ret)
 		ret = vhost->carrier->stop_queue(vhost, 1, &base);
 	if (!ret)
@@ -200,7 +205,7 @@ static void refuse(int wanted, const char *words)
 static void test_missing(void **state)
 {
 	(void)state;
-	is_missing = true;
+	missing_at = 0;
 	refuse(-ENOENT, "/dev/vhost-vsock: cannot open it: No such file or directory; load "
 			"vhost_vsock, or give --vsock a path");
 }
@@ -222,9 +227,91 @@ static void test_not_ours(void **state)
 	refuse(-EBUSY, "--vsock vhost: the kernel refuses: Device or resource busy");
 }
 
+/* Networks: a device for each pair. */
+
+static const int taps[] = {21, 22};
+
+static int live_net(struct vhost *vhost)
+{
+	const struct vhost_region region = {BASE, SIZE, USER, -1, 0};
+	const struct vhost_queue queue = {.size = 64, .desc = BASE, .avail = BASE, .used = BASE};
+	const uint32_t which = 1u << 0 | 1u << 3;
+	uint16_t base;
+	int ret = vhost->carrier->set_features(vhost, 1ull << 32);
+
+	if (!ret)
+		ret = vhost->carrier->set_memory(vhost, &region, 1);
+	if (!ret)
+		ret = vhost->carrier->start_queue(vhost, 3, &queue);
+	if (!ret)
+		ret = vhost->carrier->run(vhost, which);
+	if (!ret)
+		ret = vhost->carrier->halt(vhost, which);
+	return ret ? ret : vhost->carrier->stop_queue(vhost, 3, &base);
+}
+
+/* Queue 3 is the second device's number 1; running is having a tap. */
+static void test_net_order(void **state)
+{
+	struct ccr_err err = {0};
+	struct vhost vhost;
+
+	(void)state;
+	assert_int_equal(vhost_kernel_open_net(&vhost, taps, 2, &err), 0);
+	assert_int_equal(vhost.nr_more, 1);
+	assert_int_equal(vhost.nr_queues, 4);
+	assert_int_not_equal(vhost.more_fds[0], vhost.fd);
+	assert_int_equal(live_net(&vhost), 0);
+	vhost_close(&vhost);
+	assert_int_equal(vhost.nr_more, 0);
+	assert_string_equal(
+		asked,
+		"GET_FEATURES 0; OWNER 0; FEATURES 100000000; OWNER 0; FEATURES 100000000; "
+		"MEM 0; MEM 0; NUM 40; BASE 0; ADDR 7f0000000000; CALL 0; KICK 0; "
+		"BACKEND 15; BACKEND 100000016; BACKEND ffffffff; BACKEND 1ffffffff; GET_BASE 0");
+}
+
+static void test_net_missing(void **state)
+{
+	struct ccr_err err = {0};
+	struct vhost vhost;
+
+	for (unsigned i = 0; i < 2; i++) {
+		begin(state);
+		err = (struct ccr_err){0};
+		missing_at = i;
+		assert_int_equal(vhost_kernel_open_net(&vhost, taps, 2, &err), -ENOENT);
+		assert_string_equal(err.msg, "/dev/vhost-net: cannot open it: No such file or "
+					     "directory; load vhost_net, or use vhost=off");
+	}
+}
+
+static void test_net_refused(void **state)
+{
+	struct ccr_err err = {0};
+	struct vhost vhost;
+
+	for (unsigned i = 2; i <= 17; i++) {
+		begin(state);
+		fail_at = i;
+		fail_errno = EFAULT;
+		assert_int_equal(vhost_kernel_open_net(&vhost, taps, 2, &err), 0);
+		assert_int_equal(live_net(&vhost), -EFAULT);
+		assert_int_equal(nr_asked, i);
+		vhost_close(&vhost);
+	}
+	begin(state);
+	fail_at = 1;
+	assert_int_equal(vhost_kernel_open_net(&vhost, taps, 1, &err), -EFAULT);
+	assert_string_equal(err.msg, "/dev/vhost-net: the kernel refuses: Bad address");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_net_order, begin),
+		cmocka_unit_test_setup(test_net_missing, begin),
+		cmocka_unit_test_setup(test_net_refused, begin),
 		cmocka_unit_test_setup(test_order, begin),
 		cmocka_unit_test_setup(test_each_request_refused, begin),
 		cmocka_unit_test_setup(test_owned_already, begin),
