@@ -380,6 +380,8 @@ build/programs/%:
 build/kernel-6.1/Image:
 	@$(HARNESS)/debs.sh kernel-6.1
 
+build/programs/%-next:
+	@$(HARNESS)/debs.sh next $*
 build/programs/back-ends:
 	@$(HARNESS)/debs.sh back-ends
 
@@ -406,6 +408,7 @@ build/host/demo.cpio: $(HOST_FILES) | deps-run
 build/host/test.cpio: $(HOST_FILES) build/native/ccr-run build/kernel-6.1/Image \
 		build/guest/initrd-full.gz \
 		build/guest/rsi.img build/guest/rsi.elf build/guest/contract.img \
-		build/programs/back-ends $(wildcard tests/boot/*.sh) | deps-run build/programs/passt
+		build/programs/back-ends $(wildcard tests/boot/*.sh) \
+		| deps-run build/programs/passt build/programs/passt-next
 	$(call say,HOST,$@)
 	$(Q)$(HARNESS)/mkhost.sh test

@@ -5,9 +5,12 @@
  *	vcat echo PORT       in the guest: give back what comes, to everybody who connects
  *	vcat listen PORT     in the guest: who connects first gets stdin, and writes stdout
  *	vcat connect PORT    in the guest: the same with the host's port
+ *	vcat dial CID PORT   on the host: the same with a guest's port, if vsock is the kernel's
  *	vcat call PATH PORT  on the host: the same with the guest's port, through the socket PATH
  *	vcat call PATH       on the host: the same with whoever listens on the socket PATH
  *	vcat serve PATH      on the host: the same with who connects to the socket PATH first
+ *	vcat lend PATH FD PROGRAM ARGUMENT...
+ *	                     on the host: run a program with descriptor FD, a connection to PATH
  *
  * The end of stdin is passed on; all is over when both sides have ended. Exit status 1, and the
  * reason on stderr, if it could not be.
@@ -123,10 +126,10 @@ static int accept_one(int listener)
 	return fd < 0 ? fail("listen") : relay(fd);
 }
 
-static int vsock_connect(unsigned port)
+static int vsock_connect(unsigned cid, unsigned port)
 {
 	const struct sockaddr_vm address = {
-		.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST, .svm_port = port};
+		.svm_family = AF_VSOCK, .svm_cid = cid, .svm_port = port};
 	int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
@@ -183,6 +186,19 @@ static int unix_talk(const char *path)
 	return fd < 0 ? 1 : relay(fd);
 }
 
+static int unix_lend(const char *path, int as, char **argv)
+{
+	int fd = unix_connect(path);
+
+	if (fd < 0)
+		return 1;
+	if (dup2(fd, as) < 0)
+		return fail("lend");
+	close(fd);
+	execvp(argv[0], argv);
+	return fail(argv[0]);
+}
+
 static int unix_serve(const char *path)
 {
 	const struct sockaddr_un address = unix_address(path);
@@ -204,14 +220,18 @@ int main(int argc, char **argv)
 	if (!strcmp(mode, "listen"))
 		return accept_one(vsock_listen((unsigned)atoi(argv[2])));
 	if (!strcmp(mode, "connect"))
-		return vsock_connect((unsigned)atoi(argv[2]));
+		return vsock_connect(VMADDR_CID_HOST, (unsigned)atoi(argv[2]));
+	if (!strcmp(mode, "dial") && argc > 3)
+		return vsock_connect((unsigned)atoi(argv[2]), (unsigned)atoi(argv[3]));
 	if (!strcmp(mode, "call") && argc > 3)
 		return unix_call(argv[2], argv[3]);
 	if (!strcmp(mode, "call"))
 		return unix_talk(argv[2]);
 	if (!strcmp(mode, "serve"))
 		return unix_serve(argv[2]);
-	fprintf(stderr,
-		"usage: vcat echo|listen|connect PORT, vcat call PATH [PORT], vcat serve PATH\n");
+	if (!strcmp(mode, "lend") && argc > 4)
+		return unix_lend(argv[2], atoi(argv[3]), argv + 4);
+	fprintf(stderr, "usage: vcat echo|listen|connect PORT, vcat dial CID PORT, "
+			"vcat call PATH [PORT], vcat serve PATH, vcat lend PATH FD PROGRAM\n");
 	return 2;
 }

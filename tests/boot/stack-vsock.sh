@@ -10,3 +10,7 @@
 test_stack_vsock() {
 	streams --realm
 }
+
+test_stack_vsock_kernel() {
+	kernel_streams --realm
+}

@@ -8,11 +8,48 @@
 . "$here/network.sh"
 
 test_network_tap_plain() {
-	over_tap -c 2
+	over_tap ,vhost=off -c 2
 }
 
 test_network_user_realm() {
-	over_passt --realm=emulated -c 2
+	over_passt '' --realm=emulated -c 2
+}
+
+test_network_passt_plain() {
+	over_socket '' ''
+}
+
+test_network_both_plain() {
+	over_both ,vhost=off -c 2
+}
+
+test_network_both_realm() {
+	over_both ,vhost=on --realm=emulated -c 2
+}
+
+test_network_vhost_plain() {
+	over_tap ,vhost=on -c 2
+}
+
+test_network_vhost_realm() {
+	over_tap ,vhost=on --realm=emulated
+}
+
+test_network_vhost_user_plain() {
+	newer_passt
+	over_socket ,vhost=on --vhost-user -c 2
+}
+
+test_network_vhost_user_realm() {
+	newer_passt
+	over_passt ,vhost=on --realm=emulated
+}
+
+# Debian 12's passt does not know it.
+test_network_vhost_user_old() {
+	launch -k "$guest/Image" -n user,vhost=on
+	want_status 1
+	want "$err" 'there is no passt with --vhost-user here'
 }
 
 # The RIM is the one without a network.
@@ -38,10 +75,10 @@ test_network_contract() {
 	want "$out" '^ok .* network: private memory is untouched'
 }
 
-# A tap that is removed takes the link down, once, and the machine goes on.
-test_network_tap_removed() {
+# removed OPTIONS - a tap that is removed takes the link down, once, and the machine goes on
+removed() {
 	tap ccrtap3 10.6.0.1
-	start -k "$guest/Image" -i "$guest/initrd.gz" -n tap=ccrtap3 --name gone \
+	start -k "$guest/Image" -i "$guest/initrd.gz" -n "tap=ccrtap3,vhost=$1" --name gone \
 		--run-dir "$dir/run" \
 		-p "quiet ccr.modules=$network_modules ccr.run=network-up ccr.then=hang"
 	await "$out" 'CCR-GUEST-NETWORK link=1'
@@ -52,4 +89,12 @@ test_network_tap_removed() {
 		fail "stat does not say so"
 	stop_with TERM
 	want_status 0
+}
+
+test_network_tap_removed() {
+	removed off
+}
+
+test_network_vhost_tap_removed() {
+	removed on
 }

@@ -14,3 +14,11 @@ test_vsock_plain() {
 test_vsock_realm() {
 	streams --realm=emulated -c 2
 }
+
+test_vsock_kernel_plain() {
+	kernel_streams
+}
+
+test_vsock_kernel_realm() {
+	kernel_streams --realm=emulated -c 2
+}

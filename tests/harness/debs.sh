@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # debs.sh sysroot|busybox|kernel|kernel-6.1|refresh|qemu|libfdt|systemd-boot|back-ends|
-# module NAME... - take what we need from Debian's archive, without touching the machine's own
-# package state
+# program NAME|next NAME|module NAME... - take what we need from Debian's archive, without touching
+# the machine's own package state
 #
 #   sysroot      build/sysroot/arm64      headers and static libraries to link against
 #   busybox      build/arm64/busybox      static
@@ -14,6 +14,8 @@
 #   libfdt       build/libfdt/            a newer libfdt for this machine, to compare with its own
 #   systemd-boot build/systemd-boot/      the boot loader of disk images
 #   back-ends    build/programs/back-ends  qemu-storage-daemon, qemu-img, virtiofsd, their libraries
+#   program NAME build/programs/NAME      /usr/bin/NAME and its libraries
+#   next NAME    build/programs/NAME-next  the same of the next release
 #   module       build/kernel/ko/*.ko     unpacked, with what they depend on; prints load order
 #
 # "full" before kernel or module means build/kernel-full/ instead, Debian's kernel that is not for
@@ -411,6 +413,11 @@ program)
 		with_suite "$STABLE" program_from "$STABLE" "$2" "build/programs/$2" ||
 		failed "$STABLE" "$2"
 	;;
+next)
+	[ -e "build/programs/$2-next" ] ||
+		with_suite "$NEXT" program_from "$NEXT" "$2" "build/programs/$2-next" ||
+		failed "$NEXT" "$2"
+	;;
 back-ends)
 	[ -e build/programs/back-ends ] ||
 		with_suite "$STABLE" back_ends_from "$STABLE" build/programs/back-ends ||
@@ -418,6 +425,6 @@ back-ends)
 	;;
 *)
 	die "usage: debs.sh sysroot|busybox|kernel|kernel-6.1|refresh|qemu|libfdt|back-ends|" \
-		"systemd-boot|module NAME...|program NAME"
+		"systemd-boot|module NAME...|program NAME|next NAME"
 	;;
 esac

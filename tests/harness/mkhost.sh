@@ -64,20 +64,16 @@ cp build/kernel/Image "$root/guest/Image"
 if [ "$name" = test ]; then
 	cp tests/harness/host-shell "$root/harness/shell"
 	cp tests/harness/host-parity "$root/harness/parity"
-	add_modules virtio_mmio virtio_blk virtio_net
+	add_modules virtio_mmio virtio_blk virtio_net tun vhost_net vhost_vsock
 	mkdir -p "$root/tests"
 	cp tests/boot/*.sh "$root/tests/"
 	cp build/guest/vcat "$root/bin/"
-	# For networks: Debian's passt, which does not run as root, and the kernel's tap interfaces.
-	mkdir -p "$root/lib/modules"
+	# For networks: Debian's passt, which does not run as root; and one that knows vhost-user.
 	cp build/programs/passt/bin/passt "$root/bin/"
 	cp build/programs/passt/lib/* "$root/lib/"
 	printf '%s\n' 'root:x:0:0::/root:/bin/sh' 'nobody:x:65534:65534::/:/bin/false' \
 		>"$root/etc/passwd"
-	for ko in $(tests/harness/debs.sh module tun); do
-		cp "$ko" "$root/lib/modules/"
-	done
-	cp -r build/programs/back-ends "$root/"
+	cp -r build/programs/back-ends build/programs/passt-next "$root/"
 	cp build/kernel-6.1/Image "$root/guest/Image-6.1"
 	cp build/kernel-full/Image "$root/guest/Image-full"
 	cp build/guest/initrd-full.gz build/guest/modules-9p "$root/guest/"
