@@ -107,11 +107,14 @@ int arch_vm_finish(struct arch_vm *vm, bool has_its, struct ccr_err *err);
  * struct arch_msi - a vector of a device, which sends one message again and again
  * @event_fd: borrowed; KVM sends the message when it is written to. -1 if each takes a call.
  * @is_routed: KVM has the message that arch_msi_prepare() was told last
+ * @is_lent: others write to @event_fd as well; @is_held: that sends nothing now
  */
 struct arch_msi {
 	int event_fd;
 	unsigned gsi;
 	bool is_routed;
+	bool is_lent;
+	bool is_held;
 };
 
 /** arch_msi_is_supported() - vectors can have an eventfd; after arch_vm_finish() with an ITS */
@@ -127,7 +130,9 @@ void arch_msi_init(struct arch_vm *vm, struct arch_msi *msi, int event_fd);
 
 /**
  * arch_msi_prepare() - its message, as for arch_vm_signal_msi(); from any thread, but one at a
- * time for each @msi, arch_msi_send() included
+ * time for each @msi, which goes for all that follows here
+ *
+ * If it was held, it no longer is, and what was signalled since is sent.
  */
 void arch_msi_prepare(struct arch_vm *vm, struct arch_msi *msi, uint64_t address, uint32_t data,
 		      uint32_t device_id);
@@ -135,6 +140,21 @@ void arch_msi_prepare(struct arch_vm *vm, struct arch_msi *msi, uint64_t address
 /** arch_msi_send() - send it: the message that arch_msi_prepare() was told last */
 void arch_msi_send(struct arch_vm *vm, const struct arch_msi *msi, uint64_t address, uint32_t data,
 		   uint32_t device_id);
+
+/**
+ * arch_msi_lend() - let others send it, by writing to its eventfd
+ *
+ * It begins held.
+ *
+ * Return: the eventfd, or -1 if there is none.
+ */
+int arch_msi_lend(struct arch_vm *vm, struct arch_msi *msi);
+
+/** arch_msi_hold() - on return, a vector that was lent sends nothing until it is prepared again */
+void arch_msi_hold(struct arch_vm *vm, struct arch_msi *msi);
+
+/** arch_msi_is_pending() - was it signalled while it was held */
+bool arch_msi_is_pending(const struct arch_msi *msi);
 
 /**
  * arch_vm_signal_msi() - a message interrupt, from any thread

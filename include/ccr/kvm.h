@@ -110,6 +110,9 @@ int kvm_vm_set_msi_routes(int vm_fd, const struct kvm_msi_route *routes, unsigne
 /** kvm_vm_irqfd() - writes to @event_fd raise @gsi; closing all of its descriptors ends that */
 int kvm_vm_irqfd(int vm_fd, int event_fd, unsigned gsi);
 
+/** kvm_vm_irqfd_end() - they no longer do, once this returns; the eventfd counts them */
+int kvm_vm_irqfd_end(int vm_fd, int event_fd, unsigned gsi);
+
 /**
  * kvm_vm_ioeventfd() - let the kernel take 2-byte writes to @at and signal @event_fd
  * @add: register, or take it away again

@@ -29,10 +29,18 @@ struct msix_entry {
  * struct msix_ops - how messages get away; called with the lock held
  * @prepare: @vector may send, and its message may be another than before; NULL if nobody cares
  * @signal: send it now
+ * @hold: @vector may not send until it is prepared again; called for each that may not
+ * @lend: a descriptor by which others make @vector send, once it is prepared; -1 if there is none
+ * @is_held: has anybody done so while it was held
+ *
+ * The last three are NULL, all of them, if messages have no such descriptors.
  */
 struct msix_ops {
 	void (*prepare)(void *ctx, unsigned vector, const struct msix_message *message);
 	void (*signal)(void *ctx, unsigned vector, const struct msix_message *message);
+	void (*hold)(void *ctx, unsigned vector);
+	int (*lend)(void *ctx, unsigned vector);
+	bool (*is_held)(void *ctx, unsigned vector);
 };
 
 /** struct msix - the vectors, with a lock of their own that is the innermost of all devices' */
@@ -56,6 +64,15 @@ void msix_done(struct msix *msix);
  * @vector: anything that is no vector is ignored, and everything is while disabled
  */
 void msix_fire(struct msix *msix, unsigned vector);
+
+/**
+ * msix_lend() - let a back end send a vector's message without us, by a descriptor
+ *
+ * A vector that is masked sends nothing, and what is signalled then is pending.
+ *
+ * Return: the descriptor, an eventfd; -1 if there is none, or no such vector.
+ */
+int msix_lend(struct msix *msix, unsigned vector);
 
 /** msix_set_control() - the capability's enable and function mask bits were written */
 void msix_set_control(struct msix *msix, bool is_enabled, bool is_masked);

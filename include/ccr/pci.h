@@ -81,6 +81,8 @@ struct pci_msi {
  * @prepare_msi: that message may be sent from now on, until there is another for its vector; NULL
  *	if nobody cares. Calls for one function never overlap, nor with @signal_msi.
  * @signal_msi: send it, from any thread
+ * @hold_msi, @lend_msi, @is_msi_held: as struct msix_ops has them; NULL, all of them, if messages
+ *	have no descriptors
  * @shared_bit: stripped from doorbell addresses; 0 in a plain VM
  */
 struct pci_platform {
@@ -88,6 +90,9 @@ struct pci_platform {
 	void (*set_intx)(void *ctx, unsigned slot, bool level);
 	void (*prepare_msi)(void *ctx, const struct pci_msi *msi);
 	void (*signal_msi)(void *ctx, const struct pci_msi *msi);
+	void (*hold_msi)(void *ctx, unsigned slot, unsigned vector);
+	int (*lend_msi)(void *ctx, unsigned slot, unsigned vector);
+	bool (*is_msi_held)(void *ctx, unsigned slot, unsigned vector);
 	void *ctx;
 	uint64_t shared_bit;
 };
@@ -146,6 +151,11 @@ void pci_prepare_msi(struct pci_function *function, unsigned vector,
 		     const struct msix_message *message);
 void pci_signal_msi(struct pci_function *function, unsigned vector,
 		    const struct msix_message *message);
+
+/** pci_hold_msi(), pci_lend_msi(), pci_is_msi_held() - the others of struct msix_ops */
+void pci_hold_msi(struct pci_function *function, unsigned vector);
+int pci_lend_msi(struct pci_function *function, unsigned vector);
+bool pci_is_msi_held(struct pci_function *function, unsigned vector);
 
 /**
  * pci_config_read(), pci_config_write() - one access to a function's configuration space; aligned,

@@ -61,7 +61,8 @@ struct vhost_dev_type {
  * @regions: guest memory for the back end, @nr_regions of them
  * @ctx: for the functions of @type, but for those of @type->virtio, which get the device
  * @kick_fds, @call_fds: an eventfd for each queue: that notifies of buffers, and that the back end
- *	signals; see vhost_dev_interrupt(). They outlive the device.
+ *	signals if the queue's interrupt has none of its own; see vhost_dev_interrupt(). They
+ *	outlive the device.
  */
 struct vhost_dev_config {
 	const struct vhost_dev_type *type;
@@ -82,6 +83,7 @@ struct vhost_dev_config {
  * struct vhost_dev - private to vhost_dev.c but for @virtio
  * @is_running: the back end has the queues; only its thread looks
  * @running: which, one bit a queue; @own: those that are ours, as long as it is
+ * @calls: what the back end signals for each
  * @nr_losses, @is_lost: back ends lost so far, and is there none now; under the device's lock
  */
 struct vhost_dev {
@@ -90,6 +92,7 @@ struct vhost_dev {
 	const struct virtio_mem *mem;
 	bool is_running;
 	uint32_t running, own;
+	int calls[VIRTIO_MAX_QUEUES];
 	uint64_t nr_losses;
 	bool is_lost;
 	struct log_limit log_limit;

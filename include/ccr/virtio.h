@@ -70,11 +70,14 @@ struct virtio_host {
  * struct virtio_transport - how a device reaches its driver
  * @queue_interrupt: buffers of queue @index were used
  * @config_interrupt: configuration space or status changed
+ * @queue_fd: an eventfd that raises queue @index's interrupt, for a back end to signal; -1 if each
+ *	takes a @queue_interrupt. The host is kicked when it becomes another. NULL for never.
  * @reset: the device was reset: interrupts withdrawn, vectors and selectors forgotten
  */
 struct virtio_transport {
 	void (*queue_interrupt)(void *ctx, unsigned index);
 	void (*config_interrupt)(void *ctx);
+	int (*queue_fd)(void *ctx, unsigned index);
 	void (*reset)(void *ctx);
 };
 
@@ -102,7 +105,8 @@ struct virtio_setup {
 
 /**
  * struct virtio_stats - what a device has done since its creation, resets notwithstanding
- * @nr_buffers: buffers given back to the driver; @nr_interrupts: times it was told of some
+ * @nr_buffers: buffers given back to the driver; @nr_interrupts: times it was told of some. What a
+ *	back end does without us is in neither.
  * @bytes_out, @bytes_in: in these buffers, from the driver and to it; headers count
  * @nr_host_errors: of these buffers, those whose request the host has failed
  */
@@ -222,6 +226,9 @@ void virtio_fail(struct virtio_dev *dev, const char *why);
  */
 void virtio_need_reset(struct virtio_dev *dev);
 
+/** virtio_queue_fd() - an eventfd that does the next without us; -1 if there is none now */
+int virtio_queue_fd(struct virtio_dev *dev, unsigned index);
+
 /** virtio_interrupt() - tell the driver of used buffers, whether or not it wants to be told */
 void virtio_interrupt(struct virtio_dev *dev, unsigned index);
 
@@ -282,6 +289,9 @@ void virtio_write_config(struct virtio_dev *dev, uint64_t offset, unsigned size,
 
 /** virtio_set_dma() - may the device touch memory from now on (PCI: bus master) */
 void virtio_set_dma(struct virtio_dev *dev, bool allowed);
+
+/** virtio_rewired() - the driver has changed how it is interrupted */
+void virtio_rewired(struct virtio_dev *dev);
 
 /** virtio_kick() - the driver notified by a register instead of an ioeventfd */
 void virtio_kick(struct virtio_dev *dev);

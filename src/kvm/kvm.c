@@ -125,10 +125,19 @@ int kvm_vm_set_msi_routes(int vm_fd, const struct kvm_msi_route *routes, unsigne
 	return kvm_sys_ioctl(vm_fd, KVM_SET_GSI_ROUTING, &table);
 }
 
-/* syscalls(build): ioctl:KVM_IRQFD */
+/* syscalls(build vcpu worker): ioctl:KVM_IRQFD */
 int kvm_vm_irqfd(int vm_fd, int event_fd, unsigned gsi)
 {
 	struct kvm_irqfd request = {.fd = (uint32_t)event_fd, .gsi = gsi};
+
+	return kvm_sys_ioctl(vm_fd, KVM_IRQFD, &request);
+}
+
+/* syscalls(vcpu worker): ioctl:KVM_IRQFD */
+int kvm_vm_irqfd_end(int vm_fd, int event_fd, unsigned gsi)
+{
+	struct kvm_irqfd request = {
+		.fd = (uint32_t)event_fd, .gsi = gsi, .flags = KVM_IRQFD_FLAG_DEASSIGN};
 
 	return kvm_sys_ioctl(vm_fd, KVM_IRQFD, &request);
 }

@@ -121,6 +121,29 @@ void pci_signal_msi(struct pci_function *function, unsigned vector,
 	platform->signal_msi(platform->ctx, &msi);
 }
 
+void pci_hold_msi(struct pci_function *function, unsigned vector)
+{
+	const struct pci_platform *platform = &function->host->platform;
+
+	if (platform->hold_msi)
+		platform->hold_msi(platform->ctx, function->slot, vector);
+}
+
+int pci_lend_msi(struct pci_function *function, unsigned vector)
+{
+	const struct pci_platform *platform = &function->host->platform;
+
+	return platform->lend_msi ? platform->lend_msi(platform->ctx, function->slot, vector) : -1;
+}
+
+bool pci_is_msi_held(struct pci_function *function, unsigned vector)
+{
+	const struct pci_platform *platform = &function->host->platform;
+
+	return platform->is_msi_held &&
+	       platform->is_msi_held(platform->ctx, function->slot, vector);
+}
+
 static bool is_free(const struct pci_host *host, uint64_t base, uint64_t size)
 {
 	for (unsigned i = 0; i < host->nr_mappings; i++) {

@@ -53,8 +53,11 @@ static void send(struct msix *msix, unsigned vector)
 /* The guest has written something that says whether or what @vector sends. */
 static void update(struct msix *msix, unsigned vector)
 {
-	if (!can_send(msix, vector))
+	if (!can_send(msix, vector)) {
+		if (msix->ops->hold)
+			msix->ops->hold(msix->ctx, vector);
 		return;
+	}
 	prepare(msix, vector);
 	if (msix->pending >> vector & 1) {
 		msix->pending &= ~(1ull << vector);
@@ -74,6 +77,19 @@ void msix_fire(struct msix *msix, unsigned vector)
 	pthread_mutex_unlock(&msix->lock);
 }
 
+int msix_lend(struct msix *msix, unsigned vector)
+{
+	int fd = -1;
+
+	pthread_mutex_lock(&msix->lock);
+	if (vector < msix->nr_vectors && msix->ops->lend) {
+		fd = msix->ops->lend(msix->ctx, vector);
+		update(msix, vector);
+	}
+	pthread_mutex_unlock(&msix->lock);
+	return fd;
+}
+
 void msix_set_control(struct msix *msix, bool is_enabled, bool is_masked)
 {
 	pthread_mutex_lock(&msix->lock);
@@ -87,6 +103,18 @@ void msix_set_control(struct msix *msix, bool is_enabled, bool is_masked)
 	pthread_mutex_unlock(&msix->lock);
 }
 
+/* What we have not sent, and what others have tried to. */
+static uint64_t all_pending(const struct msix *msix)
+{
+	uint64_t pending = msix->pending;
+
+	for (unsigned i = 0; i < msix->nr_vectors && msix->ops->is_held; i++) {
+		if (msix->ops->is_held(msix->ctx, i))
+			pending |= 1ull << i;
+	}
+	return pending;
+}
+
 static uint32_t read_word(const struct msix *msix, uint64_t offset)
 {
 	const uint64_t vector = offset / sizeof(struct msix_entry);
@@ -94,9 +122,9 @@ static uint32_t read_word(const struct msix *msix, uint64_t offset)
 	if (vector < msix->nr_vectors)
 		return msix->entries[vector].words[offset / 4 % NR_WORDS];
 	if (offset == MSIX_PBA_OFFSET)
-		return (uint32_t)msix->pending;
+		return (uint32_t)all_pending(msix);
 	if (offset == MSIX_PBA_OFFSET + 4)
-		return (uint32_t)(msix->pending >> 32);
+		return (uint32_t)(all_pending(msix) >> 32);
 	return 0;
 }
 

@@ -110,8 +110,16 @@ int vhost_dev_init(struct vhost_dev *dev, const struct vhost_dev_config *config,
 
 /* Starting. */
 
+/* What the back end is to signal: KVM itself, if the driver has wired the interrupt so. */
+static int call_fd(struct vhost_dev *dev, unsigned index)
+{
+	const int fd = virtio_queue_fd(&dev->virtio, index);
+
+	return fd >= 0 ? fd : dev->config.call_fds[index];
+}
+
 /* A queue as the back end gets it. Return: false unless its rings are shared RAM. */
-static bool describe_queue(const struct vhost_dev *dev, unsigned index, struct vhost_queue *queue)
+static bool describe_queue(struct vhost_dev *dev, unsigned index, struct vhost_queue *queue)
 {
 	const struct virtq *virtq = &dev->virtio.queues[index];
 	struct virtio_segment rings[VIRTQ_NR_RINGS];
@@ -121,6 +129,7 @@ static bool describe_queue(const struct vhost_dev *dev, unsigned index, struct v
 	if (virtio_mem_pin(dev->mem, rings, VIRTQ_NR_RINGS, &pin))
 		return false;
 	virtio_mem_unpin(dev->mem, &pin);
+	dev->calls[index] = call_fd(dev, index);
 	*queue = (struct vhost_queue){
 		.size = virtq->size,
 		.base = virtq_base(virtq),
@@ -128,7 +137,7 @@ static bool describe_queue(const struct vhost_dev *dev, unsigned index, struct v
 		.avail = virtio_mem_strip(dev->mem, virtq->avail).v,
 		.used = virtio_mem_strip(dev->mem, virtq->used).v,
 		.kick_fd = dev->config.kick_fds[index],
-		.call_fd = dev->config.call_fds[index],
+		.call_fd = dev->calls[index],
 	};
 	return true;
 }
@@ -243,6 +252,36 @@ void vhost_dev_stop(struct vhost_dev *dev)
 		end_running(dev);
 }
 
+/* What was signalled the old way meanwhile is told once more, in case nobody was listening. */
+static int rewire(struct vhost_dev *dev, unsigned index)
+{
+	struct vhost *vhost = dev->config.vhost;
+	int fd, ret;
+
+	virtio_lock(&dev->virtio);
+	fd = call_fd(dev, index);
+	virtio_unlock(&dev->virtio);
+	if (fd == dev->calls[index])
+		return 0;
+	ret = vhost->carrier->set_call(vhost, index, fd);
+	dev->calls[index] = fd;
+	vhost_dev_interrupt(dev, index);
+	return ret;
+}
+
+/* The driver may have changed how it wants to be interrupted. */
+static void update_calls(struct vhost_dev *dev)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; i < dev->config.nr_queues && !ret; i++) {
+		if (dev->running >> i & 1)
+			ret = rewire(dev, i);
+	}
+	if (ret)
+		vhost_dev_lose(dev, ret);
+}
+
 void vhost_dev_serve(struct vhost_dev *dev)
 {
 	bool wanted;
@@ -252,7 +291,9 @@ void vhost_dev_serve(struct vhost_dev *dev)
 	virtio_unlock(&dev->virtio);
 	if (dev->is_running && !wanted)
 		vhost_dev_stop(dev);
-	else if (!dev->is_running && wanted && !vhost_dev_is_lost(dev))
+	else if (dev->is_running)
+		update_calls(dev);
+	else if (wanted && !vhost_dev_is_lost(dev))
 		start(dev);
 }
 

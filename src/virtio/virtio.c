@@ -216,6 +216,17 @@ void virtio_notify(struct virtio_dev *dev, unsigned index)
 		virtio_interrupt(dev, index);
 }
 
+int virtio_queue_fd(struct virtio_dev *dev, unsigned index)
+{
+	return dev->transport->queue_fd ? dev->transport->queue_fd(dev->transport_ctx, index) : -1;
+}
+
+void virtio_rewired(struct virtio_dev *dev)
+{
+	if (is_live(dev))
+		virtio_kick(dev);
+}
+
 void virtio_interrupt(struct virtio_dev *dev, unsigned index)
 {
 	if (!virtio_may_work(dev))

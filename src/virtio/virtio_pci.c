@@ -50,6 +50,15 @@ static void config_interrupt(void *ctx)
 	interrupt(transport, ISR_CONFIG, transport->config_vector);
 }
 
+static int queue_fd(void *ctx, unsigned index)
+{
+	struct virtio_pci *transport = ctx;
+
+	if (!transport->msix_enabled)
+		return -1;
+	return msix_lend(&transport->msix, transport->queue_vectors[index]);
+}
+
 static void reset(void *ctx)
 {
 	struct virtio_pci *transport = ctx;
@@ -67,6 +76,7 @@ static void reset(void *ctx)
 static const struct virtio_transport virtio_pci_transport = {
 	.queue_interrupt = queue_interrupt,
 	.config_interrupt = config_interrupt,
+	.queue_fd = queue_fd,
 	.reset = reset,
 };
 
@@ -186,8 +196,10 @@ static void write_queue_register(struct virtio_pci *transport, uint64_t offset, 
 
 	switch (offset) {
 	case VIRTIO_PCI_COMMON_Q_MSIX:
-		if (virtio_queue(transport->dev, index))
+		if (virtio_queue(transport->dev, index)) {
 			transport->queue_vectors[index] = to_vector(transport, value);
+			virtio_rewired(transport->dev);
+		}
 		break;
 	case VIRTIO_PCI_COMMON_Q_ENABLE:
 		if (value == 1)
@@ -345,9 +357,13 @@ static void control_changed(void *self)
 {
 	struct virtio_pci *transport = self;
 	const uint16_t command = pci_command(&transport->function);
+	const bool msix_enabled = pci_msix_is_enabled(&transport->function);
 
 	virtio_lock(transport->dev);
-	transport->msix_enabled = pci_msix_is_enabled(&transport->function);
+	if (transport->msix_enabled != msix_enabled) {
+		transport->msix_enabled = msix_enabled;
+		virtio_rewired(transport->dev);
+	}
 	transport->intx_disabled = command & PCI_COMMAND_INTX_DISABLE;
 	update_line(transport);
 	virtio_set_dma(transport->dev, command & PCI_COMMAND_MASTER);
@@ -484,9 +500,33 @@ static void signal_vector(void *ctx, unsigned vector, const struct msix_message 
 	pci_signal_msi(&transport->function, vector, message);
 }
 
+static void hold_vector(void *ctx, unsigned vector)
+{
+	struct virtio_pci *transport = ctx;
+
+	pci_hold_msi(&transport->function, vector);
+}
+
+static int lend_vector(void *ctx, unsigned vector)
+{
+	struct virtio_pci *transport = ctx;
+
+	return pci_lend_msi(&transport->function, vector);
+}
+
+static bool is_vector_held(void *ctx, unsigned vector)
+{
+	struct virtio_pci *transport = ctx;
+
+	return pci_is_msi_held(&transport->function, vector);
+}
+
 static const struct msix_ops vector_ops = {
 	.prepare = prepare_vector,
 	.signal = signal_vector,
+	.hold = hold_vector,
+	.lend = lend_vector,
+	.is_held = is_vector_held,
 };
 
 void virtio_pci_init(struct virtio_pci *transport, struct virtio_dev *dev)

@@ -95,6 +95,32 @@ static void on_msi(void *ctx, const struct pci_msi *msi)
 		      msi->data, msi->device_id);
 }
 
+static struct arch_msi *msi_at(void *ctx, unsigned slot, unsigned vector)
+{
+	struct machine *machine = ctx;
+
+	return &machine->slots[slot].vectors[vector];
+}
+
+static void on_hold_msi(void *ctx, unsigned slot, unsigned vector)
+{
+	struct machine *machine = ctx;
+
+	arch_msi_hold(machine->arch, msi_at(ctx, slot, vector));
+}
+
+static int on_lend_msi(void *ctx, unsigned slot, unsigned vector)
+{
+	struct machine *machine = ctx;
+
+	return arch_msi_lend(machine->arch, msi_at(ctx, slot, vector));
+}
+
+static bool on_is_msi_held(void *ctx, unsigned slot, unsigned vector)
+{
+	return arch_msi_is_pending(msi_at(ctx, slot, vector));
+}
+
 /* Devices. */
 
 /* The device's own wish: it may concern any of its queues. */
@@ -193,6 +219,9 @@ static void init_bridge(struct machine *machine)
 		.set_intx = on_intx,
 		.prepare_msi = on_prepare_msi,
 		.signal_msi = on_msi,
+		.hold_msi = on_hold_msi,
+		.lend_msi = on_lend_msi,
+		.is_msi_held = on_is_msi_held,
 		.ctx = machine,
 		.shared_bit = machine->mem.shared_bit,
 	};

@@ -218,10 +218,26 @@ void fake_gic_take_irqfds(struct fake_vm *vm)
 		take_irqfd(vm, &vm->irqfds[i]);
 }
 
+/* What was written before is still sent; that there was none of this number is no error. */
+static int end_irqfd(struct fake_vm *vm, unsigned gsi)
+{
+	for (unsigned i = 0; i < vm->nr_irqfds; i++) {
+		if (vm->irqfds[i].gsi != gsi)
+			continue;
+		take_irqfd(vm, &vm->irqfds[i]);
+		close(vm->irqfds[i].fd);
+		vm->irqfds[i] = vm->irqfds[--vm->nr_irqfds];
+		break;
+	}
+	return 0;
+}
+
 int fake_gic_irqfd(struct fake_vm *vm, const struct kvm_irqfd *request)
 {
 	struct fake_irqfd *irqfd = &vm->irqfds[vm->nr_irqfds];
 
+	if (request->flags == KVM_IRQFD_FLAG_DEASSIGN)
+		return end_irqfd(vm, request->gsi);
 	if (request->flags)
 		return -EINVAL;
 	if (!vm->gic_is_ready)

@@ -120,6 +120,14 @@ static void on_msi(void *ctx, const struct pci_msi *msi)
 	guest->msis[guest->nr_msis++ % GUEST_MAX_EVENTS] = *msi;
 }
 
+static int on_lend_msi(void *ctx, unsigned slot, unsigned vector)
+{
+	struct guest *guest = ctx;
+
+	(void)slot, (void)vector;
+	return guest->msi_fd;
+}
+
 struct guest *guest_create(void)
 {
 	struct guest *guest = calloc(1, sizeof(*guest));
@@ -127,6 +135,7 @@ struct guest *guest_create(void)
 		.set_bar = on_set_bar,
 		.set_intx = on_set_intx,
 		.signal_msi = on_msi,
+		.lend_msi = on_lend_msi,
 		.ctx = guest,
 		.shared_bit = GUEST_SHARED_BIT,
 	};
@@ -142,6 +151,7 @@ struct guest *guest_create(void)
 		abort();
 	guest->virtio_mem = (struct virtio_mem){&guest_mem_ops, &guest->mem, GUEST_SHARED_BIT};
 	guest->next_bar = GUEST_PCI_BASE;
+	guest->msi_fd = -1;
 	pci_host_init(&guest->pci, &platform, ipa_at(GUEST_PCI_BASE), GUEST_PCI_SIZE);
 	return guest;
 }

@@ -48,7 +48,10 @@ struct guest_bar_event {
 	bool mapped;
 };
 
-/** struct guest - memory and machine; set up by guest_init() */
+/**
+ * struct guest - memory and machine; set up by guest_init()
+ * @msi_fd: what each vector's message can be sent by; -1, as at first, for a call only
+ */
 struct guest {
 	struct guest_mem mem;
 	struct virtio_mem virtio_mem;
@@ -57,6 +60,7 @@ struct guest {
 	bool intx[PCI_NR_SLOTS];
 	unsigned nr_msis;
 	struct pci_msi msis[GUEST_MAX_EVENTS];
+	int msi_fd;
 	unsigned nr_bar_events;
 	struct guest_bar_event bar_events[GUEST_MAX_EVENTS];
 	uint32_t next_bar;

@@ -407,6 +407,63 @@ static void test_msi(void **state)
 	end(&bench);
 }
 
+static void signal_fd(int fd)
+{
+	const uint64_t one = 1;
+
+	assert_int_equal(write(fd, &one, sizeof(one)), sizeof(one));
+}
+
+/* Who has borrowed a vector's eventfd interrupts the guest, but not while it is held. */
+static void test_msi_lent(void **state)
+{
+	const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct arch_msi msi;
+	struct bench bench;
+
+	(void)state;
+	make_machine_with(&bench, MACHINE_EMULATED, 1, true, NULL);
+	arch_msi_init(&bench.vm, &msi, fd);
+	arch_msi_prepare(&bench.vm, &msi, DOORBELL, 7, 0x10);
+	arch_msi_hold(&bench.vm, &msi);
+	assert_null(strstr(fake_kvm_trace(), "flags=1"));
+
+	assert_int_equal(arch_msi_lend(&bench.vm, &msi), fd);
+	assert_traced("KVM_IRQFD gsi=0 flags=1 = 0\n");
+	assert_false(arch_msi_is_pending(&msi));
+	signal_fd(fd);
+	signal_fd(fd);
+	assert_true(arch_msi_is_pending(&msi));
+	assert_int_equal(fake_kvm_nr_msis(), 0);
+	arch_msi_prepare(&bench.vm, &msi, DOORBELL, 7, 0x10);
+	assert_traced("KVM_IRQFD gsi=0 flags=0 = 0\n");
+	assert_int_equal(fake_kvm_nr_msis(), 1);
+	assert_false(arch_msi_is_pending(&msi));
+	signal_fd(fd);
+	assert_int_equal(fake_kvm_nr_msis(), 2);
+
+	/* Nothing was signalled: nothing is sent. Lent again is lent. */
+	arch_msi_hold(&bench.vm, &msi);
+	assert_int_equal(arch_msi_lend(&bench.vm, &msi), fd);
+	arch_msi_prepare(&bench.vm, &msi, DOORBELL, 7, 0x10);
+	assert_int_equal(fake_kvm_nr_msis(), 2);
+
+	/* The kernel's table has an old message while there is no new one. */
+	arch_msi_prepare(&bench.vm, &msi, DOORBELL + 4, 7, 0x10);
+	signal_fd(fd);
+	assert_int_equal(fake_kvm_nr_msis(), 2);
+	assert_true(arch_msi_is_pending(&msi));
+
+	/* A kernel that does not take it back leaves it held. */
+	fake_kvm_fail_call(1, -ENOMEM);
+	arch_msi_prepare(&bench.vm, &msi, DOORBELL, 7, 0x10);
+	assert_true(msi.is_held);
+	arch_msi_send(&bench.vm, &msi, DOORBELL, 7, 0x10);
+	assert_traced("KVM_SIGNAL_MSI address=0x13ffc0040 data=7 device=0x10 = 1\n");
+	close(fd);
+	end(&bench);
+}
+
 static void test_msi_without_irqfd(void **state)
 {
 	struct fake_host fake = fake_host_default;
@@ -882,6 +939,7 @@ int main(void)
 		cmocka_unit_test(test_its),
 		cmocka_unit_test(test_its_with_alias),
 		cmocka_unit_test(test_msi),
+		cmocka_unit_test(test_msi_lent),
 		cmocka_unit_test(test_msi_without_irqfd),
 		cmocka_unit_test(test_many_msis),
 		cmocka_unit_test(test_its_refused),

@@ -19,6 +19,8 @@ struct bench {
 	struct msix_message last;
 	unsigned nr_prepared;
 	struct msix_message prepared[NR_VECTORS];
+	int fds[NR_VECTORS];
+	bool is_held[NR_VECTORS], was_signalled[NR_VECTORS];
 };
 
 static void on_prepare(void *ctx, unsigned vector, const struct msix_message *message)
@@ -27,6 +29,7 @@ static void on_prepare(void *ctx, unsigned vector, const struct msix_message *me
 
 	b->nr_prepared++;
 	b->prepared[vector] = *message;
+	b->is_held[vector] = b->was_signalled[vector] = false;
 }
 
 /* What is sent is what was announced. */
@@ -41,10 +44,36 @@ static void on_signal(void *ctx, unsigned vector, const struct msix_message *mes
 	b->last = *message;
 }
 
+static void on_hold(void *ctx, unsigned vector)
+{
+	struct bench *b = ctx;
+
+	b->is_held[vector] = true;
+}
+
+static int on_lend(void *ctx, unsigned vector)
+{
+	struct bench *b = ctx;
+
+	return b->fds[vector];
+}
+
+static bool on_is_held(void *ctx, unsigned vector)
+{
+	struct bench *b = ctx;
+
+	return b->is_held[vector] && b->was_signalled[vector];
+}
+
 static const struct msix_ops ops = {
 	.prepare = on_prepare,
 	.signal = on_signal,
+	.hold = on_hold,
+	.lend = on_lend,
+	.is_held = on_is_held,
 };
+
+static const struct msix_ops plain_ops = {.signal = on_signal};
 
 static int bench_begin(void **state)
 {
@@ -161,6 +190,55 @@ static void test_prepare(void **state)
 	assert_int_equal(b->nr_prepared, 3);
 }
 
+/* A vector that others signal is held for as long as it may not send, and is pending if they did. */
+static void test_lent(void **state)
+{
+	struct bench *b = *state;
+
+	b->fds[1] = 77;
+	b->fds[2] = -1;
+	msix_set_control(&b->msix, true, false);
+	set_vector(b, 1, 0x1000, 5, 0);
+	b->is_held[1] = true;
+	assert_int_equal(msix_lend(&b->msix, 1), 77);
+	assert_false(b->is_held[1]);
+	assert_int_equal(msix_lend(&b->msix, 2), -1);
+	assert_int_equal(msix_lend(&b->msix, NR_VECTORS), -1);
+	assert_int_equal(msix_lend(&b->msix, 0xffff), -1);
+
+	msix_write(&b->msix, 16 * 1 + CONTROL, 4, 1);
+	assert_true(b->is_held[1]);
+	assert_int_equal(msix_read(&b->msix, MSIX_PBA_OFFSET, 8), 0);
+	b->was_signalled[1] = true;
+	assert_int_equal(msix_read(&b->msix, MSIX_PBA_OFFSET, 8), 2);
+	msix_write(&b->msix, 16 * 1 + CONTROL, 4, 0);
+	assert_false(b->is_held[1]);
+	assert_int_equal(msix_read(&b->msix, MSIX_PBA_OFFSET, 8), 0);
+
+	msix_set_control(&b->msix, true, true);
+	assert_true(b->is_held[1]);
+	msix_set_control(&b->msix, true, false);
+	assert_false(b->is_held[1]);
+	msix_set_control(&b->msix, false, false);
+	assert_true(b->is_held[1]);
+	b->fds[1] = 78;
+	assert_int_equal(msix_lend(&b->msix, 1), 78);
+	assert_true(b->is_held[1]);
+}
+
+static void test_nothing_to_lend(void **state)
+{
+	struct bench *b = *state;
+
+	b->msix.ops = &plain_ops;
+	msix_set_control(&b->msix, true, false);
+	set_vector(b, 1, 0, 0, 0);
+	assert_int_equal(msix_lend(&b->msix, 1), -1);
+	assert_int_equal(msix_read(&b->msix, MSIX_PBA_OFFSET, 8), 0);
+	msix_fire(&b->msix, 1);
+	assert_int_equal(b->nr_sent, 1);
+}
+
 static void test_no_such_vector(void **state)
 {
 	struct bench *b = *state;
@@ -212,6 +290,7 @@ int main(void)
 		MSIX_TEST(test_vector_mask),    MSIX_TEST(test_function_mask),
 		MSIX_TEST(test_no_such_vector), MSIX_TEST(test_writable_bits),
 		MSIX_TEST(test_odd_accesses),   MSIX_TEST(test_prepare),
+		MSIX_TEST(test_lent),           MSIX_TEST(test_nothing_to_lend),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

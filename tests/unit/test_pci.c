@@ -338,9 +338,10 @@ static void test_capabilities(void **state)
 	struct pci_function *function = &b->things[0].function;
 	static const uint8_t vendor[6] = {PCI_CAP_ID_VNDR, 0xee, 6, 1, 2, 3};
 	static const uint8_t mask[6] = {0, 0, 0, 0, 0xff, 0};
+	static const struct msix_ops ops = {0};
 	struct msix msix;
 
-	msix_init(&msix, 5, NULL, NULL);
+	msix_init(&msix, 5, &ops, NULL);
 	assert_int_equal(pci_add_capability(function, vendor, mask, sizeof(vendor)), 0x40);
 	assert_int_equal(pci_add_msix(function, &msix, 1), 0);
 	assert_int_equal(get(b, 0, PCI_CAPABILITY_LIST, 1), 0x40);

@@ -159,13 +159,18 @@ static void kick(struct bench *b)
 }
 
 /* Wait for the back end's signal. */
-static void take_call(struct bench *b)
+static void take_signal(int fd)
 {
-	struct pollfd source = {.fd = b->call_fds[0], .events = POLLIN};
+	struct pollfd source = {.fd = fd, .events = POLLIN};
 	uint64_t count;
 
 	assert_int_equal(poll(&source, 1, PATIENCE_MS), 1);
-	assert_int_equal(read(b->call_fds[0], &count, sizeof(count)), sizeof(count));
+	assert_int_equal(read(fd, &count, sizeof(count)), sizeof(count));
+}
+
+static void take_call(struct bench *b)
+{
+	take_signal(b->call_fds[0]);
 	vhost_dev_interrupt(&b->dev, 0);
 }
 
@@ -243,6 +248,36 @@ static void test_interrupts(void **state)
 	assert_int_equal(b->guest->nr_msis, 1);
 	assert_int_equal(b->guest->msis[0].vector, 1);
 	destroy(b);
+}
+
+/* Where messages have a descriptor the back end gets it, as long as the driver wants messages. */
+static void test_direct_interrupts(void **state)
+{
+	struct bench *b = *state;
+	const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	create(b);
+	b->guest->msi_fd = fd;
+	guest_use_msix(&b->device, 0xfee00000, 3);
+	drive(b, 0);
+	offer(b, "without us", false);
+	kick(b);
+	take_signal(fd);
+	assert_int_equal(b->guest->nr_msis, 0);
+	guest_config_write(b->guest, 0, b->transport.function.msix_at + 2, 2, 0);
+	vhost_dev_serve(&b->dev);
+	/* What may have been signalled in between is told once more. */
+	assert_true(b->guest->intx[0]);
+	b->queue.used_seen++;
+	echo(b, "by call", false);
+	guest_use_msix(&b->device, 0xfee00000, 3);
+	vhost_dev_serve(&b->dev);
+	assert_int_equal(b->guest->nr_msis, 1);
+	offer(b, "without us again", false);
+	kick(b);
+	take_signal(fd);
+	destroy(b);
+	close(fd);
 }
 
 /* A reset is over only when the back end has given the queues back. */
@@ -565,6 +600,7 @@ int main(void)
 		test(test_shows_the_back_ends_config),
 		test(test_serves),
 		test(test_interrupts),
+		test(test_direct_interrupts),
 		test(test_reset_waits),
 		test(test_bus_master),
 		test(test_private_rings),

@@ -11,7 +11,15 @@
  *
  * While there is no route, each message is a KVM_SIGNAL_MSI. The kernel's table may then still have
  * an old message for the number: nobody writes to its eventfd.
+ *
+ * An eventfd may be lent to a back end, which then interrupts the guest without us. While the guest
+ * has the vector masked, or there is no route, the eventfd is held: KVM does not look at it, and it
+ * counts. What it has counted is the vector's pending bit.
+ *
+ * Who has borrowed it may have made it block, so it is never read in a way that could.
  */
+#include <poll.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "ccr/arch.h"
@@ -81,6 +89,47 @@ static bool set_route(struct arch_vm *vm, const struct kvm_msi_route *wanted)
 	return true;
 }
 
+bool arch_msi_is_pending(const struct arch_msi *msi)
+{
+	struct pollfd source = {.fd = msi->event_fd, .events = POLLIN};
+
+	return msi->is_held && poll(&source, 1, 0) > 0;
+}
+
+void arch_msi_hold(struct arch_vm *vm, struct arch_msi *msi)
+{
+	if (!msi->is_lent || msi->is_held)
+		return;
+	/* It fails only for what is not assigned, and then there is nothing to hold. */
+	msi->is_held = true;
+	kvm_vm_irqfd_end(vm->fd, msi->event_fd, msi->gsi);
+}
+
+/* KVM looks at what was counted before, and sends that too. */
+/* syscalls(vcpu worker loop): preadv2 */
+static void let_go(struct arch_vm *vm, struct arch_msi *msi)
+{
+	uint64_t count;
+	struct iovec iov = {&count, sizeof(count)};
+	const uint64_t one = 1;
+	const bool was_signalled = preadv2(msi->event_fd, &iov, 1, -1, RWF_NOWAIT) > 0;
+
+	if (kvm_vm_irqfd(vm->fd, msi->event_fd, msi->gsi))
+		return;
+	msi->is_held = false;
+	if (was_signalled && write(msi->event_fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+int arch_msi_lend(struct arch_vm *vm, struct arch_msi *msi)
+{
+	if (msi->event_fd >= 0 && !msi->is_lent) {
+		msi->is_lent = true;
+		arch_msi_hold(vm, msi);
+	}
+	return msi->event_fd;
+}
+
 void arch_msi_prepare(struct arch_vm *vm, struct arch_msi *msi, uint64_t address, uint32_t data,
 		      uint32_t device_id)
 {
@@ -92,11 +141,15 @@ void arch_msi_prepare(struct arch_vm *vm, struct arch_msi *msi, uint64_t address
 	};
 
 	msi->is_routed = false;
-	if (msi->event_fd < 0 || !is_doorbell(vm, address))
-		return;
-	pthread_mutex_lock(&vm->routes.lock);
-	msi->is_routed = set_route(vm, &wanted);
-	pthread_mutex_unlock(&vm->routes.lock);
+	if (msi->event_fd >= 0 && is_doorbell(vm, address)) {
+		pthread_mutex_lock(&vm->routes.lock);
+		msi->is_routed = set_route(vm, &wanted);
+		pthread_mutex_unlock(&vm->routes.lock);
+	}
+	if (!msi->is_routed)
+		arch_msi_hold(vm, msi);
+	else if (msi->is_held)
+		let_go(vm, msi);
 }
 
 void arch_msi_send(struct arch_vm *vm, const struct arch_msi *msi, uint64_t address, uint32_t data,
@@ -104,7 +157,8 @@ void arch_msi_send(struct arch_vm *vm, const struct arch_msi *msi, uint64_t addr
 {
 	const uint64_t one = 1;
 
-	if (msi->is_routed && write(msi->event_fd, &one, sizeof(one)) == sizeof(one))
+	if (msi->is_routed && !msi->is_held &&
+	    write(msi->event_fd, &one, sizeof(one)) == sizeof(one))
 		return;
 	arch_vm_signal_msi(vm, address, data, device_id);
 }
