@@ -17,12 +17,13 @@
 #include "ccr/bounce.h"
 #include "ccr/vhost.h"
 #include "ccr/virtio.h"
+#include "ccr/virtq_books.h"
 
 /** enum vhost_resume - when may another back end go on where one was lost */
 enum vhost_resume {
-	VHOST_RESUME_NEVER,  /* it knew things: open files, say */
-	VHOST_RESUME_IDLE,   /* if it had no buffers, which may be used in any order */
-	VHOST_RESUME_ALWAYS, /* buffers are used in order, and may be used twice */
+	VHOST_RESUME_NEVER, /* it knew things: open files, say */
+	VHOST_RESUME_BOOKS, /* with the buffers that it had, by our books; they may be used twice */
+	VHOST_RESUME_ALWAYS, /* behind the last one that it used: they are used in order */
 };
 
 /**
@@ -84,6 +85,7 @@ struct vhost_dev_config {
  * @is_running: the back end has the queues; only its thread looks
  * @running: which, one bit a queue; @own: those that are ours, as long as it is
  * @calls: what the back end signals for each
+ * @books: of a type that resumes by them
  * @nr_losses, @is_lost: back ends lost so far, and is there none now; under the device's lock
  */
 struct vhost_dev {
@@ -93,6 +95,7 @@ struct vhost_dev {
 	bool is_running;
 	uint32_t running, own;
 	int calls[VIRTIO_MAX_QUEUES];
+	struct virtq_books books[VIRTIO_MAX_QUEUES];
 	uint64_t nr_losses;
 	bool is_lost;
 	struct log_limit log_limit;
@@ -115,6 +118,9 @@ void vhost_dev_stop(struct vhost_dev *dev);
 
 /** vhost_dev_serve() - start or stop the queues as the driver wishes; by the device's thread */
 void vhost_dev_serve(struct vhost_dev *dev);
+
+/** vhost_dev_forget() - the driver has reset the device: books are closed; with the lock held */
+void vhost_dev_forget(struct vhost_dev *dev);
 
 /** vhost_dev_serve_own() - carry out what is in queues of ours; by the device's thread */
 void vhost_dev_serve_own(struct vhost_dev *dev);
@@ -170,6 +176,8 @@ void vhost_fs_fill_config(uint8_t config[VHOST_FS_CONFIG_SIZE], const char *tag)
 #define VHOST_VSOCK_CONFIG_SIZE 8
 #define VHOST_VSOCK_NR_QUEUES   3
 #define VHOST_VSOCK_NR_OWN      1
+/** VHOST_VSOCK_BOUNCED_SIZE - of its rings where buffers bounce: the driver keeps one full */
+#define VHOST_VSOCK_BOUNCED_SIZE 16
 
 /** vhost_vsock_type - the host kernel's vsock; its configuration space is the guest's address */
 extern const struct vhost_dev_type vhost_vsock_type;

@@ -138,6 +138,20 @@ void virtq_set_base(struct virtq *queue, uint16_t base);
  */
 int virtq_resume(struct virtq *queue);
 
+/*
+ * A look at the rings of a queue that somebody else runs. Return: 0; -EBADMSG if they are out of
+ * reach.
+ */
+
+/** virtq_peek_index() - of the available ring (@is_avail) or of the used one */
+int virtq_peek_index(struct virtq *queue, bool is_avail, uint16_t *ret_index);
+
+/** virtq_peek_head() - the head in the entry of index @index, whatever it is now */
+int virtq_peek_head(struct virtq *queue, bool is_avail, uint16_t index, uint32_t *ret_head);
+
+/** virtq_poke_head() - write an entry of the available ring in the driver's place */
+int virtq_poke_head(struct virtq *queue, uint16_t index, uint16_t head);
+
 /**
  * virtq_chain_slice() - the segments that hold a part of one side of a buffer
  * @offset, @size: bytes of that side

@@ -32,6 +32,11 @@ static void adjust(uint8_t *config, unsigned nr_queues, const struct bounce_limi
 	memcpy(config, &space, CONFIG_SIZE);
 }
 
+static void reset(void *self)
+{
+	vhost_dev_forget(self);
+}
+
 /*
  * Without CONFIG_WCE the driver finds a write-back cache if the back end knows FLUSH, and none
  * otherwise; nothing in the configuration space is writable.
@@ -50,10 +55,11 @@ const struct vhost_dev_type vhost_blk_type = {
 			.config_size = CONFIG_SIZE,
 			.nr_queues = 1,
 			.queue_sizes = {VIRTQ_MAX_SIZE},
+			.reset = reset,
 		},
 	.protocol = VHOST_USER_MQ | VHOST_USER_REPLY_ACK | VHOST_USER_CONFIG |
 		    VHOST_USER_BACKEND_REQ | VHOST_USER_RESET_DEVICE,
-	.resume = VHOST_RESUME_IDLE,
+	.resume = VHOST_RESUME_BOOKS,
 	.adjust = adjust,
 };
 

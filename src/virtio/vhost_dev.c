@@ -11,8 +11,8 @@
  *			 index where to begin go to the back end
  *	RUNNING -> IDLE	 the driver wants a reset, or takes away the right to DMA: the back end
  *			 gives the indices back, and has let go of the rings
- *	any -> LOST	 an error. Where the back end stood is told by the used rings; see
- *			 enum vhost_resume for what that is good for.
+ *	any -> LOST	 an error. Where the back end stood is told by the used rings, or by books
+ *			 that we have kept; see enum vhost_resume.
  *	LOST -> IDLE	 another one is adopted
  *
  * What a lost or a slow back end still does to memory that the driver has got back cannot be
@@ -110,10 +110,18 @@ int vhost_dev_init(struct vhost_dev *dev, const struct vhost_dev_config *config,
 
 /* Starting. */
 
-/* What the back end is to signal: KVM itself, if the driver has wired the interrupt so. */
+static bool has_books(const struct vhost_dev *dev)
+{
+	return dev->config.type->resume == VHOST_RESUME_BOOKS;
+}
+
+/*
+ * What the back end is to signal: KVM itself, if the driver has wired the interrupt so. But books
+ * are only exact if we look each time.
+ */
 static int call_fd(struct vhost_dev *dev, unsigned index)
 {
-	const int fd = virtio_queue_fd(&dev->virtio, index);
+	const int fd = has_books(dev) ? -1 : virtio_queue_fd(&dev->virtio, index);
 
 	return fd >= 0 ? fd : dev->config.call_fds[index];
 }
@@ -167,6 +175,25 @@ static bool describe_queues(struct vhost_dev *dev, struct vhost_queue *queues, u
 	return true;
 }
 
+/*
+ * The books on a driver's queues are opened, or tell what the last back end has left. That one may
+ * have gone on for a while after it was lost, so they are asked now. Return: false if they do not
+ * know.
+ */
+static bool open_books(struct vhost_dev *dev)
+{
+	for (unsigned i = 0; i < dev->config.nr_queues && has_books(dev); i++) {
+		if (!dev->books[i].is_open) {
+			virtq_books_open(&dev->books[i], &dev->virtio.queues[i]);
+		} else if (dev->virtio.queues[i].enabled &&
+			   virtq_books_return(&dev->books[i], &dev->virtio.queues[i])) {
+			virtio_need_reset(&dev->virtio);
+			return false;
+		}
+	}
+	return true;
+}
+
 static int hand_over(struct vhost_dev *dev, const struct vhost_queue *queues, uint64_t accepted)
 {
 	struct vhost *vhost = dev->config.vhost;
@@ -191,7 +218,8 @@ static void start(struct vhost_dev *dev)
 
 	virtio_lock(&dev->virtio);
 	dev->own = own_queues(dev);
-	if (!virtio_may_work(&dev->virtio) || !describe_queues(dev, queues, &dev->running)) {
+	if (!virtio_may_work(&dev->virtio) || !open_books(dev) ||
+	    !describe_queues(dev, queues, &dev->running)) {
 		virtio_unlock(&dev->virtio);
 		return;
 	}
@@ -219,6 +247,12 @@ static int take_back(struct vhost_dev *dev, uint16_t *bases)
 	return ret;
 }
 
+void vhost_dev_forget(struct vhost_dev *dev)
+{
+	for (unsigned i = 0; i < dev->config.nr_queues; i++)
+		virtq_books_close(&dev->books[i]);
+}
+
 /* The queues are nobody's: a reset that has waited for that takes place now. */
 static void end_running(struct vhost_dev *dev)
 {
@@ -242,6 +276,8 @@ void vhost_dev_stop(struct vhost_dev *dev)
 		if (dev->running >> i & 1)
 			virtq_set_base(&dev->virtio.queues[i], bases[i]);
 	}
+	if (!ret)
+		vhost_dev_forget(dev);
 	is_reset = dev->virtio.reset_wanted;
 	virtio_unlock(&dev->virtio);
 	if (!ret && is_reset && vhost->carrier->reset)
@@ -319,6 +355,7 @@ void vhost_dev_done(struct vhost_dev *dev)
 void vhost_dev_interrupt(struct vhost_dev *dev, unsigned index)
 {
 	virtio_lock(&dev->virtio);
+	virtq_books_look(&dev->books[index], &dev->virtio.queues[index]);
 	virtio_interrupt(&dev->virtio, index);
 	virtio_unlock(&dev->virtio);
 }
@@ -339,23 +376,34 @@ void vhost_dev_config_changed(struct vhost_dev *dev)
 
 /* Losing it. */
 
-/* Go on behind what the used rings have. Return: may another back end do so? */
+/* Go on where the last one was. Return: false if that is not known. */
+static bool find_place_of(struct vhost_dev *dev, unsigned index)
+{
+	struct virtq *queue = &dev->virtio.queues[index];
+
+	switch (dev->config.type->resume) {
+	case VHOST_RESUME_BOOKS:
+		return virtq_books_return(&dev->books[index], queue) == 0;
+	case VHOST_RESUME_ALWAYS:
+		return virtq_resume(queue) >= 0;
+	case VHOST_RESUME_NEVER:
+		break;
+	}
+	return false;
+}
+
+/* It may have died between using a buffer and telling so: that is told now. */
 static bool find_place(struct vhost_dev *dev)
 {
-	unsigned nr_open = 0;
+	bool is_found = true;
 
-	for (unsigned i = 0; i < dev->config.nr_queues; i++) {
-		int ret;
-
+	for (unsigned i = 0; i < dev->config.nr_queues && is_found; i++) {
 		if (!(dev->running >> i & 1))
 			continue;
-		ret = virtq_resume(&dev->virtio.queues[i]);
-		if (ret < 0)
-			return false;
-		nr_open += (unsigned)ret;
+		is_found = find_place_of(dev, i);
+		virtio_interrupt(&dev->virtio, i);
 	}
-	return dev->config.type->resume == VHOST_RESUME_ALWAYS ||
-	       (dev->config.type->resume == VHOST_RESUME_IDLE && nr_open == 0);
+	return is_found;
 }
 
 void vhost_dev_lose(struct vhost_dev *dev, int error)

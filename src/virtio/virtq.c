@@ -350,3 +350,30 @@ int virtq_resume(struct virtq *queue)
 	virtq_set_base(queue, done);
 	return added;
 }
+
+int virtq_peek_index(struct virtq *queue, bool is_avail, uint16_t *ret_index)
+{
+	return load(queue, ring_at(is_avail ? queue->avail : queue->used, RING_INDEX), ret_index);
+}
+
+int virtq_peek_head(struct virtq *queue, bool is_avail, uint16_t index, uint32_t *ret_head)
+{
+	struct vring_used_elem elem;
+	uint16_t head;
+
+	if (is_avail) {
+		if (load(queue, avail_entry(queue, index), &head))
+			return -EBADMSG;
+		*ret_head = head;
+		return 0;
+	}
+	if (virtio_mem_read(queue->mem, used_entry(queue, index), &elem, sizeof(elem)))
+		return broken(queue, "its rings are not in shared memory");
+	*ret_head = le32toh(elem.id);
+	return 0;
+}
+
+int virtq_poke_head(struct virtq *queue, uint16_t index, uint16_t head)
+{
+	return store(queue, avail_entry(queue, index), head);
+}

@@ -310,6 +310,7 @@ static int create_kernel_vsock(struct machine *machine, unsigned nr,
 	const struct vhost_dev_config vhost = {
 		.nr_queues = VHOST_VSOCK_NR_QUEUES,
 		.nr_own = VHOST_VSOCK_NR_OWN,
+		.limits.queue_size = config->limits.size_max ? VHOST_VSOCK_BOUNCED_SIZE : 0,
 		.config = space,
 	};
 

@@ -373,8 +373,9 @@ static void look_for_back_end(struct vhost_port *port)
 
 	if (!vhost_dev_is_lost(&port->dev) || now_ms() < port->next_try_ms)
 		return;
-	if (!find(port->end, port->broker, &fresh))
-		vhost_dev_adopt(&port->dev, &fresh);
+	/* What the last one has not taken is announced once more. */
+	if (!find(port->end, port->broker, &fresh) && !vhost_dev_adopt(&port->dev, &fresh))
+		wake(port);
 	port->next_try_ms = now_ms() + RETRY_MS;
 }
 

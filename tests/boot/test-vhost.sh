@@ -15,6 +15,14 @@ test_vhost_disk_realm() {
 	disks_of_back_ends --realm=emulated -c 2
 }
 
+test_vhost_disk_killed_plain() {
+	killed_back_end -c 2
+}
+
+test_vhost_disk_killed_realm() {
+	killed_back_end --realm=emulated
+}
+
 test_vhost_fs_plain() {
 	directory_of_back_end -c 2
 }

@@ -22,6 +22,57 @@ await_file() {
 	fail "no $1 after 10 s: $(cat "$dir/back-end")"
 }
 
+# serve_disk - a qcow2 image at the socket first, by a back end that has the process $server
+serve_disk() {
+	export=vhost-user-blk,id=one,node-name=first,addr.type=unix
+	back_end qemu-storage-daemon \
+		--blockdev "file,node-name=file1,filename=$dir/first.qcow2" \
+		--blockdev qcow2,node-name=first,file=file1 \
+		--export "$export,addr.path=$dir/first,writable=on,num-queues=2" \
+		>"$dir/back-end" 2>&1 &
+	server=$!
+}
+
+# kill_server TIMES - in the middle of its work, and start it again
+kill_server() {
+	kill -KILL "$server"
+	wait "$server" 2>/dev/null
+	await "$err" 'first is lost: it has closed the connection' "$1"
+	"$ccr_run" stat killed --run-dir "$dir/run" --json | grep -q '"back-end-status": *"lost"' ||
+		fail "stat does not say so"
+	serve_disk
+	await "$err" 'first is back' "$1"
+}
+
+# killed_back_end ARGUMENT... - what the guest has been told is on the disk is there, although the
+# back end died twice under its writes; and no write is left undone
+killed_back_end() {
+	limit=480
+	(back_end qemu-img create -q -f qcow2 "$dir/first.qcow2" 4M) || fail "no image"
+	serve_disk
+	await_file "$dir/first"
+	start -k "$guest/Image" -i "$guest/initrd.gz" -d "vhost-user=$dir/first" --name killed \
+		--run-dir "$dir/run" \
+		-p "quiet ccr.modules=virtio_blk ccr.run=writes,4,30 ccr.then=poweroff" "$@"
+	await "$out" 'CCR-GUEST-WRITES [0-9]' 10
+	kill_server 1
+	await "$out" 'CCR-GUEST-WRITES [0-9]' 50
+	kill_server 2
+	wait "$pid"
+	status=$?
+	kill "$server"
+	wait "$server"
+	want_status 0
+	want "$out" '^CCR-GUEST-WRITES done'
+	refuse "$out" '^CCR-GUEST-WRITES failed'
+	refuse "$err" 'must reset'
+	(back_end qemu-img convert -f qcow2 -O raw "$dir/first.qcow2" "$dir/first.raw") ||
+		fail "the image is broken"
+	for nr in $(seq 0 119); do yes "$nr" | head -c 4096; done >"$dir/wanted"
+	head -c "$((120 * 4096))" "$dir/first.raw" | cmp - "$dir/wanted" ||
+		fail "an acknowledged write is not there"
+}
+
 # serve_disks - a qcow2 image, read and written, at the socket first; a raw one at second
 serve_disks() {
 	one=vhost-user-blk,id=one,node-name=first,addr.type=unix

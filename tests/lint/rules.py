@@ -95,6 +95,7 @@ HEADERS = {
         "v9p",
         "vconsole",
         "vhost_dev",
+        "virtq_books",
         "vhost_net",
         "vnet",
         "vnet_control",

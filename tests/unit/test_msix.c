@@ -190,7 +190,7 @@ static void test_prepare(void **state)
 	assert_int_equal(b->nr_prepared, 3);
 }
 
-/* A vector that others signal is held for as long as it may not send, and is pending if they did. */
+/* A vector that others signal is held while it may not send, and is pending if they did. */
 static void test_lent(void **state)
 {
 	struct bench *b = *state;

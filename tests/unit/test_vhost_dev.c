@@ -3,6 +3,7 @@
  * links: src/virtio/vhost_dev.c src/virtio/vhost_blk.c src/virtio/vhost_fs.c
  *	src/host/vhost_user.c src/host/vhost.c
  *	src/virtio/virtio_pci.c src/virtio/virtio.c src/virtio/virtq.c src/virtio/virtq_chain.c
+ *	src/virtio/virtq_books.c
  *	src/virtio/mem.c src/pci/host.c src/pci/function.c src/pci/msix.c src/util/log.c
  *	src/util/err.c tests/fake/virtio_guest.c tests/fake/vhost_backend.c
  */
@@ -250,34 +251,18 @@ static void test_interrupts(void **state)
 	destroy(b);
 }
 
-/* Where messages have a descriptor the back end gets it, as long as the driver wants messages. */
-static void test_direct_interrupts(void **state)
+/* Books are kept of disks: signals come by us, also where messages have descriptors. */
+static void test_indirect_interrupts(void **state)
 {
 	struct bench *b = *state;
-	const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
 	create(b);
-	b->guest->msi_fd = fd;
+	b->guest->msi_fd = b->kick_fds[1];
 	guest_use_msix(&b->device, 0xfee00000, 3);
 	drive(b, 0);
-	offer(b, "without us", false);
-	kick(b);
-	take_signal(fd);
-	assert_int_equal(b->guest->nr_msis, 0);
-	guest_config_write(b->guest, 0, b->transport.function.msix_at + 2, 2, 0);
-	vhost_dev_serve(&b->dev);
-	/* What may have been signalled in between is told once more. */
-	assert_true(b->guest->intx[0]);
-	b->queue.used_seen++;
-	echo(b, "by call", false);
-	guest_use_msix(&b->device, 0xfee00000, 3);
-	vhost_dev_serve(&b->dev);
+	echo(b, "x", false);
 	assert_int_equal(b->guest->nr_msis, 1);
-	offer(b, "without us again", false);
-	kick(b);
-	take_signal(fd);
 	destroy(b);
-	close(fd);
 }
 
 /* A reset is over only when the back end has given the queues back. */
@@ -391,14 +376,36 @@ static void test_idle_loss(void **state)
 	assert_non_null(strstr(b->backend->log, "SET_VRING_BASE 0=1"));
 }
 
-/* Which of its buffers were used, and which not, nobody knows. */
+/* What it had is given to the next one. */
 static void test_busy_loss(void **state)
 {
 	struct bench *b = *state;
 
 	create(b);
 	drive(b, 0);
+	echo(b, "one", false);
+	offer(b, "two", false);
+	lose(b);
+	assert_int_equal(guest_status(&b->device), DRIVER_OK);
+	assert_int_equal(come_back(b), 0);
+	kick(b);
+	take_call(b);
+	assert_memory_equal(guest_ram(&b->guest->mem, DATA + 0x1000), "two", 3);
+	destroy(b);
+	assert_non_null(strstr(b->backend->log, "SET_VRING_BASE 0=1"));
+}
+
+/* The rings say what cannot be, so nobody knows what it had. */
+static void test_unknown_loss(void **state)
+{
+	struct bench *b = *state;
+	struct vring_used *used;
+
+	create(b);
+	drive(b, 0);
 	offer(b, "one", false);
+	used = guest_ram(&b->guest->mem, b->queue.used);
+	used->idx = 3;
 	lose(b);
 	assert_int_equal(guest_status(&b->device), NEEDS_RESET);
 	assert_int_equal(come_back(b), 0);
@@ -408,6 +415,28 @@ static void test_busy_loss(void **state)
 	drive(b, 0);
 	echo(b, "again", false);
 	destroy(b);
+}
+
+/* It goes on for a while after we have given it up: what it still does is not asked for again. */
+static void test_late_end(void **state)
+{
+	struct bench *b = *state;
+	struct vring_used *used;
+
+	create(b);
+	drive(b, 0);
+	offer(b, "one", false);
+	offer(b, "two", false);
+	lose(b);
+	used = guest_ram(&b->guest->mem, b->queue.used);
+	used->ring[0] = (struct vring_used_elem){0, 0};
+	used->idx = 1;
+	assert_int_equal(come_back(b), 0);
+	kick(b);
+	take_call(b);
+	assert_int_equal(used->idx, 2);
+	destroy(b);
+	assert_non_null(strstr(b->backend->log, "SET_VRING_BASE 0=1"));
 }
 
 static void test_loss_during_reset(void **state)
@@ -600,12 +629,14 @@ int main(void)
 		test(test_shows_the_back_ends_config),
 		test(test_serves),
 		test(test_interrupts),
-		test(test_direct_interrupts),
+		test(test_indirect_interrupts),
 		test(test_reset_waits),
 		test(test_bus_master),
 		test(test_private_rings),
 		test(test_idle_loss),
 		test(test_busy_loss),
+		test(test_unknown_loss),
+		test(test_late_end),
 		test(test_loss_during_reset),
 		test(test_start_fails),
 		test(test_back_end_never_stops),

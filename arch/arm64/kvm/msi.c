@@ -89,6 +89,7 @@ static bool set_route(struct arch_vm *vm, const struct kvm_msi_route *wanted)
 	return true;
 }
 
+/* syscalls(vcpu): ppoll */
 bool arch_msi_is_pending(const struct arch_msi *msi)
 {
 	struct pollfd source = {.fd = msi->event_fd, .events = POLLIN};
