@@ -59,6 +59,11 @@ test_check_sees_confinement() {
 		want "$out" '^Landlock: *yes, version [1-9]'
 	fi
 	want "$out" '^no_new_privs: *yes, not set yet'
+	if [ -e /dev/vhost-net ]; then
+		want "$out" '^vhost-net: *yes'
+	else
+		want "$out" '^vhost-net: *no: there is no /dev/vhost-net: load the module vhost_net'
+	fi
 }
 
 # Somebody who may not use /dev/kvm is told which group may, and the rest all the same.

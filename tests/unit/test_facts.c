@@ -133,6 +133,21 @@ static void test_pools(void **state)
 	assert_int_equal(facts.pools[1].nr_free, 1);
 }
 
+static void test_vhost(void **state)
+{
+	struct facts facts = look(state, &modern);
+
+	assert_int_equal(facts.vhost_net.code, -ENOENT);
+	assert_string_equal(facts.vhost_net.msg,
+			    "there is no /dev/vhost-net: load the module vhost_net");
+	assert_int_equal(facts.vhost_vsock.code, -ENOENT);
+	put(state, "/dev/vhost-net", "");
+	facts = look(state, &modern);
+	assert_int_equal(facts.vhost_net.code, 0);
+	assert_string_equal(facts.vhost_vsock.msg,
+			    "there is no /dev/vhost-vsock: load the module vhost_vsock");
+}
+
 static void test_user_namespaces(void **state)
 {
 	static const struct {
@@ -290,6 +305,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_modes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pools, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_vhost, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_user_namespaces, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_answers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cgroup, setup, teardown),
