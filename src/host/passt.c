@@ -260,7 +260,7 @@ static bool is_printed(int fd, const char *option)
 	}
 	while (fgets(line, sizeof(line), output))
 		found |= strstr(line, option) != NULL;
-	fclose(output);
+	(void)fclose(output);
 	return found;
 }
 
