@@ -30,12 +30,15 @@ static void on_uart_kick(void *ctx)
 }
 
 /* Does another process work on guest memory? */
-static bool has_vhost_user(const struct vm_config *config)
+static bool has_vhost_user(const struct vm *vm)
 {
+	const struct vm_config *config = vm->config;
 	bool has = config->nr_fs > 0;
 
 	for (unsigned i = 0; i < config->nr_disks; i++)
 		has |= config->disks[i].is_vhost;
+	for (unsigned i = 0; i < config->nr_nets; i++)
+		has |= vm->net_back_ends[i].path && !vm->net_back_ends[i].is_kernel;
 	return has;
 }
 
@@ -53,7 +56,7 @@ static int create_memory(struct vm *vm, struct ccr_err *err)
 	if (vm->config->has_hugepages)
 		ret = gmem_create_huge(&vm->gmem, ipa_at(MEMMAP_RAM_BASE), map->ram_size,
 				       vm->config->hugepage_size, err);
-	else if (vm->launch->kind == MACHINE_PLAIN && has_vhost_user(vm->config))
+	else if (vm->launch->kind == MACHINE_PLAIN && has_vhost_user(vm))
 		ret = gmem_create_exportable(&vm->gmem, ipa_at(MEMMAP_RAM_BASE), map->ram_size,
 					     err);
 	else
