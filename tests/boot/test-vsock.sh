@@ -18,7 +18,3 @@ test_vsock_realm() {
 test_vsock_kernel_plain() {
 	kernel_streams
 }
-
-test_vsock_kernel_realm() {
-	kernel_streams --realm=emulated -c 2
-}
