@@ -232,6 +232,7 @@ static int do_attach(struct p9 *p9, struct message *message)
 	ret = call(p9, NULL);
 	if (ret) {
 		drop_fid(p9, handle);
+		forget(p9, handle);
 		return ret;
 	}
 	p9->root_dev = p9->reply.attr.dev;

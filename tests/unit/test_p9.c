@@ -30,7 +30,9 @@ struct bench {
 	struct broker broker;
 	struct p9 p9;
 	struct ccr_err err;
-	unsigned nr_fds; /* given and not closed */
+	unsigned nr_fds;        /* given and not closed */
+	enum broker_op failing; /* this request fails, if it is not BROKER_CONNECT */
+	uint32_t forgotten;     /* the handle that was forgotten last */
 	uint8_t in[MSIZE], out[MSIZE];
 	uint32_t room;
 	struct p9_reader reply;
@@ -42,8 +44,13 @@ static int on_call(void *ctx, const struct broker_request *request, struct broke
 		   int *ret_fd)
 {
 	struct bench *b = ctx;
-	const int ret = shares_host.call(&b->broker, request, reply, ret_fd);
+	int ret;
 
+	if (b->failing != BROKER_CONNECT && request->op == b->failing)
+		return -EIO;
+	if (request->op == BROKER_FORGET)
+		b->forgotten = request->handle;
+	ret = shares_host.call(&b->broker, request, reply, ret_fd);
 	b->nr_fds += ret_fd && *ret_fd >= 0;
 	return ret;
 }
@@ -219,6 +226,20 @@ static void test_attach(void **state)
 	assert_int_equal(ask(b, P9_TCLUNK, "d", 1u), 0);
 	assert_int_equal(ask(b, P9_TCLUNK, "d", 1u), -EBADF);
 	assert_int_equal(ask(b, P9_TGETATTR, "dq", 0u, ~0ull), 0);
+}
+
+/* What the broker has made for a fid that there will not be, it is told to forget. */
+static void test_attach_fails(void **state)
+{
+	struct bench *b = *state;
+
+	attach(b);
+	b->failing = BROKER_STAT;
+	assert_int_equal(ask(b, P9_TATTACH, "ddssd", 1u, P9_NO_FID, "", "", 0u), -EIO);
+	b->failing = BROKER_CONNECT;
+	assert_int_not_equal(b->forgotten, 0);
+	assert_int_equal(ask(b, P9_TATTACH, "ddssd", 1u, P9_NO_FID, "", "", 0u), 0);
+	assert_int_equal(ask(b, P9_TGETATTR, "dq", 1u, ~0ull), 0);
 }
 
 static void test_walk(void **state)
@@ -566,10 +587,11 @@ static void test_broker_dies(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_version),       TEST(test_attach),           TEST(test_walk),
-		TEST(test_hostile_names), TEST(test_hostile_messages), TEST(test_io),
-		TEST(test_open_limit),    TEST(test_fid_limit),        TEST(test_attributes),
-		TEST(test_names),         TEST(test_readdir),          TEST(test_broker_dies),
+		TEST(test_version),     TEST(test_attach),        TEST(test_attach_fails),
+		TEST(test_walk),        TEST(test_hostile_names), TEST(test_hostile_messages),
+		TEST(test_io),          TEST(test_open_limit),    TEST(test_fid_limit),
+		TEST(test_attributes),  TEST(test_names),         TEST(test_readdir),
+		TEST(test_broker_dies),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
