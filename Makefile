@@ -70,7 +70,8 @@ endif
 
 # What a test of a whole machine links: everything below the commands, on the fake KVM.
 WHOLE_MACHINE = $(filter-out src/main.c src/cli/% src/kvm/sys.c,$(SOURCES)) \
-	$(addprefix tests/fake/,fake_kvm.c fake_gic.c fake_vcpu.c fake_run.c fake_machine.c)
+	$(addprefix tests/fake/,fake_kvm.c fake_gic.c fake_vcpu.c fake_cpu.c fake_run.c \
+	fake_machine.c)
 # links FILE - the sources that a test names in its "links:" comment
 links = $(subst whole-machine,$(WHOLE_MACHINE),$(shell \
 	sed -n '/links:/{:a;/\*\//!{N;ba};s/.*links://;s/\*\/.*//;s/\n *\*//g;p;q}' $(1)))

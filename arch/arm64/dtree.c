@@ -213,6 +213,18 @@ static void write_timer(struct writer *w)
 	end_node(w);
 }
 
+/* Binding arm,pmu. */
+static void write_pmu(struct writer *w)
+{
+	const uint32_t interrupt[] = {htobe32(GIC_PPI), htobe32(MEMMAP_PPI_PMU),
+				      htobe32(IRQ_LEVEL_HIGH)};
+
+	begin_node(w, "pmu");
+	prop_string(w, "compatible", "arm,armv8-pmuv3");
+	prop_bytes(w, "interrupts", interrupt, sizeof(interrupt));
+	end_node(w);
+}
+
 static void write_its(struct writer *w, const struct memmap *map)
 {
 	begin_node_at(w, "msi-controller", map->its_base.v);
@@ -363,6 +375,8 @@ static void write_root(struct writer *w, const struct dtree_config *config)
 	write_cpus(w, config->map);
 	write_psci(w, config->psci_smc);
 	write_timer(w);
+	if (config->has_pmu)
+		write_pmu(w);
 	write_gic(w, config->map, config->has_pci);
 	write_clock(w);
 	write_uart(w);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "ccr/err.h"
+#include "ccr/features.h"
 #include "ccr/gmem.h"
 #include "ccr/kvm.h"
 #include "ccr/memmap.h"
@@ -75,6 +76,8 @@ struct arch_routes {
  * @alias: bits to add to the address of an in-kernel device: the shared bit in an emulated realm,
  *	whose guest reaches devices at their high addresses; else 0
  * @map, @abi: borrowed; @abi is NULL but for a MACHINE_REALM
+ * @features: what its vCPUs shall have, borrowed: set before the first of them is created;
+ *	NULL for nothing but what KVM gives unasked
  */
 struct arch_vm {
 	enum machine_kind kind;
@@ -86,6 +89,7 @@ struct arch_vm {
 	struct arch_routes routes;
 	const struct memmap *map;
 	const struct realm_abi *abi;
+	const struct cpu_features *features;
 };
 
 /**
@@ -193,13 +197,21 @@ struct arch_vcpu {
 /**
  * arch_vcpu_create() - create and initialise vCPU @index; in ascending order
  *
- * vCPU 0 is runnable, all others wait for PSCI CPU_ON.
+ * vCPU 0 is runnable, all others wait for PSCI CPU_ON. It has the VM's @features.
  *
- * Return: 0, or -errno with @err set. arch_vcpu_destroy() is needed either way.
+ * Return: 0, or -errno with @err set; -EOPNOTSUPP for a feature that this host does not give.
+ * arch_vcpu_destroy() is needed either way.
  */
 int arch_vcpu_create(struct arch_vcpu *vcpu, struct arch_vm *vm, const struct arch_host *host,
 		     unsigned index, struct ccr_err *err);
 void arch_vcpu_destroy(struct arch_vcpu *vcpu);
+
+/**
+ * arch_vcpu_finish() - what of a vCPU needs the interrupt controller; after arch_vm_finish()
+ *
+ * Return: 0, or -errno with @err set.
+ */
+int arch_vcpu_finish(struct arch_vcpu *vcpu, const struct arch_vm *vm, struct ccr_err *err);
 
 /**
  * arch_vcpu_set_entry() - first instruction and arguments of vCPU 0 (arm64 boot protocol)

@@ -46,6 +46,9 @@ struct emulated {
 /** emulated_backend - @ctx is a struct emulated prepared by emulated_init() */
 extern const struct realm_backend emulated_backend;
 
+/** emulated_host() - what enters the RIM of an emulated realm whose vCPUs have @vm's features */
+void emulated_host(const struct arch_vm *vm, struct realm_host *ret_host);
+
 /** emulated_init() - before the first step of the plan; everything is borrowed */
 void emulated_init(struct emulated *emulated, struct gmem *gmem, struct arch_vm *vm,
 		   struct arch_vcpu *vcpus);

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ccr/features.h"
 #include "ccr/file.h"
 #include "ccr/layout.h"
 #include "ccr/plan.h"
@@ -25,6 +26,7 @@
  * @has_virtio_mmio: its virtio devices are reached without a bus; then it has none
  * @log_in_guest: a realm's guest finds its measurement log in memory
  * @kaslr_seed: 0 for none
+ * @features: of its CPU, checked for the machine's kind
  */
 struct launch_options {
 	enum machine_kind kind;
@@ -38,6 +40,7 @@ struct launch_options {
 	bool has_virtio_mmio;
 	bool log_in_guest;
 	uint64_t kaslr_seed;
+	struct cpu_features features;
 	enum hash_algo hash_algo;
 	uint8_t rpv[PLAN_RPV_SIZE];
 };
@@ -65,6 +68,7 @@ struct launch {
 	int initrd_fd;
 	const char *kernel_path;
 	bool kernel_flat;
+	struct cpu_features features;
 	struct plan plan;
 };
 

@@ -39,6 +39,8 @@
 #define MEMMAP_LOG_SIZE \
 	(SZ_2M - MEMMAP_DTB_SIZE) /* measurement log, if asked for: behind the tree */
 
+#define MEMMAP_PPI_PMU 7 /* private peripheral interrupt (GIC INTID = PPI + 16) */
+
 /* Shared peripheral interrupt numbers (GIC INTID = SPI + 32). */
 #define MEMMAP_SPI_UART     0
 #define MEMMAP_SPI_VIRTIO   4  /* to 63; virtio-mmio n has + n */

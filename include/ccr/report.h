@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "ccr/err.h"
+#include "ccr/features.h"
 #include "ccr/realm_kvm.h"
 
 /** enum report_item - what there is a yes or no to */
@@ -25,16 +26,41 @@ enum report_item {
 };
 
 /**
- * struct realm_offer - what the host would let a realm have
- * @hashes: bit n: measurements by enum hash_algo n
+ * struct cpu_offer - what the host would let a guest's CPU have
  * @sve_vls: bit n: vectors of (n + 1) * 128 bits; 0 without SVE
  * @has_pmu: a PMU, with @nr_counters counters beside that of cycles
+ * @nr_breakpoints, @nr_watchpoints: at most; 0 if that cannot be read
+ * @present: bit n: enum cpu_feature n, of FEATURE_PAUTH on
+ * @switchable: those of @present that a guest can be without
  */
-struct realm_offer {
-	unsigned hashes;
+struct cpu_offer {
 	unsigned sve_vls;
 	bool has_pmu;
 	unsigned nr_counters;
+	unsigned nr_breakpoints;
+	unsigned nr_watchpoints;
+	uint32_t present;
+	uint32_t switchable;
+};
+
+/**
+ * offer_probe_cpu() - ask on throw-away VMs
+ * @abi: of realms; NULL for plain VMs and emulated realms
+ * @ipa_bits: a width that such VMs can have
+ *
+ * What a kernel refuses is not offered; why does not matter here.
+ */
+void offer_probe_cpu(int kvm_fd, const struct realm_abi *abi, unsigned ipa_bits,
+		     struct cpu_offer *ret_offer);
+
+/**
+ * struct realm_offer - what the host would let a realm have
+ * @hashes: bit n: measurements by enum hash_algo n
+ * @cpu: as KVM knows it; the RMM decides what the guest sees
+ */
+struct realm_offer {
+	unsigned hashes;
+	struct cpu_offer cpu;
 };
 
 /**
@@ -50,6 +76,7 @@ void realm_offer_probe(int kvm_fd, const struct realm_abi *abi, unsigned ipa_bit
  * struct report - findings
  * @found: an error record with code 0 means yes
  * @ipa_bits, @max_vcpus: limits of plain VMs
+ * @cpu: what plain VMs and emulated realms can have
  * @abi, @realm_host, @offer: the realm interface, what it adds to a RIM, what else a realm could
  *	have; valid if REPORT_REALM is yes. @realm_host.rmm is the variant to expect of the
  *	interface's time.
@@ -58,6 +85,7 @@ struct report {
 	struct ccr_err found[REPORT_NR];
 	unsigned ipa_bits;
 	unsigned max_vcpus;
+	struct cpu_offer cpu;
 	struct realm_abi abi;
 	struct realm_host realm_host;
 	struct realm_offer offer;

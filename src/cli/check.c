@@ -29,8 +29,8 @@ static const struct {
 };
 
 /* Vectors that SVE can have, in bits. */
-#define NR_SVE_VLS  16
-#define SVE_VL_UNIT 128
+#define NR_SVE_VLS  (FEATURES_MAX_SVE_BITS / FEATURES_SVE_UNIT)
+#define SVE_VL_UNIT FEATURES_SVE_UNIT
 
 #define NR_HASHES 2
 
@@ -56,10 +56,6 @@ static void print_sve(unsigned vls)
 	const bool all = (vls & (vls + 1)) == 0;
 	unsigned nr = 0;
 
-	if (vls == 0) {
-		printf("no SVE");
-		return;
-	}
 	printf("SVE with vectors of ");
 	for (unsigned i = 0; i < NR_SVE_VLS; i++) {
 		const bool last = vls >> i == 1;
@@ -72,15 +68,52 @@ static void print_sve(unsigned vls)
 	printf(" bits");
 }
 
-static void print_offer(const struct realm_offer *offer)
+static void print_features(const char *label, uint32_t features)
+{
+	unsigned nr = 0;
+
+	print_label(label);
+	for (unsigned i = 0; i < NR_CPU_FEATURES; i++) {
+		if (features & 1u << i)
+			printf("%s%s", nr++ ? ", " : "", features_name((enum cpu_feature)i));
+	}
+	printf("%s\n", nr ? "" : "none");
+}
+
+/* @plain: what plain VMs have, if this is about realms: what they lack as well is not the RMM's */
+static void print_cpu(const struct cpu_offer *cpu, const struct cpu_offer *plain)
+{
+	if (cpu->sve_vls)
+		print_sve(cpu->sve_vls);
+	else
+		printf("no SVE (%s)", plain && plain->sve_vls
+					      ? "the RMM or this KVM series gives realms none"
+					      : "the CPU has none, or the kernel does not use it");
+	printf("; ");
+	if (cpu->has_pmu)
+		printf("a PMU with %u counters\n", cpu->nr_counters);
+	else
+		printf("no PMU (%s)\n", plain && plain->has_pmu
+						? "the RMM or this KVM series gives realms none"
+						: "the kernel has no driver for the CPU's");
+}
+
+static void print_plain_cpu(const struct cpu_offer *cpu)
+{
+	print_label("their CPU");
+	print_cpu(cpu, NULL);
+	print_label("");
+	printf("%u breakpoints, %u watchpoints\n", cpu->nr_breakpoints, cpu->nr_watchpoints);
+	print_features("can be on or off", cpu->present & cpu->switchable);
+	if (cpu->present & ~cpu->switchable)
+		print_features("always on", cpu->present & ~cpu->switchable);
+}
+
+static void print_offer(const struct realm_offer *offer, const struct cpu_offer *plain)
 {
 	print_label("a realm could have");
-	print_sve(offer->sve_vls);
-	printf("; ");
-	if (offer->has_pmu)
-		printf("a PMU with %u counters\n", offer->nr_counters);
-	else
-		printf("no PMU\n");
+	print_cpu(&offer->cpu, plain);
+	print_features("always on", offer->cpu.present);
 	print_label("its measurements");
 	for (unsigned algo = 0, nr = 0; algo < NR_HASHES; algo++) {
 		if (offer->hashes & 1u << algo)
@@ -94,9 +127,9 @@ static void print_realm(const struct report *report)
 	const struct realm_host *host = &report->realm_host;
 
 	print_label("a realm gets");
-	printf("up to %u bits of guest address, %u breakpoints, %u watchpoints, no PMU, no SVE\n",
+	printf("up to %u bits of guest address, up to %u breakpoints and %u watchpoints\n",
 	       host->max_ipa_bits, host->num_bps + 1, host->num_wps + 1);
-	print_offer(&report->offer);
+	print_offer(&report->offer, &report->cpu);
 }
 
 static void print_kvm(const struct report *report)
@@ -118,6 +151,7 @@ static void print_kvm(const struct report *report)
 			print_label("plain VMs");
 			printf("up to %u vCPUs, %u bits of guest address\n", report->max_vcpus,
 			       report->ipa_bits);
+			print_plain_cpu(&report->cpu);
 		}
 	}
 	if (report->found[REPORT_REALM].code == 0)
@@ -230,25 +264,48 @@ static struct json_object *add_finding(struct json_object *object, const char *n
 	return finding;
 }
 
-static struct json_object *offer_json(const struct realm_offer *offer)
+static struct json_object *features_json(uint32_t features)
+{
+	struct json_object *names = json_object_new_array();
+
+	for (unsigned i = 0; i < NR_CPU_FEATURES; i++) {
+		if (features & 1u << i)
+			json_object_array_add(
+				names, json_object_new_string(features_name((enum cpu_feature)i)));
+	}
+	return names;
+}
+
+static struct json_object *cpu_json(const struct cpu_offer *cpu)
 {
 	struct json_object *object = json_object_new_object();
 	struct json_object *bits = json_object_new_array();
-	struct json_object *hashes = json_object_new_array();
 
 	for (unsigned i = 0; i < NR_SVE_VLS; i++) {
-		if (offer->sve_vls & 1u << i)
+		if (cpu->sve_vls & 1u << i)
 			json_object_array_add(bits,
 					      json_object_new_int((int)((i + 1) * SVE_VL_UNIT)));
 	}
+	json_object_object_add(object, "sve_bits", bits);
+	json_object_object_add(object, "pmu", json_object_new_boolean(cpu->has_pmu));
+	add_number(object, "pmu_counters", cpu->nr_counters);
+	add_number(object, "breakpoints", cpu->nr_breakpoints);
+	add_number(object, "watchpoints", cpu->nr_watchpoints);
+	json_object_object_add(object, "features", features_json(cpu->present));
+	json_object_object_add(object, "switchable", features_json(cpu->switchable));
+	return object;
+}
+
+static struct json_object *offer_json(const struct realm_offer *offer)
+{
+	struct json_object *object = cpu_json(&offer->cpu);
+	struct json_object *hashes = json_object_new_array();
+
 	for (unsigned algo = 0; algo < NR_HASHES; algo++) {
 		if (offer->hashes & 1u << algo)
 			json_object_array_add(
 				hashes, json_object_new_string(hash_name((enum hash_algo)algo)));
 	}
-	json_object_object_add(object, "sve_bits", bits);
-	json_object_object_add(object, "pmu", json_object_new_boolean(offer->has_pmu));
-	add_number(object, "pmu_counters", offer->nr_counters);
 	json_object_object_add(object, "hashes", hashes);
 	return object;
 }
@@ -262,6 +319,7 @@ static void add_kvm(struct json_object *object, const struct report *report)
 	}
 	add_number(object, "max_vcpus", report->max_vcpus);
 	add_number(object, "ipa_bits", report->ipa_bits);
+	json_object_object_add(object, "cpu_offer", cpu_json(&report->cpu));
 	if (report->found[REPORT_REALM].code)
 		return;
 	json_object_object_add(object, REALM_HOST_MEMBER, realm_host_to_json(&report->realm_host));

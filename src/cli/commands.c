@@ -26,7 +26,8 @@ enum cli_status cli_load(const struct cli_options *options, enum machine_kind ki
 		err_set(err, -EINVAL, "no kernel: give one with -k FILE");
 		return CLI_USAGE;
 	}
-	if (memmap_init(&map, launch_options.ram_size, launch_options.nr_vcpus, err))
+	if (memmap_init(&map, launch_options.ram_size, launch_options.nr_vcpus, err) ||
+	    features_check(&launch_options.features, kind, err))
 		return CLI_USAGE;
 	ret = launch_load(launch, &launch_options, err);
 	if (ret)

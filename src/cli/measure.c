@@ -8,6 +8,7 @@
 #include "ccr/cli.h"
 #include "ccr/corim.h"
 #include "ccr/evlog.h"
+#include "ccr/features.h"
 #include "ccr/file.h"
 #include "ccr/parse.h"
 #include "ccr/realm.h"
@@ -94,6 +95,7 @@ enum cli_status cli_measure_realm(const struct cli_options *options, measure_obs
 		status = cli_load(options, kind, &measured->launch, err);
 	if (status)
 		return status;
+	features_enter_realm(&measured->launch.features, &measured->host);
 	log_host(&measured->host, measured->host_source);
 	if (measure_plan(&measured->launch.plan, &measured->host, observer, ctx, measured->rim,
 			 err)) {
@@ -105,9 +107,14 @@ enum cli_status cli_measure_realm(const struct cli_options *options, measure_obs
 
 /*
  * The steps, for --explain: a table as it is measured, or an array for --json.
+ * @host, @ipa_bits: the realm's parameters
+ * @plan: has the vCPU's registers; NULL for a log, where each step has its own
  */
 struct explain {
 	enum hash_algo algo;
+	const struct realm_host *host;
+	const unsigned *ipa_bits;
+	const struct plan *plan;
 	unsigned nr_steps;
 	struct json_object *array;
 };
@@ -117,12 +124,38 @@ static uint64_t page_of(const struct plan_segment *segment, ipa_t base)
 	return (base.v - segment->base.v) / GRANULE_SIZE;
 }
 
+/* RmiRealmParams, field by field. */
+static void describe_params(const struct explain *explain, char *text, size_t size)
+{
+	const struct realm_host *host = explain->host;
+	char sve[32] = "no SVE", pmu[32] = "no PMU";
+
+	if (host->sve)
+		snprintf(sve, sizeof(sve), "SVE %u bits", (host->sve_vl + 1) * FEATURES_SVE_UNIT);
+	if (host->pmu)
+		snprintf(pmu, sizeof(pmu), "PMU %u counters", host->pmu_num_ctrs);
+	snprintf(text, size, "%u address bits, %u breakpoints, %u watchpoints, %s, %s, %s",
+		 *explain->ipa_bits, host->num_bps + 1, host->num_wps + 1, sve, pmu,
+		 host->lpa2 ? "LPA2" : "no LPA2");
+}
+
+/* What was measured in a step that has no data. */
+static void describe_step(const struct explain *explain, const char *what, char *text, size_t size)
+{
+	if (!strcmp(what, "realm parameters"))
+		describe_params(explain, text, size);
+	else if (!strcmp(what, "REC") && explain->plan)
+		snprintf(text, size, "pc 0x%llx, x0 0x%llx", (unsigned long long)explain->plan->pc,
+			 (unsigned long long)explain->plan->gprs[0]);
+}
+
 static void print_step(void *ctx, const char *what, const struct plan_segment *segment, ipa_t base,
 		       uint64_t size, const uint8_t *rim)
 {
 	struct explain *explain = ctx;
-	char text[2 * HASH_MAX_SIZE + 1], place[64] = "";
+	char text[2 * HASH_MAX_SIZE + 1], place[160] = "";
 
+	describe_step(explain, what, place, sizeof(place));
 	if (segment)
 		snprintf(place, sizeof(place), "%s page %llu", segment->name,
 			 (unsigned long long)page_of(segment, base));
@@ -227,6 +260,7 @@ static void add_printable(struct json_object *object, const char *name, const ch
 static struct json_object *options_json(const struct launch_options *options)
 {
 	struct json_object *object = json_object_new_object();
+	char features[FEATURES_MAX_TEXT];
 
 	if (options->cmdline)
 		add_printable(object, "params", options->cmdline);
@@ -237,6 +271,8 @@ static struct json_object *options_json(const struct launch_options *options)
 		add_text(object, "virtio_transport", "mmio");
 	if (options->kaslr_seed)
 		add_address(object, "kaslr_seed", options->kaslr_seed);
+	if (*features_format(&options->features, features))
+		add_text(object, "cpu_features", features);
 	add_text(object, "measurement_algo", hash_name(options->hash_algo));
 	return object;
 }
@@ -336,7 +372,11 @@ static void print_log_json(const struct evlog *log, const uint8_t *rim, struct j
 static int replay(const struct cli_options *options, const struct evlog *log, struct ccr_err *err)
 {
 	measure_observer *observer = NULL;
-	struct explain explain = {.algo = log->hash_algo};
+	struct explain explain = {
+		.algo = log->hash_algo,
+		.host = &log->host,
+		.ipa_bits = &log->ipa_bits,
+	};
 	char text[2 * HASH_MAX_SIZE + 1];
 	uint8_t rim[HASH_MAX_SIZE];
 	int ret;
@@ -376,8 +416,13 @@ static enum cli_status measure_log(const struct cli_options *options, struct ccr
 enum cli_status cli_measure(const struct cli_options *options, struct ccr_err *err)
 {
 	measure_observer *observer = NULL;
-	struct explain explain = {.algo = options->launch.hash_algo};
 	struct cli_measured measured;
+	struct explain explain = {
+		.algo = options->launch.hash_algo,
+		.host = &measured.host,
+		.ipa_bits = &measured.launch.plan.ipa_bits,
+		.plan = &measured.launch.plan,
+	};
 	enum cli_status status;
 
 	if (options->from_log)

@@ -169,6 +169,11 @@ static int set_kaslr_seed(struct cli_options *options, const char *value, struct
 	return 0;
 }
 
+static int set_cpu_feature(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	return features_parse(value, &options->launch.features, err);
+}
+
 static int set_layout_version(struct cli_options *options, const char *value, struct ccr_err *err)
 {
 	uint64_t version;
@@ -763,6 +768,11 @@ static const struct cli_option table[] = {
 	{0, "mem-prealloc", RUN, no_argument, NULL,
 	 "take all of the RAM from the host at the start", set_mem_prealloc},
 	{'c', "cpus", LAUNCH, required_argument, "N", "number of vCPUs (default 1)", set_cpus},
+	{0, "cpu-feature", LAUNCH | REPEATS, required_argument, "LIST",
+	 "what the guest's CPU has: sve=BITS, pmu=COUNTERS,\n"
+	 "breakpoints=N, watchpoints=N, pauth=off, lse=off and others,\n"
+	 "as `ccr-run check` lists them",
+	 set_cpu_feature},
 	{0, "vcpu-affinity", RUN, required_argument, "LIST",
 	 "host CPUs for all vCPUs, such as 2-5, or for each, such as\n"
 	 "0=2,1=3",

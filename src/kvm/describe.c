@@ -58,6 +58,10 @@ static void add_cap_name(struct text *text, unsigned long number)
 		{KVM_CAP_ARM_NISV_TO_USER, "ARM_NISV_TO_USER"},
 		{KVM_CAP_IRQFD, "IRQFD"},
 		{KVM_CAP_IRQ_ROUTING, "IRQ_ROUTING"},
+		{KVM_CAP_ARM_SVE, "ARM_SVE"},
+		{KVM_CAP_ARM_PMU_V3, "ARM_PMU_V3"},
+		{KVM_CAP_ARM_PTRAUTH_ADDRESS, "ARM_PTRAUTH_ADDRESS"},
+		{KVM_CAP_ARM_PTRAUTH_GENERIC, "ARM_PTRAUTH_GENERIC"},
 	};
 
 	for (size_t i = 0; i < sizeof(caps) / sizeof(caps[0]); i++) {
@@ -174,6 +178,8 @@ static const struct {
 	{0x603000000013c290ull, "ESR"},   {0x603000000013c300ull, "FAR"},
 	{0x603000000013c600ull, "VBAR"},  {0x603000000013c080ull, "SCTLR"},
 	{0x603000000013c038ull, "MMFR0"}, {0x603000000013c028ull, "DFR0"},
+	{0x603000000013c030ull, "ISAR0"}, {0x603000000013c031ull, "ISAR1"},
+	{0x603000000013c021ull, "PFR1"},  {0x603000000013dce0ull, "PMCR"},
 	{0x6030000000140000ull, "PSCI"},
 };
 

@@ -60,6 +60,7 @@ static int write_dtb(struct launch *launch, const struct launch_options *options
 		.has_pci = options->has_pci,
 		.has_virtio_mmio = options->has_virtio_mmio,
 		.has_log = options->log_in_guest,
+		.has_pmu = features_is_on(&options->features, FEATURE_PMU),
 		.psci_smc = options->kind != MACHINE_PLAIN,
 		.kaslr_seed = options->kaslr_seed,
 	};
@@ -127,6 +128,7 @@ int launch_load(struct launch *launch, const struct launch_options *options, str
 		.initrd_fd = -1,
 		.kernel_path = options->kernel,
 		.kernel_flat = options->kernel_flat,
+		.features = options->features,
 	};
 	ret = memmap_init(&launch->map, options->ram_size, options->nr_vcpus, err);
 	if (!ret)

@@ -78,6 +78,15 @@ static int create_vcpus(struct vm *vm, const struct arch_host *host, struct ccr_
 	return ret;
 }
 
+static int finish_vcpus(struct vm *vm, struct ccr_err *err)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; i < vm->vcpus.nr_vcpus && !ret; i++)
+		ret = arch_vcpu_finish(&vm->vcpus.arch[i], &vm->arch, err);
+	return ret;
+}
+
 static int set_entry(struct vm *vm, struct ccr_err *err)
 {
 	const struct plan *plan = &vm->launch->plan;
@@ -173,21 +182,23 @@ static void let_signals_stop(struct realm *realm, struct vm *vm)
 static int load_emulated(struct vm *vm, struct ccr_err *err)
 {
 	const struct plan *plan = &vm->launch->plan;
+	struct realm_host host;
 	struct expectation expected;
 	struct realm realm;
 	int ret;
 
 	log_warn("emulated realm: nothing here is confidential. This program plays the RMM's part, "
 		 "and it and the host can read all of the guest's memory.");
-	ret = launch_write_log(vm->launch, &realm_emulated_host, vm->config->log_path, err);
+	emulated_host(&vm->arch, &host);
+	ret = launch_write_log(vm->launch, &host, vm->config->log_path, err);
 	if (!ret)
-		ret = expect_start(&expected, plan, &realm_emulated_host, err);
+		ret = expect_start(&expected, plan, &host, err);
 	if (ret)
 		return ret;
 	emulated_init(&vm->emulated, vm->gmem, &vm->arch, vm->vcpus.arch);
 	realm_init(&realm, &emulated_backend, &vm->emulated);
 	let_signals_stop(&realm, vm);
-	ret = realm_build(&realm, plan, &realm_emulated_host, err);
+	ret = realm_build(&realm, plan, &host, err);
 	ret = expect_wait(&expected, ret, err);
 	if (ret)
 		return ret;
@@ -389,6 +400,7 @@ static int create(struct vm *vm, const struct arch_host *host, struct ccr_err *e
 	if (!ret)
 		ret = arch_vm_create(&vm->arch, host, vm->launch->kind, &vm->launch->map, vm->gmem,
 				     err);
+	vm->arch.features = &vm->launch->features;
 	if (!ret) {
 		ret = vcpu_group_init(&vm->vcpus, vm->launch->map.nr_vcpus);
 		if (ret)
@@ -400,6 +412,8 @@ static int create(struct vm *vm, const struct arch_host *host, struct ccr_err *e
 		ret = arch_vcpu_check_pages(&vm->vcpus.arch[0], vm->launch->image.page_size, err);
 	if (!ret)
 		ret = arch_vm_finish(&vm->arch, vm->launch->has_pci, err);
+	if (!ret)
+		ret = finish_vcpus(vm, err);
 	if (!ret)
 		ret = create_devices(vm, err);
 	if (!ret)

@@ -123,6 +123,39 @@ def test_families_and_variants(scratch):
     cli.equal(len(results), 4 + 3 + 2)
 
 
+def test_cpu_features(scratch):
+    """what the owner chooses of the CPU prevails over what the host says, in each step"""
+    guest = Guest(scratch, 70001, mem=64, cpus=2)
+    dtb = scratch / "dtb"
+    rich = {"sve": True, "sve_vl": 15, "pmu": True, "pmu_num_ctrs": 31, "num_bps": 15}
+    cases = (
+        ({}, "sve=256", {"sve": True, "sve_vl": 1}),
+        ({}, "pmu=0", {"pmu": True}),
+        ({}, "sve=2048,pmu=6,breakpoints=4,watchpoints=2",
+         {"sve": True, "sve_vl": 15, "pmu": True, "pmu_num_ctrs": 6, "num_bps": 3, "num_wps": 1}),
+        (rich, "sve=off,pmu=off,lse=on", {"num_bps": 15}),
+        (rich, "breakpoints=6", {**rich, "num_bps": 5}),
+    )
+    for host, choices, changed in cases:
+        args = ["--host", host_file(scratch, **host), "--cpu-feature", choices]
+        args += ["--dump-dtb", dtb, "--explain", "--json"]
+        found = json.loads(cli.run("measure", *guest.options, *args).must(0).out)
+        cli.equal(found["realm_host"], {**QEMU_MAX, **changed})
+        cli.equal(found["options"]["cpu_features"], choices)
+        has_node = "pmu=" in choices and changed.get("pmu", False)
+        cli.equal(b"arm,armv8-pmuv3" in dtb.read_bytes(), has_node)
+        description = guest.describe({**QEMU_MAX, **changed}, "sha-256", dtb.read_bytes())
+        wanted = [rim.text(description, value) for _, value in rim.measure(description)]
+        cli.equal([step["rim"] for step in found["steps"]], wanted)
+    text = cli.run("measure", *guest.options, "--cpu-feature", cases[2][1], "--explain").must(0).out
+    first, *_, rec, last = text.splitlines()
+    for word in "SVE 2048 bits", "PMU 6 counters", "4 breakpoints", "2 watchpoints", "no LPA2":
+        if word not in first:
+            raise AssertionError(f"{word} is not in: {first}")
+    if "pc 0x80" not in rec:
+        raise AssertionError(f"no registers: {rec}")
+
+
 def test_from_log(scratch):
     """a log replays to the same steps, for every order of operations and every RMM"""
     guest = Guest(scratch, 70001, 12345, mem=64, cpus=3, params="quiet")

@@ -43,6 +43,7 @@ const struct fake_host fake_host_default = {
 	.has_immediate_exit = true,
 	.has_inject_abort = true,
 	.has_eventfds = true,
+	.has_pauth = true,
 };
 
 enum fd_kind { FD_NONE, FD_SYSTEM, FD_VM, FD_VCPU, FD_GIC, FD_ITS, FD_GMEM };
@@ -485,6 +486,10 @@ static unsigned widest_ipa(void)
 
 static int check_extension(unsigned long number)
 {
+	const int feature = fake_cpu_extension(number);
+
+	if (feature >= 0)
+		return feature;
 	switch (number) {
 	case KVM_CAP_ARM_VM_IPA_SIZE:
 		return (int)model.host.ipa_bits;
@@ -745,6 +750,7 @@ static int create_vcpu(struct fake_vm *vm, unsigned long id)
 		vm->life = ++model.nr_lives;
 	vcpu->vm = vm;
 	vcpu->index = (unsigned)id;
+	fake_cpu_create(vcpu);
 	vcpu->is_open = true;
 	vcpu->op = fake_script(vm->life, (unsigned)id);
 	vm->vcpus[id] = vcpu;

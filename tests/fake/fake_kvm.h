@@ -21,6 +21,9 @@
 
 #include "fake_run.h"
 
+/** enum fake_id - the ID registers that the model has */
+enum fake_id { FAKE_PFR1, FAKE_DFR0, FAKE_ISAR0, FAKE_ISAR1, FAKE_NR_IDS };
+
 /**
  * struct fake_host - what the host can do
  * @open_error: -errno of opening /dev/kvm, or 0
@@ -28,6 +31,10 @@
  * @max_vcpus: per VM
  * @run_size: bytes of a vCPU's shared page; 0 for one page
  * @mmfr0: ID_AA64MMFR0_EL1 of its vCPUs
+ * @sve_vls: they can have vectors of (n + 1) * 128 bits for each bit n; 0 without SVE
+ * @pmu_counters: 0 without a PMU
+ * @has_fixed_ids: the kernel is too old for a VMM to lower what follows, or the counters
+ * @ids: ID registers
  */
 struct fake_host {
 	int open_error;
@@ -42,6 +49,11 @@ struct fake_host {
 	bool has_immediate_exit;
 	bool has_inject_abort;
 	bool has_eventfds; /* irqfd and ioeventfd, as it says of itself */
+	uint64_t sve_vls;
+	unsigned pmu_counters;
+	bool has_pauth;
+	bool has_fixed_ids;
+	uint64_t ids[FAKE_NR_IDS];
 };
 
 /** fake_host_default - a current kernel on a large machine */

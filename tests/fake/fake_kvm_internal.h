@@ -34,6 +34,20 @@ enum fake_pending {
 };
 
 /**
+ * struct fake_cpu - features of a vCPU
+ * @offered_vls, @offered_counters: what it could have
+ */
+struct fake_cpu {
+	uint64_t offered_vls;
+	unsigned offered_counters;
+	uint64_t vls;
+	bool sve_is_final;
+	uint64_t pmcr;
+	bool pmu_has_irq, pmu_is_ready;
+	uint64_t ids[FAKE_NR_IDS];
+};
+
+/**
  * struct fake_vcpu
  * @page: the shared page; lives until the descriptor is closed and the page unmapped
  * @is_running: KVM_RUN is going on; no other request can be answered meanwhile
@@ -51,6 +65,7 @@ struct fake_vcpu {
 	bool is_mapped;
 	bool is_initialised;
 	uint32_t features;
+	struct fake_cpu cpu;
 	bool is_off;
 	bool is_running;
 	bool in_guest;
@@ -211,6 +226,27 @@ void fake_gic_free(struct fake_vm *vm);
 
 /** fake_vcpu_ioctl() - all but KVM_RUN */
 int fake_vcpu_ioctl(struct fake_vcpu *vcpu, unsigned long request, void *arg);
+
+/** fake_cpu_extension() - KVM_CHECK_EXTENSION. Return: -1 for what is not about features. */
+int fake_cpu_extension(unsigned long number);
+
+/** fake_cpu_create() - what the host could give to a new vCPU */
+void fake_cpu_create(struct fake_vcpu *vcpu);
+
+/** fake_cpu_init() - KVM_ARM_VCPU_INIT, as far as features go. Return: 0 or -EINVAL. */
+int fake_cpu_init(struct fake_vcpu *vcpu, uint32_t features);
+
+/** fake_cpu_reg() - a register of features. Return: FAKE_PASS for any other. */
+int fake_cpu_reg(struct fake_vcpu *vcpu, unsigned long request, const struct kvm_one_reg *reg);
+
+/** fake_cpu_finalize() - KVM_ARM_VCPU_FINALIZE of SVE */
+int fake_cpu_finalize(struct fake_vcpu *vcpu, const int *feature);
+
+/** fake_cpu_attr() - KVM_SET_DEVICE_ATTR of a vCPU: the PMU's */
+int fake_cpu_attr(struct fake_vcpu *vcpu, const struct kvm_device_attr *attr);
+
+/** fake_cpu_check_run() - has it all that it was to have? Return: 0 or the kernel's -errno. */
+int fake_cpu_check_run(const struct fake_vcpu *vcpu);
 
 /** fake_vcpu_run() - KVM_RUN; gives up the lock while the guest executes or waits */
 int fake_vcpu_run(struct fake_vcpu *vcpu);

@@ -371,6 +371,10 @@ static int check_extension(unsigned long number, const struct fake_realm *realm)
 		return generic;
 	if (realm && realms.rules.lists_caps && !is_listed(number) && !is_generic(number))
 		return 0;
+	if (realm && number == KVM_CAP_ARM_SVE)
+		return realms.host.sve_vls != 0;
+	if (realm && number == KVM_CAP_ARM_PMU_V3)
+		return realms.host.pmu_counters != 0;
 	return arch >= 0 ? arch : FAKE_PASS;
 }
 
@@ -936,18 +940,6 @@ static int vm_ioctl(struct fake_vm *vm, unsigned long request, void *arg)
 
 /* vCPUs. */
 
-/* Features of the machine that KVM hands on: known to every kernel, and on some hosts not there. */
-static int take_features(uint32_t *features)
-{
-	const uint32_t sve = 1u << KVM_ARM_VCPU_SVE, pmu = 1u << KVM_ARM_VCPU_PMU_V3;
-
-	if ((*features & sve && !realms.host.sve_vls) ||
-	    (*features & pmu && !realms.host.pmu_counters))
-		return -EINVAL;
-	*features &= ~(sve | pmu);
-	return 0;
-}
-
 static int init_vcpu(struct fake_vcpu *vcpu, const struct kvm_vcpu_init *wanted)
 {
 	const struct fake_realm *realm = vcpu->vm->realm;
@@ -967,9 +959,9 @@ static int init_vcpu(struct fake_vcpu *vcpu, const struct kvm_vcpu_init *wanted)
 	if (vcpu->is_initialised &&
 	    realm->has_rec_bit[vcpu->index] != (bool)(wanted->features[0] & bit))
 		return -EINVAL;
-	ret = take_features(&init.features[0]);
-	if (!ret)
-		ret = fake_vcpu_ioctl(vcpu, KVM_ARM_VCPU_INIT, &init);
+	vcpu->cpu.offered_vls = realms.host.sve_vls;
+	vcpu->cpu.offered_counters = realms.host.pmu_counters;
+	ret = fake_vcpu_ioctl(vcpu, KVM_ARM_VCPU_INIT, &init);
 	if (!ret)
 		vcpu->features = wanted->features[0] & ~bit;
 	if (!ret)
@@ -1005,6 +997,8 @@ static int finalize(struct fake_vcpu *vcpu, const int *feature)
 		return -ENOEXEC;
 	if (!feature)
 		return -EFAULT;
+	if (*feature == KVM_ARM_VCPU_SVE)
+		return fake_cpu_finalize(vcpu, feature);
 	if (!realm->rules->is_explicit || *feature != (int)realm->rules->rec_finalize)
 		return -EINVAL;
 	if (realm->rules->rec_feature && !realm->has_rec_bit[vcpu->index])
@@ -1056,24 +1050,19 @@ static int set_dfr0(struct fake_realm *realm, const struct kvm_one_reg *reg)
 
 static int one_reg(struct fake_vcpu *vcpu, unsigned long request, const struct kvm_one_reg *reg)
 {
-	const uint64_t dfr0 = vcpu->vm->realm->dfr0,
-		       pmcr = (uint64_t)realms.host.pmu_counters << 11;
-	const uint64_t vls[8] = {realms.host.sve_vls};
+	const uint64_t dfr0 = vcpu->vm->realm->dfr0;
 
 	if (!vcpu->is_initialised || !reg)
 		return FAKE_PASS;
 	if (request == KVM_SET_ONE_REG && reg->id == ID_DFR0)
 		return set_dfr0(vcpu->vm->realm, reg);
+	if (request == KVM_SET_ONE_REG && (reg->id == ID_SVE_VLS || reg->id == ID_PMCR))
+		return vcpu->vm->realm->state == FAKE_REALM_NONE ? FAKE_PASS : -EINVAL;
 	if (request == KVM_SET_ONE_REG)
 		return can_set(vcpu->vm->realm->rules, reg->id) ? FAKE_PASS : -EINVAL;
-	if (reg->id == ID_DFR0)
-		memcpy((void *)(uintptr_t)reg->addr, &dfr0, sizeof(dfr0));
-	else if (reg->id == ID_PMCR && vcpu->features & 1u << KVM_ARM_VCPU_PMU_V3)
-		memcpy((void *)(uintptr_t)reg->addr, &pmcr, sizeof(pmcr));
-	else if (reg->id == ID_SVE_VLS && vcpu->features & 1u << KVM_ARM_VCPU_SVE)
-		memcpy((void *)(uintptr_t)reg->addr, vls, sizeof(vls));
-	else
+	if (reg->id != ID_DFR0)
 		return FAKE_PASS;
+	memcpy((void *)(uintptr_t)reg->addr, &dfr0, sizeof(dfr0));
 	return 0;
 }
 
@@ -1085,7 +1074,7 @@ static int plain_vcpu_ioctl(unsigned long request, const void *arg)
 	if (request == KVM_ARM_VCPU_INIT && init && realms.rules.rec_feature &&
 	    init->features[0] & 1u << realms.rules.rec_feature)
 		return -EINVAL;
-	return request == KVM_ARM_VCPU_FINALIZE ? -EINVAL : FAKE_PASS;
+	return FAKE_PASS;
 }
 
 static int vcpu_ioctl(struct fake_vcpu *vcpu, unsigned long request, void *arg)

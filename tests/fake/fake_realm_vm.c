@@ -47,6 +47,15 @@ static int create_vcpus(struct fake_realm_vm *vm)
 	return ret;
 }
 
+static int finish_vcpus(struct fake_realm_vm *vm)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; i < vm->map.nr_vcpus && !ret; i++)
+		ret = arch_vcpu_finish(&vm->vcpus[i], &vm->vm, &vm->err);
+	return ret;
+}
+
 static int build(struct fake_realm_vm *vm)
 {
 	int ret = realm_kvm_init(&vm->kvm, &vm->host.abi, &vm->vm, vm->vcpus, vm->map.nr_vcpus,
@@ -70,10 +79,13 @@ int fake_realm_vm_launch(struct fake_realm_vm *vm)
 	if (!ret)
 		ret = arch_vm_create(&vm->vm, &vm->host, MACHINE_REALM, &vm->map, vm->gmem,
 				     &vm->err);
+	vm->vm.features = &vm->features;
 	if (!ret)
 		ret = create_vcpus(vm);
 	if (!ret)
 		ret = arch_vm_finish(&vm->vm, true, &vm->err);
+	if (!ret)
+		ret = finish_vcpus(vm);
 	if (!ret)
 		ret = arch_vcpu_set_entry(&vm->vcpus[0], vm->plan.pc, vm->plan.gprs, &vm->err);
 	return ret ? ret : build(vm);

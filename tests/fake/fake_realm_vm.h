@@ -15,12 +15,14 @@
 /**
  * struct fake_realm_vm
  * @plan: set by fake_realm_vm_prepare(); may be changed before the launch
+ * @features: of its vCPUs; likewise
  * @err: of the launch
  */
 struct fake_realm_vm {
 	struct memmap map;
 	struct plan plan;
 	struct realm_abi chosen;
+	struct cpu_features features;
 	struct arch_host host;
 	struct gmem *gmem;
 	struct arch_vm vm;

@@ -20,8 +20,11 @@
 #include "fake_kvm_internal.h"
 #include "uapi/kvm_realm.h"
 
-/* Bits of KVM_ARM_VCPU_INIT that this host has: power-off, PSCI 0.2. */
-#define KNOWN_FEATURES (1u << KVM_ARM_VCPU_POWER_OFF | 1u << KVM_ARM_VCPU_PSCI_0_2)
+/* Bits of KVM_ARM_VCPU_INIT that this kernel knows. */
+#define KNOWN_FEATURES                                                                            \
+	(1u << KVM_ARM_VCPU_POWER_OFF | 1u << KVM_ARM_VCPU_PSCI_0_2 | 1u << KVM_ARM_VCPU_PMU_V3 | \
+	 1u << KVM_ARM_VCPU_SVE | 1u << KVM_ARM_VCPU_PTRAUTH_ADDRESS |                            \
+	 1u << KVM_ARM_VCPU_PTRAUTH_GENERIC)
 
 /* Register identifiers as Linux Documentation/virt/kvm/api.rst lists them. */
 #define ID_X0     0x6030000000100000ull /* X1 is two further on, and so on to X30 */
@@ -98,11 +101,15 @@ static bool is_allowed(uint64_t id, uint64_t value)
 static int one_reg(struct fake_vcpu *vcpu, unsigned long request, const struct kvm_one_reg *reg)
 {
 	uint64_t *value, wanted;
+	int ret;
 
 	if (!vcpu->is_initialised)
 		return -ENOEXEC;
 	if (!reg)
 		return -EFAULT;
+	ret = fake_cpu_reg(vcpu, request, reg);
+	if (ret != FAKE_PASS)
+		return ret;
 	value = find_reg(vcpu, reg->id);
 	if (!value)
 		return -ENOENT;
@@ -124,6 +131,7 @@ static int one_reg(struct fake_vcpu *vcpu, unsigned long request, const struct k
 static int init(struct fake_vcpu *vcpu, const struct kvm_vcpu_init *wanted)
 {
 	const uint32_t lasting = ~(1u << KVM_ARM_VCPU_POWER_OFF);
+	int ret;
 
 	if (!wanted)
 		return -EFAULT;
@@ -137,6 +145,9 @@ static int init(struct fake_vcpu *vcpu, const struct kvm_vcpu_init *wanted)
 		return -ENOENT;
 	if (vcpu->is_initialised && (wanted->features[0] & lasting) != (vcpu->features & lasting))
 		return -EINVAL;
+	ret = fake_cpu_init(vcpu, wanted->features[0]);
+	if (ret)
+		return ret;
 	vcpu->is_initialised = true;
 	vcpu->features = wanted->features[0];
 	vcpu->is_off = wanted->features[0] & 1u << KVM_ARM_VCPU_POWER_OFF;
@@ -189,6 +200,10 @@ int fake_vcpu_ioctl(struct fake_vcpu *vcpu, unsigned long request, void *arg)
 	case KVM_GET_ONE_REG:
 	case KVM_SET_ONE_REG:
 		return one_reg(vcpu, request, arg);
+	case KVM_ARM_VCPU_FINALIZE:
+		return fake_cpu_finalize(vcpu, arg);
+	case KVM_SET_DEVICE_ATTR:
+		return fake_cpu_attr(vcpu, arg);
 	case KVM_GET_MP_STATE:
 		return arg ? get_mp_state(vcpu, arg) : -EFAULT;
 	case KVM_SET_VCPU_EVENTS:
@@ -585,6 +600,8 @@ int fake_vcpu_run(struct fake_vcpu *vcpu)
 	if (vcpu->is_running)
 		fake_misuse("vcpu%u: KVM_RUN twice at once", vcpu->index);
 	ret = fake_gic_check_run(vcpu->vm);
+	if (!ret)
+		ret = fake_cpu_check_run(vcpu);
 	if (ret)
 		return ret;
 	vcpu->vm->has_run = true;

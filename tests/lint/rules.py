@@ -77,6 +77,7 @@ HEADERS = {
         "corim",
         "cose",
         "evlog",
+        "features",
         "launch",
         "measure",
         "plan",

@@ -33,6 +33,7 @@ struct machine {
 	bool has_pci;
 	bool has_virtio_mmio;
 	bool has_log;
+	bool has_pmu;
 	uint64_t kaslr_seed;
 };
 
@@ -93,6 +94,14 @@ static const struct machine machines[] = {
 		.psci_smc = true,
 		.has_virtio_mmio = true,
 	},
+	{
+		.name = "realm-2cpu-pmu",
+		.sha256 = "cd04bfe02db228c7f0b2162512f797463d11b5eb4ec597a0faf37d1b7fe9f269",
+		.ram_size = 128 * MIB,
+		.nr_vcpus = 2,
+		.psci_smc = true,
+		.has_pmu = true,
+	},
 };
 
 static int write_tree(const struct machine *machine, uint8_t *dtb, struct ccr_err *err)
@@ -104,6 +113,7 @@ static int write_tree(const struct machine *machine, uint8_t *dtb, struct ccr_er
 		.has_pci = machine->has_pci,
 		.has_virtio_mmio = machine->has_virtio_mmio,
 		.has_log = machine->has_log,
+		.has_pmu = machine->has_pmu,
 		.kaslr_seed = machine->kaslr_seed,
 	};
 	struct layout layout;

@@ -3,7 +3,8 @@
  * links: src/realm/evlog.c src/realm/evlog_read.c src/realm/evlog_replay.c
  *	src/realm/evlog_compare.c src/realm/measure.c src/realm/plan.c src/realm/verify.c
  *	src/realm/token.c src/realm/token_read.c src/realm/cose.c src/util/cbor.c src/util/hash.c
- *	src/util/err.c src/util/parse.c src/util/file.c arch/arm64/dtree.c arch/arm64/dtree_diff.c
+ *	src/util/err.c src/util/parse.c src/util/file.c arch/arm64/dtree.c
+ *	arch/arm64/dtree_diff.c
  *	arch/arm64/memmap.c arch/arm64/layout.c
  */
 #include <stdarg.h>

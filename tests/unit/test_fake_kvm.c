@@ -4,7 +4,8 @@
  * kernel refuses.
  *
  * links: src/kvm/kvm.c src/kvm/exit.c tests/fake/fake_kvm.c tests/fake/fake_gic.c
- *	tests/fake/fake_vcpu.c tests/fake/fake_run.c src/kvm/describe.c src/util/err.c
+ *	tests/fake/fake_vcpu.c tests/fake/fake_cpu.c tests/fake/fake_run.c src/kvm/describe.c
+ *	src/util/err.c
  */
 #include <stdarg.h>
 #include <stddef.h>

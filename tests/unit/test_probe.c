@@ -5,10 +5,12 @@
  * links: arch/arm64/kvm/probe.c arch/arm64/kvm/realm_abi.c arch/arm64/kvm/host.c
  *	arch/arm64/kvm/report.c
  *	arch/arm64/kvm/vm.c
- *	arch/arm64/kvm/vcpu.c arch/arm64/kvm/realm_kvm.c arch/arm64/memmap.c
+ *	arch/arm64/kvm/vcpu.c arch/arm64/kvm/features.c
+ *	src/realm/features.c arch/arm64/kvm/realm_kvm.c arch/arm64/memmap.c
  *	src/kvm/kvm.c src/kvm/exit.c src/mem/gmem.c src/realm/realm.c src/realm/plan.c
  *	src/util/err.c src/util/log.c src/util/hash.c src/util/parse.c
- *	tests/fake/fake_kvm.c tests/fake/fake_gic.c tests/fake/fake_vcpu.c tests/fake/fake_run.c
+ *	tests/fake/fake_kvm.c tests/fake/fake_gic.c tests/fake/fake_vcpu.c
+ *	tests/fake/fake_cpu.c tests/fake/fake_run.c
  *	src/kvm/describe.c tests/fake/fake_realm.c tests/fake/fake_realm_run.c
  *	tests/fake/fake_realm_files.c
  *	tests/fake/fake_realm_trace.c
@@ -562,17 +564,17 @@ static void test_report_of_offers(void **state)
 		struct report found;
 
 		report(&rich, &found);
-		assert_int_equal(found.offer.sve_vls, 0xb);
-		assert_true(found.offer.has_pmu);
-		assert_int_equal(found.offer.nr_counters, 6);
+		assert_int_equal(found.offer.cpu.sve_vls, 0xb);
+		assert_true(found.offer.cpu.has_pmu);
+		assert_int_equal(found.offer.cpu.nr_counters, 6);
 		assert_int_equal(found.offer.hashes, has_choice ? 3 : 1);
 		/* An offer that is not taken is not in the RIM. */
 		assert_false(found.realm_host.pmu || found.realm_host.sve);
 
 		report(&poor, &found);
-		assert_int_equal(found.offer.sve_vls, 0);
-		assert_false(found.offer.has_pmu);
-		assert_int_equal(found.offer.nr_counters, 0);
+		assert_int_equal(found.offer.cpu.sve_vls, 0);
+		assert_false(found.offer.cpu.has_pmu);
+		assert_int_equal(found.offer.cpu.nr_counters, 0);
 		assert_int_equal(found.offer.hashes, 1);
 	}
 }

@@ -35,6 +35,7 @@ struct sweep {
 	struct fake_op ops[5];
 	struct fake_guest_op realm_ops[5];
 	enum fake_generation generation; /* of a realm's host */
+	struct fake_host host;
 	unsigned nr_fds, nr_maps, nr_threads;
 	int disk_fd;
 	char disk[32];
@@ -84,7 +85,7 @@ static void begin_other(struct sweep *sweep)
 	sweep->ops[0] = (struct fake_op){.kind = FAKE_STORE, .at = uart, .size = 1, .value = '!'};
 	sweep->ops[1] = (struct fake_op){.kind = FAKE_SMC, .x = {RSI_VERSION, RSI_ABI_1_0}};
 	sweep->ops[2] = (struct fake_op){.kind = FAKE_SMC, .x = {FAKE_PSCI_SYSTEM_OFF}};
-	fake_kvm_begin(&fake_host_default);
+	fake_kvm_begin(&sweep->host);
 	fake_kvm_set_guest(1, 0, sweep->ops);
 }
 
@@ -113,6 +114,7 @@ static struct sweep *sweep_create(enum machine_kind kind, bool has_pci)
 	struct sweep *sweep = calloc(1, sizeof(*sweep));
 
 	assert_non_null(sweep);
+	sweep->host = fake_host_default;
 	sweep->disk_fd = -1;
 	/* Who is not set there to wait would end the realm. */
 	fake_machine_load(&sweep->machine, kind, kind == MACHINE_REALM ? 1 : 2, has_pci);
@@ -165,7 +167,8 @@ static bool is_optional(const char *call)
 		"KVM_CHECK_EXTENSION ARM_VM_IPA_SIZE", /* then it is 40 */
 		"KVM_CHECK_EXTENSION ARM_NISV_TO_USER",
 		"KVM_ENABLE_CAP ARM_NISV_TO_USER",
-		"KVM_CHECK_EXTENSION IRQFD", /* then messages are sent by calls */
+		"KVM_CHECK_EXTENSION ARM_PTRAUTH", /* then it has none */
+		"KVM_CHECK_EXTENSION IRQFD",       /* then messages are sent by calls */
 		"KVM_CHECK_EXTENSION IRQ_ROUTING",
 		"KVM_IRQFD",
 		"KVM_GET_ONE_REG PC",
@@ -231,6 +234,27 @@ static void sweep_calls(enum machine_kind kind, bool has_pci, int error)
 	/* The sweep has come through set-up to the guest's end. */
 	assert_in_range(number, 36, MAX_CALLS);
 	print_message("# %u faults\n", number - 1);
+	sweep_free(sweep);
+}
+
+/* All that can be asked of a vCPU; there is nothing optional about it then. */
+static void test_calls_features(void **state)
+{
+	struct sweep *sweep = sweep_create(MACHINE_PLAIN, false);
+	struct ccr_err err = {0};
+	unsigned number = 1;
+
+	(void)state;
+	sweep->host.sve_vls = 3;
+	sweep->host.pmu_counters = 6;
+	sweep->host.ids[FAKE_DFR0] = 5ull << 12 | 3ull << 20;
+	sweep->host.ids[FAKE_ISAR0] = 2ull << 20;
+	assert_int_equal(features_parse("sve=128,pmu=4,watchpoints=2,lse=off",
+					&sweep->machine.launch.features, &err),
+			 0);
+	while (launch_with_failed_call(sweep, number, -EIO))
+		number++;
+	assert_in_range(number, 60, MAX_CALLS);
 	sweep_free(sweep);
 }
 
@@ -365,6 +389,7 @@ int main(void)
 		cmocka_unit_test(test_calls_emulated),    cmocka_unit_test(test_calls_realm),
 		cmocka_unit_test(test_calls_after_reset), cmocka_unit_test(test_fds_plain),
 		cmocka_unit_test(test_fds_plain_pci),     cmocka_unit_test(test_fds_emulated),
+		cmocka_unit_test(test_calls_features),
 	};
 
 	/* What is said to the user is in the records; the log would only be in the way. */

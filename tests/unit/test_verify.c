@@ -2,7 +2,8 @@
 /*
  * links: src/util/cbor.c src/util/err.c src/util/hash.c src/util/parse.c src/util/file.c
  * src/realm/cose.c src/realm/token.c src/realm/token_read.c src/realm/verify.c
- * src/realm/verify_anchors.c src/realm/verify_policy.c src/realm/verify_json.c src/util/jsontext.c
+ * src/realm/verify_anchors.c src/realm/verify_policy.c src/realm/verify_json.c
+ *	src/util/jsontext.c
  * src/realm/evlog_read.c src/realm/evlog_replay.c src/realm/evlog_compare.c src/realm/measure.c
  * src/realm/plan.c arch/arm64/dtree_diff.c
  */

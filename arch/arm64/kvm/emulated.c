@@ -128,8 +128,11 @@ static int activate(void *ctx, struct ccr_err *err)
 {
 	struct emulated *emulated = ctx;
 	struct measure measure;
-	int ret = measure_create(&measure, emulated->plan, &realm_emulated_host);
+	struct realm_host host;
+	int ret;
 
+	emulated_host(emulated->vm, &host);
+	ret = measure_create(&measure, emulated->plan, &host);
 	if (ret)
 		return err_set(err, ret, "emulated realm: cannot start the measurement: %s",
 			       strerror(-ret));
@@ -265,6 +268,13 @@ static const struct rsi_ops ops = {
 	.host_call = host_call,
 	.token = make_token,
 };
+
+void emulated_host(const struct arch_vm *vm, struct realm_host *ret_host)
+{
+	*ret_host = realm_emulated_host;
+	if (vm->features)
+		features_enter_realm(vm->features, ret_host);
+}
 
 void emulated_init(struct emulated *emulated, struct gmem *gmem, struct arch_vm *vm,
 		   struct arch_vcpu *vcpus)

@@ -1,29 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a realm of this host could have: asked by requests that fail if it could not. */
+/* What a guest of this host could have: asked by requests that fail if it could not. */
 #include <errno.h>
 #include <linux/kvm.h>
 
 #include "ccr/hash.h"
 #include "ccr/kvm.h"
 #include "ccr/report.h"
+#include "cpu.h"
 #include "uapi/kvm_realm.h"
 
-#define REG_PMCR_EL0 ARM64_SYS_REG(3, 3, 9, 12, 0)
-#define PMCR_N(pmcr) ((unsigned)((pmcr) >> 11) & 0x1f)
+#define REG_ID_AA64DFR0_EL1 ARM64_SYS_REG(3, 0, 0, 5, 0)
+#define DFR0_BRPS(value)    ((unsigned)((value) >> 12 & 0xf))
+#define DFR0_WRPS(value)    ((unsigned)((value) >> 20 & 0xf))
 
-/* KVM_REG_ARM64_SVE_VLS is 512 bits, of which architected vectors use 16. */
-#define NR_VLS_WORDS 8
-#define VLS_MASK     0xffff
+#define PAUTH_BITS (1u << KVM_ARM_VCPU_PTRAUTH_ADDRESS | 1u << KVM_ARM_VCPU_PTRAUTH_GENERIC)
+
+/* @abi: of a realm; NULL for a plain VM */
+struct asker {
+	int kvm_fd;
+	const struct realm_abi *abi;
+	unsigned ipa_bits;
+};
 
 /*
- * A realm's vCPU with @feature, alone in a VM: all vCPUs of one must have the same. Return: the
+ * A vCPU with @features, alone in a VM: all vCPUs of one must have the same. Return: the
  * descriptor, with the VM's in *@ret_vm_fd, or -errno.
  */
-static int open_vcpu(int kvm_fd, const struct realm_abi *abi, unsigned ipa_bits, unsigned feature,
-		     int *ret_vm_fd)
+static int open_vcpu(const struct asker *asker, uint32_t features, int *ret_vm_fd)
 {
+	const struct realm_abi *abi = asker->abi;
 	struct kvm_vcpu_init init = {0};
-	const int vm_fd = kvm_vm_create(kvm_fd, abi->vm_type | ipa_bits);
+	const int vm_fd = kvm_vm_create(asker->kvm_fd, (abi ? abi->vm_type : 0) | asker->ipa_bits);
 	int fd, ret;
 
 	if (vm_fd < 0)
@@ -31,8 +38,8 @@ static int open_vcpu(int kvm_fd, const struct realm_abi *abi, unsigned ipa_bits,
 	fd = kvm_vm_create_vcpu(vm_fd, 0);
 	ret = fd < 0 ? fd : kvm_sys_ioctl(vm_fd, KVM_ARM_PREFERRED_TARGET, &init);
 	if (!ret) {
-		init.features[0] |= 1u << KVM_ARM_VCPU_PSCI_0_2 | 1u << feature;
-		if (abi->rec_feature)
+		init.features[0] |= 1u << KVM_ARM_VCPU_PSCI_0_2 | features;
+		if (abi && abi->rec_feature)
 			init.features[0] |= 1u << abi->rec_feature;
 		ret = kvm_sys_ioctl(fd, KVM_ARM_VCPU_INIT, &init);
 	}
@@ -45,40 +52,89 @@ static int open_vcpu(int kvm_fd, const struct realm_abi *abi, unsigned ipa_bits,
 	return ret;
 }
 
-static void probe_sve(int kvm_fd, const struct realm_abi *abi, unsigned ipa_bits,
-		      struct realm_offer *offer)
+static void close_vcpu(int fd, int vm_fd)
 {
-	uint64_t words[NR_VLS_WORDS] = {0};
-	struct kvm_one_reg reg = {
-		.id = KVM_REG_ARM64_SVE_VLS,
-		.addr = (uint64_t)(uintptr_t)words,
-	};
-	int vm_fd = -1;
-	const int fd = open_vcpu(kvm_fd, abi, ipa_bits, KVM_ARM_VCPU_SVE, &vm_fd);
-
-	if (fd < 0)
-		return;
-	if (kvm_sys_ioctl(fd, KVM_GET_ONE_REG, &reg) == 0)
-		offer->sve_vls = (unsigned)words[0] & VLS_MASK;
 	kvm_sys_close(fd);
 	kvm_sys_close(vm_fd);
 }
 
-static void probe_pmu(int kvm_fd, const struct realm_abi *abi, unsigned ipa_bits,
-		      struct realm_offer *offer)
+static void probe_sve(const struct asker *asker, struct cpu_offer *offer)
 {
-	uint64_t pmcr = 0;
 	int vm_fd = -1;
-	const int fd = open_vcpu(kvm_fd, abi, ipa_bits, KVM_ARM_VCPU_PMU_V3, &vm_fd);
+	const int fd = open_vcpu(asker, 1u << KVM_ARM_VCPU_SVE, &vm_fd);
 
 	if (fd < 0)
 		return;
-	if (kvm_vcpu_get_reg(fd, REG_PMCR_EL0, &pmcr) == 0) {
-		offer->has_pmu = true;
-		offer->nr_counters = PMCR_N(pmcr);
+	if (arch_cpu_get_sve_vls(fd, &offer->sve_vls))
+		offer->sve_vls = 0;
+	close_vcpu(fd, vm_fd);
+}
+
+static void probe_pmu(const struct asker *asker, struct cpu_offer *offer)
+{
+	int vm_fd = -1;
+	const int fd = open_vcpu(asker, 1u << KVM_ARM_VCPU_PMU_V3, &vm_fd);
+
+	if (fd < 0)
+		return;
+	offer->has_pmu = arch_cpu_get_counters(fd, &offer->nr_counters) == 0;
+	close_vcpu(fd, vm_fd);
+}
+
+/* Realms are not asked for it: it is the CPU's. */
+static void probe_pauth(const struct asker *asker, struct cpu_offer *offer)
+{
+	const struct asker plain = {.kvm_fd = asker->kvm_fd, .ipa_bits = asker->ipa_bits};
+	int vm_fd = -1;
+	const int fd = open_vcpu(&plain, PAUTH_BITS, &vm_fd);
+
+	if (fd < 0)
+		return;
+	offer->present |= 1u << FEATURE_PAUTH;
+	if (!asker->abi)
+		offer->switchable |= 1u << FEATURE_PAUTH;
+	close_vcpu(fd, vm_fd);
+}
+
+/* Each field is tried on its own, and nothing of it is left when the VM is closed. */
+static void probe_field(int fd, bool is_realm, enum cpu_feature feature, struct cpu_offer *offer)
+{
+	uint64_t value = 0;
+
+	if (arch_cpu_get_field(fd, feature, &value) || value == 0)
+		return;
+	offer->present |= 1u << feature;
+	if (!is_realm && arch_cpu_clear_field(fd, feature) == 0)
+		offer->switchable |= 1u << feature;
+}
+
+static void probe_id_registers(const struct asker *asker, struct cpu_offer *offer)
+{
+	uint64_t dfr0 = 0;
+	int vm_fd = -1;
+	const int fd = open_vcpu(asker, 0, &vm_fd);
+
+	if (fd < 0)
+		return;
+	if (kvm_vcpu_get_reg(fd, REG_ID_AA64DFR0_EL1, &dfr0) == 0) {
+		offer->nr_breakpoints = DFR0_BRPS(dfr0) + 1;
+		offer->nr_watchpoints = DFR0_WRPS(dfr0) + 1;
 	}
-	kvm_sys_close(fd);
-	kvm_sys_close(vm_fd);
+	for (unsigned i = FEATURE_LSE; i < NR_CPU_FEATURES; i++)
+		probe_field(fd, asker->abi, (enum cpu_feature)i, offer);
+	close_vcpu(fd, vm_fd);
+}
+
+void offer_probe_cpu(int kvm_fd, const struct realm_abi *abi, unsigned ipa_bits,
+		     struct cpu_offer *ret_offer)
+{
+	const struct asker asker = {.kvm_fd = kvm_fd, .abi = abi, .ipa_bits = ipa_bits};
+
+	*ret_offer = (struct cpu_offer){0};
+	probe_sve(&asker, ret_offer);
+	probe_pmu(&asker, ret_offer);
+	probe_pauth(&asker, ret_offer);
+	probe_id_registers(&asker, ret_offer);
 }
 
 /* Only the explicit family lets the owner choose; KVM asks what the RMM said of itself. */
@@ -113,6 +169,5 @@ void realm_offer_probe(int kvm_fd, const struct realm_abi *abi, unsigned ipa_bit
 		probe_hashes(kvm_fd, abi, ipa_bits, ret_offer);
 	else
 		ret_offer->hashes = 1u << HASH_SHA256;
-	probe_sve(kvm_fd, abi, ipa_bits, ret_offer);
-	probe_pmu(kvm_fd, abi, ipa_bits, ret_offer);
+	offer_probe_cpu(kvm_fd, abi, ipa_bits, &ret_offer->cpu);
 }

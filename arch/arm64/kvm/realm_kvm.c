@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "ccr/arch.h"
+#include "cpu.h"
 #include "ccr/realm_kvm.h"
 #include "uapi/kvm_realm.h"
 
@@ -507,6 +507,13 @@ int realm_kvm_exited(struct realm_kvm *realm, unsigned vcpu)
 	return ret;
 }
 
+/* Every choice has been taken, or the vCPU would not be there: so it is what the RMM is told. */
+static void add_choices(const struct realm_kvm *realm, struct realm_host *host)
+{
+	if (realm->vm->features)
+		features_enter_realm(realm->vm->features, host);
+}
+
 int realm_kvm_host(const struct realm_kvm *realm, struct realm_host *ret_host, struct ccr_err *err)
 {
 	uint64_t dfr0 = 0;
@@ -521,5 +528,6 @@ int realm_kvm_host(const struct realm_kvm *realm, struct realm_host *ret_host, s
 		.num_bps = DFR0_BRPS(dfr0),
 		.num_wps = DFR0_WRPS(dfr0),
 	};
+	add_choices(realm, ret_host);
 	return 0;
 }

@@ -141,6 +141,7 @@ void report_make(struct report *report)
 	check_capabilities(host.kvm_fd, report);
 	check_devices(host.kvm_fd, map.ipa_bits, report);
 	arch_host_check_filter(host.kvm_fd, map.ipa_bits, &report->found[REPORT_SMCCC_FILTER]);
+	offer_probe_cpu(host.kvm_fd, NULL, map.ipa_bits, &report->cpu);
 	arch_host_close(&host);
 
 	check_kind(MACHINE_EMULATED, &map, &report->found[REPORT_EMULATED]);

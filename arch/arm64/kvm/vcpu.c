@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "ccr/arch.h"
+#include "cpu.h"
 
 /* Register numbers of struct kvm_regs count 32-bit words (virt/kvm/api.rst, arm64 core regs). */
 #define CORE_REG(member)                                       \
@@ -46,11 +46,14 @@ static int init(struct arch_vcpu *vcpu, const struct arch_vm *vm, struct ccr_err
 		init.features[0] |= 1u << vm->abi->rec_feature;
 	if (vcpu->index > 0)
 		init.features[0] |= 1u << KVM_ARM_VCPU_POWER_OFF;
+	ret = arch_cpu_choose(vm, &init.features[0], err);
+	if (ret)
+		return ret;
 	ret = kvm_sys_ioctl(vcpu->fd, KVM_ARM_VCPU_INIT, &init);
 	if (ret)
 		return err_set(err, ret, "KVM: cannot initialise vCPU %u: %s", vcpu->index,
 			       strerror(-ret));
-	return 0;
+	return arch_cpu_set(vcpu, vm, err);
 }
 
 int arch_vcpu_create(struct arch_vcpu *vcpu, struct arch_vm *vm, const struct arch_host *host,
