@@ -308,6 +308,19 @@ build/arm64/ccr-run: $(SOURCES:%.c=build/arm64/%.o)
 	$(Q)$(ARM64_CC) -static-pie $(HARDEN_LD) -Wl,--no-warnings $(LDFLAGS) -L$(SYSROOT_LIB) \
 		-o $@ $^ $(LIBS)
 
+# The same with a planted hook (tests/hook): for the boot tests, a guest that has taken it over.
+HOOKED := bus_write console_serve blk_work
+build/hook/%.o: %.c Makefile | $(SYSROOT)/.complete
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(ARM64_CC) $(arm64_CFLAGS) -MMD -MP -c -o $@ $<
+-include build/hook/tests/hook/hook.d
+
+build/hook/ccr-run: $(SOURCES:%.c=build/arm64/%.o) build/hook/tests/hook/hook.o
+	$(call say,LD,$@)
+	$(Q)$(ARM64_CC) -static-pie $(HARDEN_LD) -Wl,--no-warnings $(LDFLAGS) -L$(SYSROOT_LIB) \
+		$(HOOKED:%=-Wl,--wrap=%) -o $@ $^ $(LIBS)
+
 # Each of these links exactly what its comment names, so that what a module needs stays visible.
 .SECONDEXPANSION:
 
@@ -406,7 +419,7 @@ build/host/demo.cpio: $(HOST_FILES) | deps-run
 	$(call say,HOST,$@)
 	$(Q)$(HARNESS)/mkhost.sh demo
 
-build/host/test.cpio: $(HOST_FILES) build/native/ccr-run build/kernel-6.1/Image \
+build/host/test.cpio: $(HOST_FILES) build/native/ccr-run build/hook/ccr-run build/kernel-6.1/Image \
 		build/guest/initrd-full.gz \
 		build/guest/rsi.img build/guest/rsi.elf build/guest/contract.img \
 		build/programs/back-ends $(wildcard tests/boot/*.sh) \

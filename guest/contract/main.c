@@ -8,7 +8,8 @@
  * With ccr.only=9p on the command line it drives nothing but a shared directory.
  *
  * With ccr.load=SECONDS on the command line it puts the devices and the host's memory accounting
- * under load instead (load.c).
+ * under load instead (load.c). With ccr.order=NUMBER it writes that number where nothing is, unless
+ * a hook was planted there (tests/hook), and then has every thread of the machine do some work.
  */
 #include "lab.h"
 
@@ -24,6 +25,18 @@ static unsigned number_of(const char *bootargs, const char *key)
 	for (bootargs += strlen(key); *bootargs >= '0' && *bootargs <= '9'; bootargs++)
 		value = value * 10 + (unsigned)(*bootargs - '0');
 	return value;
+}
+
+/* Between the clock and virtio-mmio: no layout has anything there. */
+#define HOOK_AT 0x02000000u
+
+static void give_order(struct lab *lab, unsigned order)
+{
+	const bool taken = cpu_try_write32(lab->cpu, HOOK_AT | lab->realm.shared_bit, order);
+
+	tap_note(&lab->tap, "ORDER %s", taken ? "taken" : "refused");
+	tap_check(&lab->tap, rng_works(lab), "the event loop works");
+	tap_check(&lab->tap, blk_works(lab), "a disk's thread works");
 }
 
 static void run_checks(struct lab *lab, const char *bootargs)
@@ -50,7 +63,7 @@ void guest_main(const void *dtb, void *scratch)
 	struct machine machine;
 	struct console console;
 	struct lab *lab = scratch;
-	unsigned seconds;
+	unsigned seconds, order;
 	uint64_t status;
 
 	cpu_init(&cpu);
@@ -71,7 +84,10 @@ void guest_main(const void *dtb, void *scratch)
 	if (!lab_open(lab, &machine, &console))
 		machine_power_off(&machine);
 	seconds = number_of(machine.bootargs, "ccr.load=");
-	if (seconds)
+	order = number_of(machine.bootargs, "ccr.order=");
+	if (order)
+		give_order(lab, order);
+	else if (seconds)
 		load_run(lab, seconds);
 	else
 		run_checks(lab, machine.bootargs);

@@ -68,6 +68,7 @@ if [ "$name" = test ]; then
 	mkdir -p "$root/tests"
 	cp tests/boot/*.sh "$root/tests/"
 	cp build/guest/vcat "$root/bin/"
+	"${CROSS-}strip" -o "$root/bin/ccr-run-hook" build/hook/ccr-run
 	# For networks: Debian's passt, which does not run as root; and one that knows vhost-user.
 	cp build/programs/passt/bin/passt "$root/bin/"
 	cp build/programs/passt/lib/* "$root/lib/"

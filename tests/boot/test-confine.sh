@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=dash
+# shellcheck disable=SC2154,SC2034 # run.sh sets top, guest, ccr_run, dir, out, err; lib.sh the rest
+#
+# Confinement: what a guest that has taken over a thread of its machine can do next.
+
+# shellcheck source=confine.sh source-path=SCRIPTDIR
+. "$here/confine.sh"
+
+# Without confinement all of it works: so it is confinement that makes the difference below.
+test_hook_succeeds_unconfined() {
+	local thread nr
+
+	plant_hook
+	for thread in 0 1 2; do
+		hijack $thread 255 --sandbox off
+		for nr in $(seq "$(nr_attempts)"); do
+			want "$err" "^hook: $(attempt_name "$nr"): done"
+		done
+		[ ! -e /tmp/hook ] || fail "a file was made, but not removed"
+	done
+}
+
+# What is left when no filter works: no file, no program, no other process.
+test_hook_without_filters() {
+	plant_hook
+	hijack 0 255 --sandbox log
+	want_status 0
+	for name in open create unlink ptrace bpf execve; do
+		want "$err" "^hook: $name: E"
+		refuse "$err" "^hook: $name: done"
+	done
+	[ ! -e /tmp/hook ] || fail "a file was made"
+}
+
+# killed_for THREAD NUMBER ARGUMENT... - an attempt that its filter must answer by killing
+killed_for() {
+	local thread=$1 nr=$2 name call
+	shift 2
+	name=$(attempt_name "$nr")
+	call=$(attempt_call "$nr")
+	dmesg -c >/dev/null 2>&1
+	hijack "$thread" "$nr" "$@"
+	want "$err" "^hook: $name: tried"
+	refuse "$err" "^hook: $name: [^t]"
+	want_status 70
+	want "$err" "killed for a system call that its filter forbids"
+	[ -z "$top" ] || return 0
+	dmesg | grep -q "type=1326.* syscall=$call " ||
+		fail "$name in thread $thread: no record of call $call: $(dmesg | tail -n 3)"
+}
+
+test_hook_is_killed() {
+	local thread nr
+
+	plant_hook
+	for nr in $(seq "$(nr_attempts)"); do
+		killed_for $((nr % 3)) "$nr"
+	done
+	for thread in 0 1 2; do
+		for nr in 1 4 18; do
+			[ $((nr % 3)) = $thread ] || killed_for $thread $nr
+		done
+	done
+}
+
+test_hook_is_killed_in_a_realm() {
+	plant_hook
+	killed_for 0 1 --realm=emulated
+	killed_for 1 4 --realm=emulated
+	killed_for 2 18 --realm=emulated
+}
+
+# Of the release program there is nothing at that address.
+test_no_hook_in_the_release() {
+	dd if=/dev/zero of="$dir/disk" bs=1M count=16 2>/dev/null
+	launch -k "$guest/contract.img" -p ccr.order=255 -m 64M --disk "$dir/disk"
+	want_status 0
+	want "$out" '^# ORDER refused'
+	refuse "$err" '^hook:'
+}
