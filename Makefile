@@ -49,7 +49,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wca
 BASE_CFLAGS := -std=gnu17 -D_GNU_SOURCE=1 -Iinclude -pthread -ffile-prefix-map=$(CURDIR)=. \
 	$(WARNINGS) $(WERROR)
 HARDEN      := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fPIE \
-	-fstack-clash-protection
+	-fstack-clash-protection -ftrivial-auto-var-init=zero
 HARDEN_LD   := -Wl,-z,relro,-z,now,-z,noexecstack
 SANITIZE    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 RACES       := -fsanitize=thread -fno-omit-frame-pointer

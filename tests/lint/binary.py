@@ -10,9 +10,32 @@ import source
 NATIVE = Path("build/native/ccr-run")
 ARM64 = Path("build/arm64/ccr-run")
 
+# The program for tests with a guest's way in (tests/hook), and what tells it from the others.
+HOOKED = Path("build/hook/ccr-run")
+HOOK_MARK = b"planted hook"
+WRAPPED = re.compile(r"\b__wrap_(?!main\b)\w+")  # that one is the C library's own
+
+# Debug information says how each source was compiled.
+UNIT = re.compile(r"DW_AT_producer\s*:(.*)\n(?:(?!DW_TAG).*\n)*?.*DW_AT_name.*\): (\S+)")
+OURS = ("src/", "arch/", "build/")
+WANTED_OPTIONS = (
+    "-fPIE",
+    "-fstack-protector-strong",
+    "-fstack-clash-protection",
+    "-ftrivial-auto-var-init=zero",
+)
+
+# It copies into memory from malloc(), whose size FORTIFY sees from level 3 on.
+WITNESS = "elf_flatten"
+
 
 def readelf(path, *options):
     return source.run(["readelf", "--wide", *options, str(path)])[1]
+
+
+def disassembly(path, function):
+    tools = ["objdump"] if path == NATIVE else ["aarch64-linux-gnu-objdump", "objdump"]
+    return source.run([source.tool(*tools), "-d", f"--disassemble={function}", str(path)])[1]
 
 
 def objects_of(path):
@@ -37,6 +60,37 @@ def check_program(path):
         yield f"{path}: looks for libraries in a directory of its own: RPATH"
     if "(TEXTREL)" in dynamic:
         yield f"{path}: has text relocations: compile with -fPIE"
+
+
+def check_units(path):
+    """How each source was compiled, as the program itself has it."""
+    wanted = [*WANTED_OPTIONS, *(["-mbranch-protection=standard"] if path == ARM64 else [])]
+    text = readelf(path, "--debug-dump=info", "--dwarf-depth=1")
+    units = [(name, how.split()) for how, name in UNIT.findall(text) if name.startswith(OURS)]
+    if not units:
+        print(f"note: {path} has no debug information: how it was compiled is not checked")
+    for name, how in units:
+        missing = [option for option in wanted if option not in how]
+        if missing:
+            yield f"{path}: {name} was compiled without {' '.join(missing)}"
+
+
+def check_witness(path):
+    code = disassembly(path, WITNESS)
+    if f"<{WITNESS}>:" not in code:
+        yield f"{path}: no {WITNESS}(), by which FORTIFY is known: name another in binary.py"
+        return
+    if "__memcpy_chk" not in code:
+        yield f"{path}: fortified below level 3: compile with -D_FORTIFY_SOURCE=3"
+    if path == ARM64 and not re.search(r"\b(?:paciasp|bti)\b", code):
+        yield f"{path}: no branch protection: compile with -mbranch-protection=standard"
+
+
+def check_hook(path):
+    if HOOK_MARK in path.read_bytes():
+        yield f"{path}: has the planted hook of tests/hook"
+    for name in sorted(set(WRAPPED.findall(readelf(path, "--symbols")))):
+        yield f"{path}: {name}: something stands between its parts, as in tests/hook"
 
 
 def check_calls(path):
@@ -75,9 +129,14 @@ def check():
         raise source.Skip("ccr-run is not built")
     for path in built:
         yield from check_program(path)
+        yield from check_units(path)
         yield from check_calls(path)
+        yield from check_witness(path)
+        yield from check_hook(path)
     if ARM64 in built:
         yield from check_branch_protection(ARM64)
+    if HOOKED.is_file() and HOOK_MARK not in HOOKED.read_bytes():
+        yield f"{HOOKED}: without {HOOK_MARK.decode()!r}, by which the others are cleared"
     for path in (NATIVE, ARM64):
         if not path.is_file():
             print(f"note: {path} is not built, so not checked")

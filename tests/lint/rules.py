@@ -339,3 +339,48 @@ SYSTEM_CALL_NUMBERS = (
     "/usr/aarch64-linux-gnu/include/asm-generic/unistd.h",
     "/usr/include/asm-generic/unistd.h",
 )
+
+# Functions that make descriptors, and what marks one as not for other programs; None: nothing can.
+MAKE_DESCRIPTORS = {
+    "accept": None,
+    "accept4": "SOCK_CLOEXEC",
+    "creat": None,
+    "dup": None,
+    "dup2": None,
+    "dup3": "O_CLOEXEC",
+    "epoll_create": None,
+    "epoll_create1": "EPOLL_CLOEXEC",
+    "eventfd": "EFD_CLOEXEC",
+    "fopen": '"[rwa+b]*e',
+    "inotify_init": None,
+    "inotify_init1": "IN_CLOEXEC",
+    "memfd_create": "MFD_CLOEXEC",
+    "mkostemp": "O_CLOEXEC",
+    "mkstemp": None,
+    "open": "O_CLOEXEC",
+    "openat": "O_CLOEXEC",
+    "openat2": "O_CLOEXEC",
+    "pipe": None,
+    "pipe2": "O_CLOEXEC",
+    "popen": None,
+    "posix_openpt": "O_CLOEXEC",
+    "recvmsg": "MSG_CMSG_CLOEXEC",
+    "signalfd": "SFD_CLOEXEC",
+    "socket": "SOCK_CLOEXEC",
+    "socketpair": "SOCK_CLOEXEC",
+    "timerfd_create": "TFD_CLOEXEC",
+    "userfaultfd": "O_CLOEXEC",
+}
+# Who makes others all the same.
+KEEPS_DESCRIPTORS = {
+    # Standard input and so on, and the one that its process is for; it starts no program.
+    "src/host/broker.c": ("dup2",),
+}
+# Requests that make a descriptor without asking how: anon_inode_getfd() has O_CLOEXEC in each.
+KERNEL_SETS_CLOEXEC = (
+    "KVM_CREATE_VM",
+    "KVM_CREATE_VCPU",
+    "KVM_CREATE_DEVICE",
+    "KVM_CREATE_GUEST_MEMFD",
+    "KVM_REALM_CREATE_GUEST_MEMFD",
+)

@@ -49,12 +49,29 @@ break_copy() {
 	cd "$scratch/copy" || exit 1
 }
 
-harden='-O2 -fPIE -fstack-protector-all -D_FORTIFY_SOURCE=2'
+harden='-g -O2 -fPIE -fstack-protector-strong -fstack-clash-protection -ftrivial-auto-var-init=zero'
+linked='-pie -Wl,-z,relro,-z,now,-z,noexecstack'
 # shellcheck disable=SC2086 # flags
 build_program() {
 	mkdir -p build/native
-	printf '#include <string.h>\nint main(int c, char **v) { char b[9]; return %s; }\n' \
-		'strcpy(b, v[c - 1])[0]' >build/program.c
+	cat >build/program.c <<'END'
+#include <stdlib.h>
+#include <string.h>
+char *elf_flatten(size_t size, const char *from, size_t nr);
+char *elf_flatten(size_t size, const char *from, size_t nr)
+{
+	char *to = malloc(size);
+
+	return to ? memcpy(to, from, nr) : to;
+}
+int main(int c, char **v)
+{
+	char b[9];
+
+	strcpy(b, v[c - 1]);
+	return elf_flatten(sizeof(b) * (size_t)c, b, 9)[0];
+}
+END
 	gcc -w $1 -o build/native/ccr-run build/program.c
 }
 
@@ -160,9 +177,10 @@ int main(void)
 END
 # shellcheck disable=SC2016 # the scripts made here expand it, not this one
 printf '#!/bin/sh\n# SPDX-License-Identifier: Apache-2.0\necho "$1"\n' >tests/harness/run.sh
-build_program "$harden -pie -Wl,-z,relro,-z,now,-z,noexecstack" || exit 1
+build_program "$harden -D_FORTIFY_SOURCE=3 $linked" || exit 1
 
-lint format tidy cppcheck layers denials symbols syscalls contracts headers text shell binary ||
+lint format tidy cppcheck layers denials cloexec symbols syscalls contracts headers text shell \
+	binary ||
 	complain "a good project does not pass:
 $output"
 
@@ -242,6 +260,27 @@ catches denials 'err.c:25: perror' 'err.c:26: exit' 'err.c:28: assert' 'err.c:29
 	'arm64/kvm/vm.c:3:.*does not make a pointer' \
 	'gmem.c: does not call memfd_create'
 printf '%s\n' "$output" | grep -Eq 'err.c:2[127]:' && complain "denials: takes text for code"
+
+break_copy
+cat >>src/util/err.c <<'END'
+int err_open(int flags)
+{
+	int mode = O_RDONLY;
+
+	fopen("x", "r");
+	fopen("x", "re");
+	dup(1);
+	open("x", mode);
+	syscall(SYS_openat2, 0, "x", 0, 0);
+	socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	return ioctl(0, KVM_CREATE_SOMETHING, accept4(0, 0, 0, flags));
+}
+END
+catches cloexec 'err.c:25: fopen\(\) without' 'err.c:27: dup\(\) makes' \
+	'err.c:28: open\(\) without' 'err.c:29: openat2\(\) without' \
+	'err.c:31: accept4\(\) without' \
+	'err.c:31: KVM_CREATE_SOMETHING: who'
+printf '%s\n' "$output" | grep -Eq 'err.c:(26|30):' && complain "cloexec: sees no flag"
 
 break_copy
 cat >>src/util/err.c <<'END'
@@ -348,6 +387,18 @@ soften='-O0 -fno-pie -no-pie -fno-stack-protector -U_FORTIFY_SOURCE'
 build_program "$soften -Wl,-z,norelro,-z,lazy,-z,execstack,-rpath,."
 catches binary 'not a position-independent' 'no RELRO' 'bound lazily' 'stack can be executed' \
 	'RPATH' 'no stack protector' 'no fortified call'
+
+break_copy
+build_program "$harden -D_FORTIFY_SOURCE=2 -fno-stack-clash-protection $linked"
+catches binary 'fortified below level 3' 'program.c was compiled without -fstack-clash-protection$'
+
+break_copy
+mkdir -p build/hook
+cp build/native/ccr-run build/hook/ccr-run
+printf 'const char __wrap_read[] = "a planted hook";\n' >build/wrap.c
+gcc -w -c -o build/wrap.o build/wrap.c
+build_program "$harden -D_FORTIFY_SOURCE=3 $linked build/wrap.o"
+catches binary 'has the planted hook' '__wrap_read: something stands' 'hook/ccr-run: without'
 
 break_copy
 mkdir -p build/arm64/src
