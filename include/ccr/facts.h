@@ -28,17 +28,35 @@ struct facts_pool {
 	uint64_t nr, nr_free;
 };
 
+/** enum facts_space - name spaces beside those of users */
+enum facts_space {
+	FACTS_SPACE_MOUNT,
+	FACTS_SPACE_NETWORK,
+	FACTS_SPACE_IPC,
+	FACTS_SPACE_UTS,
+	FACTS_SPACE_CGROUP,
+	FACTS_SPACE_PID,
+	FACTS_NR_SPACES
+};
+
+/** FACTS_NO_YAMA - this kernel has none, or it was not started */
+#define FACTS_NO_YAMA (-1)
+
 /**
  * struct facts_answers - what the kernel answers to whom it runs
  * @landlock: the version of its interface, or -errno
  * @seccomp: 0 if filters can be installed, or -errno
  * @no_new_privs: already set in this process
+ * @is_admin: the process has CAP_SYS_ADMIN
+ * @memlock: bytes that it may lock; FACTS_NO_LIMIT
  * @euid: who asks
  */
 struct facts_answers {
 	int landlock;
 	int seccomp;
 	bool no_new_privs;
+	bool is_admin;
+	uint64_t memlock;
 	uid_t euid;
 };
 
@@ -49,9 +67,12 @@ struct facts_answers {
  * @pools: the @nr_pools sizes that it knows, ascending
  * @user_ns: an ordinary user may create user namespaces
  * @vhost_net, @vhost_vsock: the kernel can be the back end of networks, of vsocks
+ * @spaces: a process of this user may get such a name space of its own
  * @seccomp, @landlock: system call filters, restrictions on files
  * @landlock_abi: valid if @landlock is yes
  * @no_new_privs: already set
+ * @yama: 0 to 3, whom the host lets trace whom; FACTS_NO_YAMA
+ * @memlock: bytes that a process of this user may lock; FACTS_NO_LIMIT
  * @cgroup: the process is in a control group of version 2
  * @memory_max, @pids_max: its limits or its ancestors', in bytes and tasks; FACTS_NO_LIMIT if
  *	there are none to be seen
@@ -64,10 +85,13 @@ struct facts {
 	struct ccr_err vhost_net;
 	struct ccr_err vhost_vsock;
 	struct ccr_err user_ns;
+	struct ccr_err spaces[FACTS_NR_SPACES];
 	struct ccr_err seccomp;
 	struct ccr_err landlock;
 	unsigned landlock_abi;
 	bool no_new_privs;
+	int yama;
+	uint64_t memlock;
 	struct ccr_err cgroup;
 	uint64_t memory_max;
 	uint64_t pids_max;

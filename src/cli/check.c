@@ -212,6 +212,69 @@ static void print_limit(const char *name, uint64_t limit)
 		printf("; %s up to %llu", name, (unsigned long long)limit);
 }
 
+/* Name spaces as programs, as people and as the kernel's settings know them. */
+static const struct {
+	const char *json, *text;
+} spaces[FACTS_NR_SPACES] = {
+	[FACTS_SPACE_MOUNT] = {"mount", "mounts"},
+	[FACTS_SPACE_NETWORK] = {"network", "network"},
+	[FACTS_SPACE_IPC] = {"ipc", "IPC"},
+	[FACTS_SPACE_UTS] = {"uts", "host name"},
+	[FACTS_SPACE_CGROUP] = {"cgroup", "control groups"},
+	[FACTS_SPACE_PID] = {"pid", "processes"},
+};
+
+/* Most hosts allow all of them or none. */
+static void print_spaces(const struct facts *facts)
+{
+	unsigned nr = 0;
+
+	print_label("name spaces of");
+	for (enum facts_space i = 0; i < FACTS_NR_SPACES; i++) {
+		if (facts->spaces[i].code == 0)
+			printf("%s%s", nr++ ? ", " : "", spaces[i].text);
+	}
+	printf("%s\n", nr ? "" : "nothing");
+	for (enum facts_space i = 0; i < FACTS_NR_SPACES; i++) {
+		if (facts->spaces[i].code == 0)
+			continue;
+		print_label("");
+		printf("not of %s: %s\n", spaces[i].text, facts->spaces[i].msg);
+	}
+}
+
+static void print_yama(int mode)
+{
+	static const char *const modes[] = {
+		"0: processes of a user may trace each other",
+		"1: processes may trace their children",
+		"2: only administrators may trace",
+		"3: nobody may trace",
+	};
+
+	print_label("Yama");
+	printf("%s; no user may trace a machine's process\n",
+	       mode == FACTS_NO_YAMA ? "no: processes of a user may trace each other"
+				     : modes[mode]);
+}
+
+/* What `run` makes of all that. */
+static void print_confinement(const struct facts *facts)
+{
+	const bool has_root = facts->spaces[FACTS_SPACE_MOUNT].code == 0;
+	const bool has_network = facts->spaces[FACTS_SPACE_NETWORK].code == 0;
+
+	print_label("a machine gets");
+	if (facts->seccomp.code) {
+		printf("no confinement, and needs --sandbox=off\n");
+		return;
+	}
+	printf("system call filters, %s, %s%s, no capabilities\n",
+	       has_root ? "an empty root directory" : "no root directory of its own",
+	       has_network ? "no network" : "the host's network",
+	       facts->landlock.code ? "" : ", Landlock");
+}
+
 static void print_facts(const struct facts *facts)
 {
 	char text[64];
@@ -220,12 +283,20 @@ static void print_facts(const struct facts *facts)
 	print_pools(facts);
 	print_finding("vhost-net", &facts->vhost_net, "yes");
 	print_finding("vhost-vsock", &facts->vhost_vsock, "yes");
+	print_confinement(facts);
 	print_finding("user namespaces", &facts->user_ns, "yes");
+	print_spaces(facts);
 	print_finding("seccomp filters", &facts->seccomp, "yes");
 	snprintf(text, sizeof(text), "yes, version %u of its interface", facts->landlock_abi);
 	print_finding("Landlock", &facts->landlock, text);
 	print_label("no_new_privs");
 	printf("%s\n", facts->no_new_privs ? "yes, already set" : "yes, not set yet");
+	print_yama(facts->yama);
+	print_label("locked memory");
+	if (facts->memlock == FACTS_NO_LIMIT)
+		printf("without limit; none is locked\n");
+	else
+		printf("up to %llu bytes; none is locked\n", (unsigned long long)facts->memlock);
 	if (facts->cgroup.code) {
 		print_finding("control groups", &facts->cgroup, "");
 		return;
@@ -346,6 +417,7 @@ static void add_facts(struct json_object *object, const struct facts *facts)
 	struct json_object *huge = json_object_new_object();
 	struct json_object *vhost = json_object_new_object();
 	struct json_object *confinement = json_object_new_object();
+	struct json_object *found = json_object_new_object();
 	struct json_object *finding;
 
 	add_text(huge, "transparent", facts->thp);
@@ -358,12 +430,19 @@ static void add_facts(struct json_object *object, const struct facts *facts)
 	json_object_object_add(object, "vhost", vhost);
 
 	add_finding(confinement, "user_namespaces", &facts->user_ns);
+	for (enum facts_space i = 0; i < FACTS_NR_SPACES; i++)
+		add_finding(found, spaces[i].json, &facts->spaces[i]);
+	json_object_object_add(confinement, "namespaces", found);
 	add_finding(confinement, "seccomp", &facts->seccomp);
 	finding = add_finding(confinement, "landlock", &facts->landlock);
 	if (facts->landlock.code == 0)
 		add_number(finding, "version", facts->landlock_abi);
 	json_object_object_add(confinement, "no_new_privs",
 			       json_object_new_boolean(facts->no_new_privs));
+	if (facts->yama != FACTS_NO_YAMA)
+		add_number(confinement, "yama", (uint64_t)facts->yama);
+	if (facts->memlock != FACTS_NO_LIMIT)
+		add_number(confinement, "memlock_max", facts->memlock);
 	finding = add_finding(confinement, "cgroup", &facts->cgroup);
 	if (facts->memory_max != FACTS_NO_LIMIT)
 		add_number(finding, "memory_max", facts->memory_max);

@@ -2,11 +2,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -149,6 +151,49 @@ static void check_user_ns(const char *root, uid_t euid, struct ccr_err *err)
 			"kernel.apparmor_restrict_unprivileged_userns=0`");
 }
 
+/* By the names that the kernel's files and its configuration have for them. */
+static const struct {
+	const char *file, *limit, *config;
+} spaces[FACTS_NR_SPACES] = {
+	[FACTS_SPACE_MOUNT] = {"mnt", "mnt", "CONFIG_NAMESPACES"},
+	[FACTS_SPACE_NETWORK] = {"net", "net", "CONFIG_NET_NS"},
+	[FACTS_SPACE_IPC] = {"ipc", "ipc", "CONFIG_IPC_NS"},
+	[FACTS_SPACE_UTS] = {"uts", "uts", "CONFIG_UTS_NS"},
+	[FACTS_SPACE_CGROUP] = {"cgroup", "cgroup", "CONFIG_CGROUPS"},
+	[FACTS_SPACE_PID] = {"pid", "pid", "CONFIG_PID_NS"},
+};
+
+/* Who is no administrator is one in a user name space of its own. */
+static void check_space(const char *root, enum facts_space space, bool is_admin,
+			const struct ccr_err *user_ns, struct ccr_err *err)
+{
+	char file[64], limit[64];
+
+	snprintf(file, sizeof(file), "/proc/self/ns/%s", spaces[space].file);
+	snprintf(limit, sizeof(limit), "/proc/sys/user/max_%s_namespaces", spaces[space].limit);
+	if (!exists(root, "/proc/self"))
+		err_set(err, -ENOENT, "cannot be told, as /proc is not mounted");
+	else if (!exists(root, file))
+		err_set(err, -EOPNOTSUPP, "this kernel has none: build it with %s",
+			spaces[space].config);
+	else if (is_number(root, limit, 0))
+		err_set(err, -ENOSPC,
+			"none are allowed here: raise it with `sysctl user.max_%s_namespaces=10000`",
+			spaces[space].limit);
+	else if (!is_admin && user_ns->code)
+		err_set(err, -EPERM, "only root may have one, as there are no user namespaces");
+}
+
+/* Return: its mode, which is a digit. */
+static int read_yama(const char *root)
+{
+	uint64_t mode;
+
+	if (!read_number(root, "/proc/sys/kernel/yama/ptrace_scope", &mode) || mode > 3)
+		return FACTS_NO_YAMA;
+	return (int)mode;
+}
+
 static void check_seccomp(int answer, struct ccr_err *err)
 {
 	if (answer == -EINVAL || answer == -ENOSYS)
@@ -231,6 +276,24 @@ static void check_cgroup(const char *root, struct facts *facts)
 	free(text);
 }
 
+static bool is_admin(void)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	return syscall(SYS_capget, &head, data) == 0 &&
+	       data[CAP_TO_INDEX(CAP_SYS_ADMIN)].effective & CAP_TO_MASK(CAP_SYS_ADMIN);
+}
+
+static uint64_t memlock_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+		return FACTS_NO_LIMIT;
+	return limit.rlim_cur;
+}
+
 void facts_ask(struct facts_answers *ret_answers)
 {
 	const long landlock =
@@ -239,6 +302,8 @@ void facts_ask(struct facts_answers *ret_answers)
 	*ret_answers = (struct facts_answers){
 		.landlock = landlock < 0 ? -errno : (int)landlock,
 		.no_new_privs = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1,
+		.is_admin = is_admin(),
+		.memlock = memlock_limit(),
 		.euid = geteuid(),
 	};
 	/* A filter at no address: who can install filters gets as far as to look there. */
@@ -255,11 +320,15 @@ void facts_read(const char *root, const struct facts_answers *answers, struct fa
 	check_device(root, "/dev/vhost-net", "vhost_net", &ret_facts->vhost_net);
 	check_device(root, "/dev/vhost-vsock", "vhost_vsock", &ret_facts->vhost_vsock);
 	check_user_ns(root, answers->euid, &ret_facts->user_ns);
+	for (enum facts_space i = 0; i < FACTS_NR_SPACES; i++)
+		check_space(root, i, answers->is_admin, &ret_facts->user_ns, &ret_facts->spaces[i]);
 	check_seccomp(answers->seccomp, &ret_facts->seccomp);
 	check_landlock(answers->landlock, &ret_facts->landlock);
 	if (answers->landlock > 0)
 		ret_facts->landlock_abi = (unsigned)answers->landlock;
 	ret_facts->no_new_privs = answers->no_new_privs;
+	ret_facts->yama = read_yama(root);
+	ret_facts->memlock = answers->memlock;
 	check_cgroup(root, ret_facts);
 }
 

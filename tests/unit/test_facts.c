@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -182,6 +183,57 @@ static void test_user_namespaces(void **state)
 	}
 }
 
+static void test_name_spaces(void **state)
+{
+	struct facts_answers answers = modern;
+	struct facts facts = look(state, &answers);
+
+	assert_int_equal(facts.spaces[FACTS_SPACE_NETWORK].code, -ENOENT);
+	put(state, "/proc/self/ns/mnt", "");
+	put(state, "/proc/self/ns/user", "");
+	facts = look(state, &answers);
+	assert_int_equal(facts.spaces[FACTS_SPACE_MOUNT].code, 0);
+	assert_int_equal(facts.spaces[FACTS_SPACE_NETWORK].code, -EOPNOTSUPP);
+	assert_non_null(strstr(facts.spaces[FACTS_SPACE_NETWORK].msg, "CONFIG_NET_NS"));
+	assert_non_null(strstr(facts.spaces[FACTS_SPACE_PID].msg, "CONFIG_PID_NS"));
+
+	/* Where ordinary users have no user name spaces, they have no others. */
+	put(state, "/proc/self/ns/net", "");
+	put(state, "/proc/sys/kernel/unprivileged_userns_clone", "0\n");
+	facts = look(state, &answers);
+	assert_int_equal(facts.spaces[FACTS_SPACE_MOUNT].code, -EPERM);
+	assert_int_equal(facts.spaces[FACTS_SPACE_NETWORK].code, -EPERM);
+	answers.is_admin = true;
+	facts = look(state, &answers);
+	assert_int_equal(facts.spaces[FACTS_SPACE_MOUNT].code, 0);
+	put(state, "/proc/sys/user/max_net_namespaces", "0\n");
+	facts = look(state, &answers);
+	assert_int_equal(facts.spaces[FACTS_SPACE_MOUNT].code, 0);
+	assert_int_equal(facts.spaces[FACTS_SPACE_NETWORK].code, -ENOSPC);
+	assert_non_null(strstr(facts.spaces[FACTS_SPACE_NETWORK].msg, "user.max_net_namespaces="));
+}
+
+static void test_yama(void **state)
+{
+	static const struct {
+		const char *text;
+		int mode;
+	} cases[] = {
+		{"0\n", 0},          {"3\n", 3},           {"4\n", FACTS_NO_YAMA},
+		{"", FACTS_NO_YAMA}, {"x", FACTS_NO_YAMA},
+	};
+	const struct facts_answers answers = {.memlock = 65536};
+	struct facts facts = look(state, &answers);
+
+	assert_int_equal(facts.yama, FACTS_NO_YAMA);
+	assert_int_equal(facts.memlock, 65536);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		put(state, "/proc/sys/kernel/yama/ptrace_scope", cases[i].text);
+		facts = look(state, &answers);
+		assert_int_equal(facts.yama, cases[i].mode);
+	}
+}
+
 static void test_answers(void **state)
 {
 	static const struct {
@@ -287,12 +339,16 @@ static void test_ask(void **state)
 {
 	const int mode = prctl(PR_GET_SECCOMP, 0, 0, 0, 0);
 	struct facts_answers answers, again;
+	struct rlimit memlock;
 
 	(void)state;
 	facts_ask(&answers);
 	assert_int_equal(prctl(PR_GET_SECCOMP, 0, 0, 0, 0), mode);
 	assert_int_not_equal(answers.landlock, 0);
 	assert_int_equal(answers.euid, geteuid());
+	assert_int_equal(getrlimit(RLIMIT_MEMLOCK, &memlock), 0);
+	assert_true(answers.memlock ==
+		    (memlock.rlim_cur == RLIM_INFINITY ? FACTS_NO_LIMIT : memlock.rlim_cur));
 	assert_int_equal(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
 	facts_ask(&again);
 	assert_true(again.no_new_privs);
@@ -307,6 +363,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_pools, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_vhost, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_user_namespaces, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_name_spaces, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_yama, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_answers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cgroup, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_group_names, setup, teardown),
