@@ -15,8 +15,3 @@ test_stack_network_vhost() {
 	[ -e /dev/vhost-net ] || skip "this host's kernel has no vhost-net"
 	over_tap ,vhost=on --realm
 }
-
-test_stack_network_vhost_user() {
-	newer_passt
-	over_passt ,vhost=on --realm
-}
