@@ -144,7 +144,7 @@ help:
 	'make fuzz       fuzz for FUZZ_SECONDS (60) a target (T=fuzz_x for one)' \
 	'make fuzz-coverage  lines and regions that the inputs of fuzz targets reach' \
 	'make junit      the results in build/log as JUnit XML (JUNIT=FILE)' \
-	'make bench      figures: a measurement, launches' \
+	'make bench      ccr-run beside other VMMs (B=SECTION..., PEER=LKVM; see bench.md)' \
 	'make guest      what runs inside: build/guest/init, attest, *.img' \
 	'make deps       install every Debian package that any goal needs' \
 	'make refresh    look for a newer arm64 kernel' \
@@ -210,9 +210,9 @@ fuzz: $(if $(T),$(T:%=build/fuzz/%),$(FUZZ_PROGRAMS)) | deps-fuzz
 fuzz-coverage: $(if $(T),$(T:%=build/cov/%),$(COVERAGE_PROGRAMS)) | deps-fuzz
 	@$(HARNESS)/fuzz-coverage.sh $(if $(T),$(T:%=build/cov/%),$(COVERAGE_PROGRAMS))
 
+# B="boot block..." for some sections; PEER=FILE is an arm64 lkvm to compare with; CLOCK=real.
 bench:
-	@tests/bench/measure.sh
-	@tests/bench/run.sh
+	@PEER="$(PEER)" ROUNDS="$(ROUNDS)" CLOCK="$(CLOCK)" tests/bench/run.sh $(B)
 
 refresh:
 	@$(HARNESS)/debs.sh refresh
@@ -337,9 +337,9 @@ $(filter-out $(UNSANITIZED),$(UNIT_PROGRAMS)): build/unit/%: build/san/tests/uni
 		$$(call objects,san,tests/unit/$$*.c) | deps-unit
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lcmocka $(PEER) $(LIBS)
-# A second opinion, of which Debian has no static library.
-build/unit/test_cbor_peer: PEER := -lcbor
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lcmocka $(SECOND_OPINION) $(LIBS)
+# Debian has no static library of it.
+build/unit/test_cbor_peer: SECOND_OPINION := -lcbor
 
 race-programs: $(RACE_PROGRAMS)
 $(RACE_PROGRAMS): build/race/%: build/tsan/tests/unit/%.o $$(call objects,tsan,tests/unit/$$*.c) \

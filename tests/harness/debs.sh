@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # debs.sh sysroot|busybox|kernel|kernel-6.1|refresh|qemu|libfdt|systemd-boot|back-ends|
-# program NAME|next NAME|module NAME... - take what we need from Debian's archive, without touching
-# the machine's own package state
+# peer|program NAME|next NAME|module NAME... - take what we need from Debian's archive, without
+# touching the machine's own package state
 #
 #   sysroot      build/sysroot/arm64      headers and static libraries to link against
 #   busybox      build/arm64/busybox      static
@@ -16,6 +16,7 @@
 #   back-ends    build/programs/back-ends  qemu-storage-daemon, qemu-img, virtiofsd, their libraries
 #   program NAME build/programs/NAME      /usr/bin/NAME and its libraries
 #   next NAME    build/programs/NAME-next  the same of the next release
+#   peer         build/programs/peer      qemu-system-aarch64 for arm64, to compare ccr-run with
 #   module       build/kernel/ko/*.ko     unpacked, with what they depend on; prints load order
 #
 # "full" before kernel or module means build/kernel-full/ instead, Debian's kernel that is not for
@@ -97,23 +98,35 @@ suite_update() {
 	touch "$dir/complete"
 }
 
-# fetch SUITE PACKAGE... - print the paths of the packages' files, downloaded if need be
+# versions SUITE PACKAGE... - a line "PACKAGE VERSION" for each
+versions() {
+	local suite=$1
+
+	shift
+	apt_in "$suite" apt-cache show --no-all-versions "$@" |
+		awk '$1 == "Package:" { name = $2 } $1 == "Version:" { print name, $2 }' | sort -u
+}
+
+# fetch SUITE PACKAGE... - print the paths of the packages' files, downloaded at once if need be
 fetch() {
-	local suite=$1 dir=$PWD/build/debs/$1 package record version file
+	local suite=$1 dir=$PWD/build/debs/$1 package version file records files=() missing=()
 
 	shift
 	mkdir -p "$dir"
-	for package; do
-		record=$(apt_in "$suite" apt-cache show --no-all-versions "$package") || return 1
-		version=$(sed -n 's/^Version: //p' <<<"$record" | head -n 1)
-		[ -n "$version" ] || return 1
+	records=$(versions "$suite" "$@") || return 1
+	[ "$(wc -l <<<"$records")" = "$(printf '%s\n' "$@" | sort -u | wc -l)" ] || return 1
+	while read -r package version; do
 		# apt-get download escapes the epoch's colon like this.
 		file=$dir/${package}_${version//:/%3a}_$arch.deb
-		if [ ! -e "$file" ]; then
-			note "fetching $package $version from $suite"
-			(cd "$dir" && apt_in "$suite" apt-get download "$package=$version") \
-				>>"$APT_DIR/$suite.log" 2>&1 || return 1
-		fi
+		files+=("$file")
+		[ -e "$file" ] && continue
+		note "fetching $package $version from $suite"
+		missing+=("$package=$version")
+	done <<<"$records"
+	[ ${#missing[@]} = 0 ] ||
+		(cd "$dir" && apt_in "$suite" apt-get download "${missing[@]}") \
+			>>"$APT_DIR/$suite.log" 2>&1 || return 1
+	for file in "${files[@]}"; do
 		[ -e "$file" ] || return 1
 		say "$file"
 	done
@@ -328,46 +341,56 @@ copy_libraries() {
 	done
 }
 
-# program_from SUITE PACKAGE DIR - /usr/bin/PACKAGE with its libraries into DIR: a tree that needs
-# nothing else
-program_from() {
-	local suite=$1 package=$2 dir=$3 packages files
+# libraries_of SUITE PACKAGE - the packages of libraries that it depends on, also in turn
+libraries_of() {
+	apt_in "$1" apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts \
+		--no-breaks --no-replaces --no-enhances "$2" |
+		grep '^z\?lib' | grep -v 'perl\|python\|-common$\|-data$\|:' | sort -u
+}
 
-	packages=$(apt_in "$suite" apt-cache depends --recurse --no-recommends --no-suggests \
-		--no-conflicts --no-breaks --no-replaces --no-enhances "$package" |
-		grep '^z\?lib' | grep -v 'perl\|python\|-common$\|-data$\|:' | sort -u) || return 1
+# programs_from SUITE DIR PACKAGES PROGRAM... - programs (absolute paths) of the packages with their
+# libraries into DIR: a tree that needs nothing else
+programs_from() {
+	local suite=$1 dir=$2 files
+
 	# shellcheck disable=SC2086 # one word a package
-	files=$(fetch "$suite" "$package" $packages) || return 1
+	files=$(fetch "$suite" $3) || return 1
+	shift 3
 	rm -rf "$dir.tmp" "$dir.all"
 	# shellcheck disable=SC2086
 	unpack "$dir.all" $files || return 1
 	mkdir -p "$dir.tmp/bin"
-	cp "$dir.all/usr/bin/$package" "$dir.tmp/bin/" || return 1
+	cp "${@/#/$dir.all}" "$dir.tmp/bin/" || return 1
 	copy_libraries "$dir.all" "$dir.tmp" || return 1
 	rm -rf "$dir" "$dir.all"
 	mv "$dir.tmp" "$dir"
 }
 
-# back_ends_from SUITE DIR - what serves disks and directories over vhost-user, with its libraries;
-# qemu-utils needs the libraries of the disk's, but not those of the rest of qemu-system-common
-back_ends_from() {
-	local suite=$1 dir=$2 packages files
+# program_from SUITE PACKAGE DIR - /usr/bin/PACKAGE
+program_from() {
+	local libraries
 
-	packages=$(apt_in "$suite" apt-cache depends --recurse --no-recommends --no-suggests \
-		--no-conflicts --no-breaks --no-replaces --no-enhances qemu-utils |
-		grep '^z\?lib' | grep -v 'perl\|python\|-common$\|-data$\|:' | sort -u) || return 1
-	# shellcheck disable=SC2086 # one word a package
-	files=$(fetch "$suite" qemu-utils qemu-system-common libcap-ng0 libseccomp2 $packages) ||
-		return 1
-	rm -rf "$dir.tmp" "$dir.all"
-	# shellcheck disable=SC2086
-	unpack "$dir.all" $files || return 1
-	mkdir -p "$dir.tmp/bin"
-	cp "$dir.all/usr/bin/qemu-img" "$dir.all/usr/bin/qemu-storage-daemon" \
-		"$dir.all/usr/lib/qemu/virtiofsd" "$dir.tmp/bin/" || return 1
-	copy_libraries "$dir.all" "$dir.tmp" || return 1
-	rm -rf "$dir" "$dir.all"
-	mv "$dir.tmp" "$dir"
+	libraries=$(libraries_of "$1" "$2") || return 1
+	programs_from "$1" "$3" "$2 $libraries" "/usr/bin/$2"
+}
+
+# peer_from SUITE DIR - Debian's QEMU, as an arm64 program
+peer_from() {
+	local libraries
+
+	libraries=$(libraries_of "$1" qemu-system-arm) || return 1
+	programs_from "$1" "$2" "qemu-system-arm $libraries" /usr/bin/qemu-system-aarch64
+}
+
+# back_ends_from SUITE DIR - what serves disks and directories over vhost-user; qemu-utils needs the
+# libraries of the disk's, but not those of the rest of qemu-system-common
+back_ends_from() {
+	local libraries
+
+	libraries=$(libraries_of "$1" qemu-utils) || return 1
+	programs_from "$1" "$2" \
+		"qemu-utils qemu-system-common libcap-ng0 libseccomp2 $libraries" \
+		/usr/bin/qemu-img /usr/bin/qemu-storage-daemon /usr/lib/qemu/virtiofsd
 }
 
 mkdir -p "$APT_DIR" build/arm64
@@ -423,8 +446,13 @@ back-ends)
 		with_suite "$STABLE" back_ends_from "$STABLE" build/programs/back-ends ||
 		failed "$STABLE" "qemu-storage-daemon and virtiofsd"
 	;;
+peer)
+	[ -e build/programs/peer ] ||
+		with_suite "$STABLE" peer_from "$STABLE" build/programs/peer ||
+		failed "$STABLE" "its QEMU for arm64"
+	;;
 *)
 	die "usage: debs.sh sysroot|busybox|kernel|kernel-6.1|refresh|qemu|libfdt|back-ends|" \
-		"systemd-boot|module NAME...|program NAME|next NAME"
+		"peer|systemd-boot|module NAME...|program NAME|next NAME"
 	;;
 esac

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# qemu.sh [-i] [-t SECONDS] [-w SECONDS] [-s CPUS] [-k KERNEL] [-S STACK] NAME INITRD WORDS...
+# qemu.sh [-i] [-t SECONDS] [-w SECONDS] [-s CPUS] [-m SIZE] [-n] [-k KERNEL] [-S STACK] NAME INITRD
+# WORDS...
 # qemu.sh [-i] [-t SECONDS] [-s CPUS] -d DISK NAME
 #
 # Boot an arm64 host with EL2 in QEMU: Debian's kernel, or with -S the firmware and kernel of a
@@ -12,6 +13,9 @@
 # terminal, with no key of QEMU's own: every one belongs to what runs inside. Otherwise the console
 # goes to the log and to stdout, and the machine ends after SECONDS at the latest (status 124), or
 # with -w when there has been no line of TAP for so long (status 125).
+#
+# -n counts instructions: the machine's clock goes 8 ns for each, and on when all of it waits. Other
+# load on this machine then changes no time that is measured inside.
 set -eu
 # shellcheck source=lib.sh source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
@@ -25,14 +29,18 @@ stack_of=
 limit=600
 patience=
 cpus=2
+memory=2G
+accel=(-accel "tcg,thread=multi")
 kernel=
 disk=
-while getopts it:w:s:k:S:d: option; do
+while getopts it:w:s:m:nk:S:d: option; do
 	case $option in
 	i) interactive=yes ;;
 	t) limit=$OPTARG ;;
 	w) patience=$OPTARG ;;
 	s) cpus=$OPTARG ;;
+	m) memory=$OPTARG ;;
+	n) accel=(-accel "tcg,thread=single" -icount "shift=3,sleep=off") ;;
 	k) kernel=$OPTARG ;;
 	S) stack_of=$OPTARG ;;
 	d) disk=$OPTARG ;;
@@ -51,7 +59,7 @@ rm -f "$log" "$monitor"
 
 # pauth-impdef: the architected pointer authentication is QEMU's slowest instruction by far.
 emulator=(qemu-system-aarch64)
-boot_args=(-M "virt,virtualization=on,gic-version=3" -cpu "max,pauth-impdef=on" -m 2G
+boot_args=(-M "virt,virtualization=on,gic-version=3" -cpu "max,pauth-impdef=on" -m "$memory"
 	-smp "$cpus" -serial chardev:console)
 words="quiet panic=-1 nokaslr ${QEMU_APPEND:-} $*"
 if [ -n "$disk" ]; then
@@ -71,7 +79,7 @@ fi
 # A path relative to the top: a socket's name has room for 107 bytes only.
 quiet=(-nodefaults -display none -nic none -monitor "unix:$monitor,server=on,wait=off")
 console=(-chardev "stdio,id=console,signal=off,logfile=$log")
-command=("${emulator[@]}" -accel "tcg,thread=multi" "${quiet[@]}" "${console[@]}" "${boot_args[@]}")
+command=("${emulator[@]}" "${accel[@]}" "${quiet[@]}" "${console[@]}" "${boot_args[@]}")
 
 [ -z "$interactive" ] || exec "${command[@]}"
 command=(timeout -k 5 "$limit" "${command[@]}" -no-reboot)

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=dash
+# shellcheck disable=SC2154,SC2034 # run.sh sets top, guest, ccr_run, dir, out, err
+#
+# Memory that a VMM needs beyond its guest's RAM, and what many of them cost that do nothing. Each
+# has a disk and a network.
+
+# shellcheck source=vmm.sh source-path=SCRIPTDIR
+. "$here/vmm.sh"
+# shellcheck source=network.sh source-path=SCRIPTDIR
+. "$here/network.sh"
+
+nr_idle=50
+idle_seconds=10
+
+# ready SECTION VMM CPUS MIB - to the guest's userspace, where the meter looks at the memory
+ready() {
+	metered "$1" "$2" 600 "$3" "$4" "quiet panic=-1 rdinit=/bench/boot" "$guest/Image" \
+		"$guest/bench-boot.cpio" "$dir/disk" ccrbench
+}
+
+test_bench_memory() {
+	tap ccrbench 10.9.0.1
+	dd if=/dev/zero of="$dir/disk" bs=1M count=8 2>/dev/null
+	for _ in $(seq "$rounds"); do
+		for vmm in $(all_vmms); do
+			ready small "$vmm" 1 128
+			ready large "$vmm" 8 2048
+		done
+	done
+	"$busybox" tunctl -d ccrbench >/dev/null 2>&1
+}
+
+# host_free_kib - of the host
+host_free_kib() {
+	sed -n 's/^MemFree: *\([0-9]*\).*/\1/p' /proc/meminfo
+}
+
+# idle VMM - start them all, let them be, and look twice
+idle() {
+	echo 3 >/proc/sys/vm/drop_caches
+	free=$(host_free_kib)
+	pids=''
+	for nr in $(seq "$nr_idle"); do
+		dd if=/dev/null of="$dir/disk$nr" bs=1M seek=8 2>/dev/null
+		command_of "$1" 1 128 "quiet" "$guest/idle.img" '' "$dir/disk$nr" ''
+		with_command sh -c 'exec "$@"' sh >>"$out" 2>>"$err" &
+		pids="$pids $!"
+	done
+	sleep 20
+	# shellcheck disable=SC2086 # a list of words
+	before=$("$meter" cost 128 $pids)
+	free=$((free - $(host_free_kib)))
+	sleep "$idle_seconds"
+	# shellcheck disable=SC2086 # a list of words
+	after=$("$meter" cost 128 $pids)
+	for pid in $pids; do
+		kill "$pid" || fail "one of $nr_idle of $1 has ended"
+	done
+	wait
+	echo "CCR-BENCH section=idle vmm=$1 at=IDLE host_kib=$((free / nr_idle))" \
+		"before_$before $after" >/dev/console
+}
+
+test_bench_idle() {
+	for _ in $(seq 2); do
+		for vmm in $(all_vmms); do
+			idle "$vmm"
+		done
+	done
+}
