@@ -13,6 +13,24 @@ short_or_long() {
 	echo "$1"
 }
 
+# Pages that were freed stay on lists of each CPU for many seconds, as much as 80 MB; MemFree is
+# without them.
+free_kib() {
+	echo 3 >/proc/sys/vm/drop_caches
+	awk '/^MemFree:/ { kib += $2 } /^ *count:/ { kib += 4 * $2 } END { print kib }' \
+		/proc/meminfo /proc/zoneinfo
+}
+
+# is_free_again KIB - within what the kernel keeps for itself; realms are torn down with a delay
+is_free_again() {
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		free=$(free_kib)
+		[ $(($1 - free)) -gt 4096 ] || return 0
+		sleep 1
+	done
+	return 1
+}
+
 # progress WORD... - a line of the log at once, so that a long test is seen to be alive
 progress() {
 	echo "# $*" >/dev/console
