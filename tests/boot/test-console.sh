@@ -25,7 +25,6 @@ powered_off() {
 	[ ! -s "$out" ] || fail "something on standard output: $(head -c 200 "$out")"
 }
 
-
 test_console_stdio() {
 	mkfifo "$dir/keys"
 	: >"$out"
@@ -106,4 +105,35 @@ test_console_none() {
 	launch --console none -k "$guest/Image" -i "$guest/initrd.gz" -p "quiet ccr.then=poweroff"
 	want_status 0
 	[ ! -s "$out" ] || fail "something on standard output: $(head -c 200 "$out")"
+}
+
+# channels WORDS ARGUMENT... - more ports: a socket on which the guest answers, a file that it fills
+channels() {
+	limit=400
+	words=$1
+	shift
+	start -k "$guest/Image" -i "$guest/initrd.gz" --channel "log=file:$dir/log" \
+		--channel "org.example.echo=socket:$dir/echo" --name test --run-dir "$dir/run" \
+		-p "quiet ccr.run=channels ccr.then=poweroff$words" "$@"
+	await "$out" 'CCR-GUEST-CHANNELS open'
+	vcat call "$dir/echo" <"$dir/keys" >"$dir/answer" &
+	client=$!
+	exec 3>"$dir/keys"
+	echo hello >&3
+	await "$dir/answer" HELLO
+	"$ccr_run" stat test --json --run-dir "$dir/run" >"$dir/stat" || fail "no statistics"
+	want "$dir/stat" '"channel": "org.example.echo", "connected": true, "open": true'
+	kill "$client"
+	exec 3>&-
+	wait "$pid"
+	status=$?
+	want_status 0
+	want "$out" '^CCR-GUEST-CHANNELS rest=.\?$'
+	seq 20000 | cmp - "$dir/log" || fail "the file is not what the guest wrote"
+	[ ! -e "$dir/echo" ] || fail "the socket was left behind"
+}
+
+test_console_channels_realm() {
+	mkfifo "$dir/keys"
+	channels " console=hvc0" --realm=emulated
 }
