@@ -392,7 +392,7 @@ void check_9p(struct lab *lab)
 {
 	struct client client = {.lab = lab};
 
-	if (!tap_check(&lab->tap, virtio_find(&client.virtio, &lab->pci, VIRTIO_ID_9P, 0),
+	if (!tap_check(&lab->tap, lab_find(lab, &client.virtio, VIRTIO_ID_9P, 0),
 		       "9p: there is a shared directory"))
 		return;
 	tap_note(&lab->tap, "%s", lab->realm.is_realm ? "a realm" : "a plain VM");

@@ -8,38 +8,6 @@
 #define COMMON_END 0x40
 #define MSIX_ENTRY 16
 
-static uint64_t read_any(uint64_t at, unsigned size)
-{
-	switch (size) {
-	case 1:
-		return mmio_read8(at);
-	case 2:
-		return mmio_read16(at);
-	case 4:
-		return mmio_read32(at);
-	default:
-		return mmio_read64(at);
-	}
-}
-
-static void write_any(uint64_t at, unsigned size, uint64_t value)
-{
-	switch (size) {
-	case 1:
-		mmio_write8(at, (uint8_t)value);
-		break;
-	case 2:
-		mmio_write16(at, (uint16_t)value);
-		break;
-	case 4:
-		mmio_write32(at, (uint32_t)value);
-		break;
-	default:
-		mmio_write64(at, value);
-		break;
-	}
-}
-
 /* Bytes of the common configuration's register at @offset; 0 if none begins there. */
 static unsigned common_size(unsigned offset)
 {
@@ -48,13 +16,6 @@ static unsigned common_size(unsigned offset)
 	if (offset >= COMMON_MSIX && offset < COMMON_DESC)
 		return offset % 2 ? 0 : 2;
 	return offset % 4 ? 0 : 4;
-}
-
-/* Whether what was set in motion before still is. */
-static bool still_works(struct lab *lab)
-{
-	blk_put(lab, BLK_OUT, 0, SECTOR_SIZE);
-	return !(virtio_status(&lab->blk) & VIRTIO_NEEDS_RESET) && blk_run(lab) == BLK_OK;
 }
 
 static void check_common(struct lab *lab)
@@ -66,12 +27,12 @@ static void check_common(struct lab *lab)
 		for (unsigned at = 0; at < COMMON_END; at += size) {
 			if (size == common_size(at))
 				continue;
-			zero = read_any(common + at, size) == 0 && zero;
-			write_any(common + at, size, ~0ull);
+			zero = lab_read(common + at, size) == 0 && zero;
+			lab_write(common + at, size, ~0ull);
 		}
 	}
 	tap_check(&lab->tap, zero, "registers: common configuration at other widths reads as 0");
-	tap_check(&lab->tap, ok && still_works(lab),
+	tap_check(&lab->tap, ok && blk_still_works(lab),
 		  "registers: common configuration at other widths ignores writes");
 }
 
@@ -82,19 +43,20 @@ static void check_structures(struct lab *lab)
 
 	for (unsigned size = 1; size <= 8; size *= 2) {
 		for (unsigned at = 0; at < 0x80; at += size) {
-			read_any(blk->config + at, size);
-			write_any(blk->config + at, size, ~0ull);
+			lab_read(blk->config + at, size);
+			lab_write(blk->config + at, size, ~0ull);
 		}
-		read_any(blk->isr + 8, size);
-		write_any(blk->isr, size, ~0ull);
-		read_any(blk->notify, size);
-		write_any(blk->notify, size, ~0ull);
-		write_any(blk->notify + 8, size, ~0ull);
+		lab_read(blk->isr + 8, size);
+		lab_write(blk->isr, size, ~0ull);
+		lab_read(blk->notify, size);
+		lab_write(blk->notify, size, ~0ull);
+		lab_write(blk->notify + 8, size, ~0ull);
 		/* The last bytes of the structures' pages, and the first behind. */
-		write_any((blk->notify | 0xfff) + 1 - size, size, ~0ull);
-		ok = read_any((blk->notify | 0xfff) + 1 - size, size) == 0 && ok;
+		lab_write((blk->notify | 0xfff) + 1 - size, size, ~0ull);
+		ok = lab_read((blk->notify | 0xfff) + 1 - size, size) == 0 && ok;
 	}
-	tap_check(&lab->tap, ok && still_works(lab), "registers: other structures at all widths");
+	tap_check(&lab->tap, ok && blk_still_works(lab),
+		  "registers: other structures at all widths");
 }
 
 static unsigned find_capability(const struct lab *lab, unsigned slot, uint8_t id, uint8_t type)
@@ -163,7 +125,7 @@ static void check_ecam(struct lab *lab)
 	mmio_write32(config + 8, 0);
 	tap_check(tap, mmio_read32(config) == id && mmio_read8(config + 1) == (id >> 8 & 0xff),
 		  "ECAM: read-only registers, and bytes of them");
-	tap_check(tap, ok && still_works(lab), "ECAM: the disk has not noticed");
+	tap_check(tap, ok && blk_still_works(lab), "ECAM: the disk has not noticed");
 }
 
 /* The window in configuration space to the BARs (4.1.4.9), aimed at what does not exist. */
@@ -186,7 +148,7 @@ static void check_window(struct lab *lab)
 				mmio_write32(cap + 16, ~0u);
 		}
 	}
-	tap_check(&lab->tap, ok && still_works(lab), "ECAM: a window to where nothing is");
+	tap_check(&lab->tap, ok && blk_still_works(lab), "ECAM: a window to where nothing is");
 }
 
 static void check_holes(struct lab *lab)
@@ -198,8 +160,8 @@ static void check_holes(struct lab *lab)
 	for (unsigned size = 1; size <= 8; size *= 2) {
 		const uint64_t ones = ~0ull >> (64 - 8 * size);
 
-		write_any(at, size, 0);
-		ok = read_any(at, size) == ones && ok;
+		lab_write(at, size, 0);
+		ok = lab_read(at, size) == ones && ok;
 	}
 	tap_check(&lab->tap, ok, "registers: a place without a BAR reads as ones");
 }

@@ -2,8 +2,6 @@
 /* The queue of a disk: its size, where its rings are, what its indices say. */
 #include "lab.h"
 
-enum ring_part { PART_DESC, PART_AVAIL, PART_USED };
-
 enum ring_place { R_ZERO, R_HOLE, R_PRIVATE, R_RAM_END, R_MISALIGNED, R_WRAPS };
 
 struct place_case {
@@ -12,21 +10,21 @@ struct place_case {
 };
 
 static const struct place_case places[] = {
-	{"ring: descriptors outside RAM", PART_DESC, R_HOLE},
-	{"ring: available ring outside RAM", PART_AVAIL, R_HOLE},
-	{"ring: used ring outside RAM", PART_USED, R_HOLE},
-	{"ring: descriptors at 0", PART_DESC, R_ZERO},
-	{"ring: descriptors at the end of RAM", PART_DESC, R_RAM_END},
-	{"ring: available ring at the end of RAM", PART_AVAIL, R_RAM_END},
-	{"ring: used ring at the end of RAM", PART_USED, R_RAM_END},
-	{"ring: descriptors in private memory", PART_DESC, R_PRIVATE},
-	{"ring: available ring in private memory", PART_AVAIL, R_PRIVATE},
-	{"ring: used ring in private memory", PART_USED, R_PRIVATE},
-	{"ring: descriptors misaligned", PART_DESC, R_MISALIGNED},
-	{"ring: available ring misaligned", PART_AVAIL, R_MISALIGNED},
-	{"ring: used ring misaligned", PART_USED, R_MISALIGNED},
-	{"ring: descriptors wrap", PART_DESC, R_WRAPS},
-	{"ring: used ring wraps", PART_USED, R_WRAPS},
+	{"ring: descriptors outside RAM", VRING_DESC, R_HOLE},
+	{"ring: available ring outside RAM", VRING_AVAIL, R_HOLE},
+	{"ring: used ring outside RAM", VRING_USED, R_HOLE},
+	{"ring: descriptors at 0", VRING_DESC, R_ZERO},
+	{"ring: descriptors at the end of RAM", VRING_DESC, R_RAM_END},
+	{"ring: available ring at the end of RAM", VRING_AVAIL, R_RAM_END},
+	{"ring: used ring at the end of RAM", VRING_USED, R_RAM_END},
+	{"ring: descriptors in private memory", VRING_DESC, R_PRIVATE},
+	{"ring: available ring in private memory", VRING_AVAIL, R_PRIVATE},
+	{"ring: used ring in private memory", VRING_USED, R_PRIVATE},
+	{"ring: descriptors misaligned", VRING_DESC, R_MISALIGNED},
+	{"ring: available ring misaligned", VRING_AVAIL, R_MISALIGNED},
+	{"ring: used ring misaligned", VRING_USED, R_MISALIGNED},
+	{"ring: descriptors wrap", VRING_DESC, R_WRAPS},
+	{"ring: used ring wraps", VRING_USED, R_WRAPS},
 };
 
 static uint64_t place_of(const struct lab *lab, const struct place_case *c)
@@ -56,12 +54,6 @@ static bool configure(struct lab *lab)
 		   virtio_queue_size(&lab->blk, 0));
 	virtio_set_queue(&lab->blk, &lab->ring);
 	return true;
-}
-
-static void write_address(const struct lab *lab, unsigned offset, uint64_t addr)
-{
-	mmio_write32(lab->blk.common + offset, (uint32_t)addr);
-	mmio_write32(lab->blk.common + offset + 4, (uint32_t)(addr >> 32));
 }
 
 /* Enable what is configured, make a request by the rules, and see that the device objects. */
@@ -97,7 +89,7 @@ static void check_places(struct lab *lab)
 			continue;
 		}
 		if (configure(lab))
-			write_address(lab, COMMON_DESC + 8u * c->part, place_of(lab, c));
+			virtio_write_address(&lab->blk, c->part, place_of(lab, c));
 		judge(lab, is_refused(lab), c->name);
 	}
 }
@@ -122,7 +114,7 @@ static void check_sizes(struct lab *lab)
 		const bool ok = configure(lab);
 		const uint16_t size = sizes[i].twice_the_offer ? lab->ring.size * 2 : sizes[i].size;
 
-		mmio_write16(lab->blk.common + COMMON_SIZE, size);
+		virtio_write_size(&lab->blk, size);
 		judge(lab, is_refused(lab) && ok, sizes[i].name);
 	}
 }
@@ -143,7 +135,7 @@ static void check_choices(struct lab *lab)
 	judge(lab, ok, "ring: four entries, more than twice around");
 
 	ok = configure(lab);
-	write_address(lab, COMMON_DESC, lab->ring.base | lab->realm.shared_bit);
+	virtio_write_address(&lab->blk, VRING_DESC, lab->ring.base | lab->realm.shared_bit);
 	virtio_enable_queue(&lab->blk, 0);
 	virtio_add_status(&lab->blk, VIRTIO_DRIVER_OK);
 	blk_put(lab, BLK_OUT, 0, SECTOR_SIZE);
@@ -203,11 +195,10 @@ static void check_late_setup(struct lab *lab)
 {
 	bool ok = lab_start(lab, &lab->blk, lab->features, 0);
 
-	write_address(lab, COMMON_DESC, lab->hole);
-	write_address(lab, COMMON_AVAIL, lab->hole);
-	write_address(lab, COMMON_USED, lab->hole);
-	mmio_write16(lab->blk.common + COMMON_SIZE, 3);
-	mmio_write16(lab->blk.common + COMMON_ENABLE, 0);
+	for (unsigned part = VRING_DESC; part <= VRING_USED; part++)
+		virtio_write_address(&lab->blk, part, lab->hole);
+	virtio_write_size(&lab->blk, 3);
+	virtio_write_ready(&lab->blk, false);
 	blk_put(lab, BLK_OUT, 0, SECTOR_SIZE);
 	judge(lab, blk_run(lab) == BLK_OK && ok, "ring: set-up of a live queue is ignored");
 

@@ -37,6 +37,13 @@ static bool missing(const struct lab *lab, const char *what)
 	return false;
 }
 
+bool lab_find(struct lab *lab, struct virtio *virtio, unsigned id, unsigned nth)
+{
+	if (lab->has_pci)
+		return virtio_find(virtio, &lab->pci, id, nth);
+	return virtio_find_mmio(virtio, lab->machine, lab->realm.shared_bit, id, nth);
+}
+
 bool lab_open(struct lab *lab, struct machine *machine, struct console *console)
 {
 	lab->machine = machine;
@@ -51,15 +58,16 @@ bool lab_open(struct lab *lab, struct machine *machine, struct console *console)
 	if (!realm_share(&lab->realm, lab->shared, SHARED_SIZE))
 		return missing(lab, "memory that can be shared");
 	fill_private(lab);
-	if (!pci_init(&lab->pci, machine, lab->realm.shared_bit) || !assign_all(&lab->pci))
-		return missing(lab, "PCI bus");
-	if (!virtio_find(&lab->blk, &lab->pci, VIRTIO_ID_BLOCK, 0))
+	lab->has_pci = pci_init(&lab->pci, machine, lab->realm.shared_bit);
+	if (lab->has_pci && !assign_all(&lab->pci))
+		return missing(lab, "room on the PCI bus");
+	if (!lab_find(lab, &lab->blk, VIRTIO_ID_BLOCK, 0))
 		return missing(lab, "disk");
-	if (!virtio_find(&lab->rng, &lab->pci, VIRTIO_ID_RNG, 0))
+	if (!lab_find(lab, &lab->rng, VIRTIO_ID_RNG, 0))
 		return missing(lab, "rng");
-	if (!virtio_find(&lab->console, &lab->pci, VIRTIO_ID_CONSOLE, 0))
+	if (!lab_find(lab, &lab->console, VIRTIO_ID_CONSOLE, 0))
 		return missing(lab, "console");
-	lab->has_network = virtio_find(&lab->network, &lab->pci, VIRTIO_ID_NETWORK, 0);
+	lab->has_network = lab_find(lab, &lab->network, VIRTIO_ID_NETWORK, 0);
 	lab->features = lab_base_features() | VIRTIO_F_INDIRECT;
 	return true;
 }
@@ -104,6 +112,38 @@ void blk_put(struct lab *lab, uint32_t type, uint64_t sector, uint32_t size)
 		vring_put(&lab->ring, i, &chain[i]);
 	cache_flush(header, PAGE_SIZE);
 	cache_flush(lab_at(lab, AT_DATA), DATA_SIZE);
+}
+
+uint64_t lab_read(uint64_t at, unsigned size)
+{
+	switch (size) {
+	case 1:
+		return mmio_read8(at);
+	case 2:
+		return mmio_read16(at);
+	case 4:
+		return mmio_read32(at);
+	default:
+		return mmio_read64(at);
+	}
+}
+
+void lab_write(uint64_t at, unsigned size, uint64_t value)
+{
+	switch (size) {
+	case 1:
+		mmio_write8(at, (uint8_t)value);
+		break;
+	case 2:
+		mmio_write16(at, (uint16_t)value);
+		break;
+	case 4:
+		mmio_write32(at, (uint32_t)value);
+		break;
+	default:
+		mmio_write64(at, value);
+		break;
+	}
 }
 
 const char *lab_answer_name(enum virtio_answer answer)
@@ -167,6 +207,12 @@ bool blk_works(struct lab *lab)
 		return false;
 	}
 	return blk_moves_a_sector(lab);
+}
+
+bool blk_still_works(struct lab *lab)
+{
+	blk_put(lab, BLK_OUT, 0, SECTOR_SIZE);
+	return !(virtio_status(&lab->blk) & VIRTIO_NEEDS_RESET) && blk_run(lab) == BLK_OK;
 }
 
 static bool one_buffer_works(struct lab *lab, const struct virtio *virtio, uint16_t index,

@@ -57,6 +57,7 @@ struct blk_header {
  * @shared: SHARED_SIZE bytes, without the shared bit; AT_* are offsets in it
  * @private: PRIVATE_SIZE bytes right behind, private in a realm, filled with a pattern
  * @free, @free_top: RAM for who needs more
+ * @has_pci: devices are on the @pci bus, and not in places of their own
  * @has_network: there is a @network, which not every machine has
  * @features: what a driver that keeps the rules accepts of @blk
  */
@@ -66,6 +67,7 @@ struct lab {
 	struct cpu *cpu;
 	struct realm realm;
 	struct pci pci;
+	bool has_pci;
 	struct virtio blk, rng, console, network;
 	bool has_network;
 	struct vring ring;
@@ -82,8 +84,15 @@ _Static_assert(sizeof(struct lab) <= GUEST_SCRATCH_SIZE, "guest.lds");
 /** lab_open() - find devices and memory. Return: false, with a line about what is missing. */
 bool lab_open(struct lab *lab, struct machine *machine, struct console *console);
 
+/** lab_find() - number @nth of the devices of type @id, wherever they are */
+bool lab_find(struct lab *lab, struct virtio *virtio, unsigned id, unsigned nth);
+
 /** lab_at() - where the guest itself reaches a place of the shared memory */
 void *lab_at(const struct lab *lab, uint64_t offset);
+
+/** lab_read(), lab_write() - an access of 1, 2, 4 or 8 bytes, to whatever is there */
+uint64_t lab_read(uint64_t at, unsigned size);
+void lab_write(uint64_t at, unsigned size, uint64_t value);
 
 /** lab_start() - queue 0 or @index of a device in working order, by the rules */
 bool lab_start(struct lab *lab, const struct virtio *virtio, uint64_t features, uint16_t index);
@@ -103,6 +112,9 @@ int blk_run(struct lab *lab);
 /** blk_works() - reset and start the disk, write a sector, read it back; noted if it fails */
 bool blk_works(struct lab *lab);
 
+/** blk_still_works() - without a reset: what was set in motion before still is */
+bool blk_still_works(struct lab *lab);
+
 /** rng_works() - the same of the rng: it fills a buffer */
 bool rng_works(struct lab *lab);
 
@@ -119,6 +131,10 @@ void check_rings(struct lab *lab);
 void check_status(struct lab *lab);
 void check_reset(struct lab *lab);
 void check_others(struct lab *lab);
+void check_each(struct lab *lab);
+void check_channels(struct lab *lab);
+void check_balloon(struct lab *lab);
+void check_mmio(struct lab *lab);
 void check_registers(struct lab *lab);
 void check_unaligned(struct lab *lab);
 void check_bars(struct lab *lab);

@@ -487,7 +487,7 @@ static struct worker *open_worker(struct lab *lab, unsigned index, struct room *
 	worker->cpu.arg = worker;
 	worker->cpu.console = lab->tap.console;
 	worker->has_disk = index <= nr_cpus / 4 &&
-			   virtio_find(&worker->blk, &lab->pci, VIRTIO_ID_BLOCK, index);
+			   lab_find(lab, &worker->blk, VIRTIO_ID_BLOCK, index);
 	worker->churns = !worker->has_disk || nr_cpus == 1;
 	if (worker->has_disk && !open_disk(worker, room))
 		return NULL;

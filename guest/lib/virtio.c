@@ -11,6 +11,24 @@
 #define CAP_OFFSET     8
 #define CAP_MULTIPLIER 16
 
+/* Registers over MMIO (4.2.2). */
+#define MMIO_MAGIC         0x000
+#define MMIO_DEVICE_ID     0x008
+#define MMIO_DEVICE        0x010
+#define MMIO_DEVICE_SELECT 0x014
+#define MMIO_DRIVER        0x020
+#define MMIO_DRIVER_SELECT 0x024
+#define MMIO_QUEUE         0x030
+#define MMIO_SIZE_MAX      0x034
+#define MMIO_SIZE          0x038
+#define MMIO_READY         0x044
+#define MMIO_NOTIFY        0x050
+#define MMIO_STATUS        0x070
+#define MMIO_DESC          0x080
+#define MMIO_PART          0x010 /* from one part of a queue to the next */
+#define MMIO_CONFIG        0x100
+#define MAGIC              0x74726976u
+
 enum { TYPE_COMMON = 1, TYPE_NOTIFY, TYPE_ISR, TYPE_DEVICE };
 
 /* In the available ring; in the used ring the index is the upper half of the first word. */
@@ -78,31 +96,75 @@ bool virtio_find(struct virtio *virtio, struct pci *pci, unsigned id, unsigned n
 	return false;
 }
 
+bool virtio_find_mmio(struct virtio *virtio, const struct machine *machine, uint64_t alias,
+		      unsigned id, unsigned nth)
+{
+	const struct fdt *fdt = &machine->fdt;
+	uint64_t base, size;
+	int depth = 0;
+
+	*virtio = (struct virtio){0};
+	for (uint32_t node = fdt_root(fdt); node != FDT_NONE; node = fdt_next(fdt, node, &depth)) {
+		if (!fdt_compatible(fdt, node, "virtio,mmio") ||
+		    !machine_range(machine, node, 0, &base, &size))
+			continue;
+		base |= alias;
+		if (mmio_read32(base + MMIO_MAGIC) != MAGIC ||
+		    mmio_read32(base + MMIO_DEVICE_ID) != id || nth-- > 0)
+			continue;
+		*virtio = (struct virtio){.mmio = base, .config = base + MMIO_CONFIG};
+		return true;
+	}
+	return false;
+}
+
 uint8_t virtio_status(const struct virtio *virtio)
 {
+	if (virtio->mmio)
+		return (uint8_t)mmio_read32(virtio->mmio + MMIO_STATUS);
 	return mmio_read8(virtio->common + COMMON_STATUS);
+}
+
+void virtio_write_status(const struct virtio *virtio, uint8_t value)
+{
+	if (virtio->mmio)
+		mmio_write32(virtio->mmio + MMIO_STATUS, value);
+	else
+		mmio_write8(virtio->common + COMMON_STATUS, value);
 }
 
 void virtio_add_status(const struct virtio *virtio, uint8_t bits)
 {
-	mmio_write8(virtio->common + COMMON_STATUS, virtio_status(virtio) | bits);
+	virtio_write_status(virtio, virtio_status(virtio) | bits);
+}
+
+uint32_t virtio_offered_word(const struct virtio *virtio, uint32_t word)
+{
+	if (virtio->mmio) {
+		mmio_write32(virtio->mmio + MMIO_DEVICE_SELECT, word);
+		return mmio_read32(virtio->mmio + MMIO_DEVICE);
+	}
+	mmio_write32(virtio->common + COMMON_DEVICE_SELECT, word);
+	return mmio_read32(virtio->common + COMMON_DEVICE);
 }
 
 uint64_t virtio_offered(const struct virtio *virtio)
 {
-	uint64_t features;
+	const uint32_t low = virtio_offered_word(virtio, 0);
 
-	mmio_write32(virtio->common + COMMON_DEVICE_SELECT, 0);
-	features = mmio_read32(virtio->common + COMMON_DEVICE);
-	mmio_write32(virtio->common + COMMON_DEVICE_SELECT, 1);
-	return features | (uint64_t)mmio_read32(virtio->common + COMMON_DEVICE) << 32;
+	return low | (uint64_t)virtio_offered_word(virtio, 1) << 32;
 }
 
 void virtio_accept(const struct virtio *virtio, uint64_t features)
 {
+	const uint64_t select = virtio->mmio ? virtio->mmio + MMIO_DRIVER_SELECT
+					     : virtio->common + COMMON_DRIVER_SELECT;
+	const uint64_t driver = virtio->mmio ? virtio->mmio + MMIO_DRIVER
+					     : virtio->common + COMMON_DRIVER;
+
 	for (unsigned i = 0; i < 2; i++) {
-		mmio_write32(virtio->common + COMMON_DRIVER_SELECT, i);
-		mmio_write32(virtio->common + COMMON_DRIVER, (uint32_t)(features >> (32 * i)));
+		mmio_write32(select, i);
+		mmio_write32(driver, (uint32_t)(features >> (32 * i)));
 	}
 }
 
@@ -110,7 +172,7 @@ bool virtio_reset(const struct virtio *virtio)
 {
 	const uint64_t start = now_ms();
 
-	mmio_write8(virtio->common + COMMON_STATUS, 0);
+	virtio_write_status(virtio, 0);
 	while (virtio_status(virtio)) {
 		if (now_ms() - start > VIRTIO_PATIENCE_MS)
 			return false;
@@ -147,33 +209,88 @@ void vring_init(struct vring *ring, uint64_t base, uint64_t alias, uint16_t inde
 	cache_flush(memory, VRING_PAGES * PAGE_SIZE);
 }
 
+static void select_queue(const struct virtio *virtio, uint16_t index)
+{
+	if (virtio->mmio)
+		mmio_write32(virtio->mmio + MMIO_QUEUE, index);
+	else
+		mmio_write16(virtio->common + COMMON_QUEUE, index);
+}
+
 uint16_t virtio_queue_size(const struct virtio *virtio, uint16_t index)
 {
-	mmio_write16(virtio->common + COMMON_QUEUE, index);
+	select_queue(virtio, index);
+	if (virtio->mmio)
+		return (uint16_t)mmio_read32(virtio->mmio + MMIO_SIZE_MAX);
 	return mmio_read16(virtio->common + COMMON_SIZE);
 }
 
-static void set_address(const struct virtio *virtio, unsigned offset, uint64_t addr)
+void virtio_write_size(const struct virtio *virtio, uint16_t size)
 {
-	mmio_write32(virtio->common + offset, (uint32_t)addr);
-	mmio_write32(virtio->common + offset + 4, (uint32_t)(addr >> 32));
+	if (virtio->mmio)
+		mmio_write32(virtio->mmio + MMIO_SIZE, size);
+	else
+		mmio_write16(virtio->common + COMMON_SIZE, size);
+}
+
+void virtio_write_address(const struct virtio *virtio, enum vring_part part, uint64_t addr)
+{
+	const uint64_t at = virtio->mmio ? virtio->mmio + MMIO_DESC + MMIO_PART * (uint64_t)part
+					 : virtio->common + COMMON_DESC + 8 * (uint64_t)part;
+
+	mmio_write32(at, (uint32_t)addr);
+	mmio_write32(at + 4, (uint32_t)(addr >> 32));
+}
+
+void virtio_write_ready(const struct virtio *virtio, bool is_ready)
+{
+	if (virtio->mmio)
+		mmio_write32(virtio->mmio + MMIO_READY, is_ready);
+	else
+		mmio_write16(virtio->common + COMMON_ENABLE, is_ready);
+}
+
+bool virtio_is_ready(const struct virtio *virtio)
+{
+	return virtio->mmio ? mmio_read32(virtio->mmio + MMIO_READY)
+			    : mmio_read16(virtio->common + COMMON_ENABLE);
+}
+
+static uint64_t notify_place(const struct virtio *virtio, uint16_t index)
+{
+	if (virtio->mmio)
+		return virtio->mmio + MMIO_NOTIFY;
+	return virtio->notify + (uint64_t)virtio->notify_multiplier * index;
 }
 
 void virtio_set_queue(const struct virtio *virtio, struct vring *ring)
 {
-	mmio_write16(virtio->common + COMMON_QUEUE, ring->index);
-	mmio_write16(virtio->common + COMMON_SIZE, ring->size);
-	set_address(virtio, COMMON_DESC, ring->base);
-	set_address(virtio, COMMON_AVAIL, ring->base + PAGE_SIZE);
-	set_address(virtio, COMMON_USED, ring->base + 2 * PAGE_SIZE);
-	ring->notify = virtio->notify + (uint64_t)virtio->notify_multiplier *
-						mmio_read16(virtio->common + COMMON_NOTIFY_OFF);
+	uint16_t place = ring->index;
+
+	select_queue(virtio, ring->index);
+	virtio_write_size(virtio, ring->size);
+	for (unsigned part = VRING_DESC; part <= VRING_USED; part++)
+		virtio_write_address(virtio, part, ring->base + part * PAGE_SIZE);
+	if (!virtio->mmio)
+		place = mmio_read16(virtio->common + COMMON_NOTIFY_OFF);
+	ring->notify = notify_place(virtio, place);
+	ring->is_mmio = virtio->mmio;
 }
 
 void virtio_enable_queue(const struct virtio *virtio, uint16_t index)
 {
-	mmio_write16(virtio->common + COMMON_QUEUE, index);
-	mmio_write16(virtio->common + COMMON_ENABLE, 1);
+	select_queue(virtio, index);
+	virtio_write_ready(virtio, true);
+}
+
+/* A queue that there is not has no place of its own: the index says which. */
+void virtio_notify(const struct virtio *virtio, uint16_t index)
+{
+	barrier_full();
+	if (virtio->mmio)
+		mmio_write32(notify_place(virtio, index), index);
+	else
+		mmio_write16(notify_place(virtio, index), index);
 }
 
 void vring_put(struct vring *ring, unsigned at, const struct vdesc *desc)
@@ -199,7 +316,10 @@ void vring_offer(struct vring *ring, uint16_t head)
 void vring_notify(const struct vring *ring)
 {
 	barrier_full();
-	mmio_write16(ring->notify, ring->index);
+	if (ring->is_mmio)
+		mmio_write32(ring->notify, ring->index);
+	else
+		mmio_write16(ring->notify, ring->index);
 }
 
 bool vring_take(struct vring *ring, uint32_t *ret_head, uint32_t *ret_written)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The driver's side of virtio 1.2 over PCI, polled. Nothing is checked on the way in: a test breaks
- * the rules with the same functions that keep them.
+ * The driver's side of virtio 1.2 over PCI or MMIO, polled. Nothing is checked on the way in: a
+ * test breaks the rules with the same functions that keep them.
  *
  * Rings and buffers are reached at their shared address; devices are told the one without the
  * shared bit.
@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/machine.h"
 #include "lib/pci.h"
 
 #define VIRTIO_ID_NETWORK 1
@@ -61,13 +62,16 @@ struct vdesc {
 
 /**
  * struct virtio - a device
- * @pci, @slot: where it is
- * @common, @isr, @config, @notify: its structures; @config is 0 if there is none
+ * @pci, @slot: where it is, on PCI
+ * @mmio: its registers (4.2.2), on MMIO; 0 on PCI
+ * @common, @isr, @notify: its structures, on PCI
+ * @config: its configuration space; 0 if there is none
  * @notify_multiplier: between the queues' places in @notify
  */
 struct virtio {
 	struct pci *pci;
 	unsigned slot;
+	uint64_t mmio;
 	uint64_t common, isr, config, notify;
 	uint32_t notify_multiplier;
 };
@@ -80,7 +84,7 @@ struct virtio {
  * @base: without the shared bit
  * @desc, @avail, @used: at their shared addresses
  * @next_avail, @next_used: free-running
- * @notify: where to write the queue's index
+ * @notify: where to write the queue's index, in a word if @is_mmio, else in half of one
  */
 struct vring {
 	uint16_t index, size;
@@ -90,7 +94,11 @@ struct vring {
 	volatile uint32_t *used;
 	uint16_t next_avail, next_used;
 	uint64_t notify;
+	bool is_mmio;
 };
+
+/** enum vring_part - of a queue's memory, each of which has an address of its own */
+enum vring_part { VRING_DESC, VRING_AVAIL, VRING_USED };
 
 /** enum virtio_answer - what came back */
 enum virtio_answer { ANSWER_DONE, ANSWER_NEEDS_RESET, ANSWER_NONE };
@@ -105,12 +113,20 @@ enum virtio_answer { ANSWER_DONE, ANSWER_NEEDS_RESET, ANSWER_NONE };
  */
 bool virtio_find(struct virtio *virtio, struct pci *pci, unsigned id, unsigned nth);
 
+/** virtio_find_mmio() - the same in a machine without a bus; @alias is the shared bit */
+bool virtio_find_mmio(struct virtio *virtio, const struct machine *machine, uint64_t alias,
+		      unsigned id, unsigned nth);
+
 /** virtio_locate() - read again where the structures are, after a BAR has moved */
 void virtio_locate(struct virtio *virtio);
 
 uint8_t virtio_status(const struct virtio *virtio);
+void virtio_write_status(const struct virtio *virtio, uint8_t value);
 void virtio_add_status(const struct virtio *virtio, uint8_t bits);
 uint64_t virtio_offered(const struct virtio *virtio);
+
+/** virtio_offered_word() - 32 bits of the features, of which only words 0 and 1 exist */
+uint32_t virtio_offered_word(const struct virtio *virtio, uint32_t word);
 void virtio_accept(const struct virtio *virtio, uint64_t features);
 
 /** virtio_reset() - Return: false if the device does not come to rest. */
@@ -128,6 +144,15 @@ uint16_t virtio_queue_size(const struct virtio *virtio, uint16_t index);
 /** virtio_set_queue() - tell the device where the queue is; virtio_enable_queue() makes it so */
 void virtio_set_queue(const struct virtio *virtio, struct vring *ring);
 void virtio_enable_queue(const struct virtio *virtio, uint16_t index);
+
+/* One register of the selected queue. */
+void virtio_write_size(const struct virtio *virtio, uint16_t size);
+void virtio_write_address(const struct virtio *virtio, enum vring_part part, uint64_t addr);
+void virtio_write_ready(const struct virtio *virtio, bool is_ready);
+bool virtio_is_ready(const struct virtio *virtio);
+
+/** virtio_notify() - of any queue, also one that there is not */
+void virtio_notify(const struct virtio *virtio, uint16_t index);
 
 /** vring_put() - fill in descriptor @at */
 void vring_put(struct vring *ring, unsigned at, const struct vdesc *desc);

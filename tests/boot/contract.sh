@@ -10,7 +10,9 @@ contract() {
 	limit=$1
 	shift
 	dd if=/dev/zero of="$dir/disk" bs=1M count=16 2>/dev/null
-	launch "$@" -k "$guest/contract.img" --disk "$dir/disk"
+	mkdir "$dir/share"
+	launch "$@" -k "$guest/contract.img" --disk "$dir/disk" --9p "$dir/share,share" \
+		--vsock "$dir/vsock" --channel one=none --channel "two=file:$dir/two"
 	want_tap
 	want_status 0
 }

@@ -9,13 +9,18 @@
 . "$here/contract.sh"
 
 test_contract_plain() {
-	contract 240 -m 64M -c 2
-	want "$out" '^# a plain VM'
+	contract 500 -m 64M -c 2
+	want "$out" '^# a plain VM.* PCI'
 }
 
 test_contract_realm() {
-	contract 240 --realm=emulated -m 64M -c 2
-	want "$out" '^# a realm'
+	contract 500 --realm=emulated -m 64M -c 2 --bounce 4M
+	want "$out" '^# a realm.* PCI'
+}
+
+test_contract_mmio_realm() {
+	contract 500 --realm=emulated -m 64M --virtio-transport mmio --bounce 4M
+	want "$out" '^# a realm.* MMIO'
 }
 
 # contract_load CPUS MEMORY SECONDS - requests with checksums while pages are shared and unshared
