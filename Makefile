@@ -38,7 +38,7 @@ PREFIX   ?= /usr/local
 # Some shells have a HOST of their own in the environment: only make's command line counts.
 CCR_HOST := $(if $(findstring command,$(origin HOST)),$(HOST))
 export MAKE CROSS DEBIAN_MIRROR NO_DEPS STACK IMAGE CMDLINE REALM FVP DRY_RUN CCR_HOST JUNIT \
-	BOOT_HOSTS
+	BOOT_HOSTS FIRMWARE FIRMWARE_DISK
 
 CFLAGS ?= -O2 -g
 # A compiler newer than ours may know new warnings: WERROR= keeps them from stopping a build.
@@ -155,6 +155,7 @@ help:
 	'V=1 shows the commands. NO_DEPS=1 installs no packages.' \
 	'HOST=qemu|fvp|native for run (see hosts.md); IMAGE=DIR for run, boot: made by make image' \
 	'STACK=DIR... for run, image, check, boot, soak: on hosts with a real RMM (see stack.md)' \
+	'FIRMWARE=FILE FIRMWARE_DISK=FILE for boot: guest firmware, and what it is to boot' \
 	'DEBIAN_MIRROR=URI for arm64 packages, if not the one that apt uses.'
 
 run:
@@ -379,11 +380,12 @@ $(FUZZERS:%=build/fuzz/tests/fuzz/%.o): | deps-fuzz
 # ---- guests and hosts ------------------------------------------------------------------------
 
 # Each guest brings its own rules, for these.
-GUEST_PROGRAMS := $(addprefix build/guest/,init attest vcat rsi.img contract.img)
+GUEST_PROGRAMS := $(addprefix build/guest/,init attest vcat rsi.img contract.img firmware.img)
 guest: $(GUEST_PROGRAMS)
 -include guest/init/build.mk guest/attest/build.mk guest/vcat/build.mk \
-	guest/rsi/build.mk guest/contract/build.mk
-$(GUEST_RSI_OBJ) $(GUEST_CONTRACT_OBJ) $(addprefix build/guest/,init attest vcat): | deps-build
+	guest/rsi/build.mk guest/contract/build.mk guest/firmware/build.mk
+$(GUEST_RSI_OBJ) $(GUEST_CONTRACT_OBJ) $(GUEST_FIRMWARE_OBJ) \
+		$(addprefix build/guest/,init attest vcat): | deps-build
 
 build/arm64/busybox:
 	@$(HARNESS)/debs.sh busybox
@@ -422,6 +424,7 @@ build/host/demo.cpio: $(HOST_FILES) | deps-run
 build/host/test.cpio: $(HOST_FILES) build/native/ccr-run build/hook/ccr-run build/kernel-6.1/Image \
 		build/guest/initrd-full.gz \
 		build/guest/rsi.img build/guest/rsi.elf build/guest/contract.img \
+		build/guest/firmware.img $(FIRMWARE) $(FIRMWARE_DISK) \
 		build/programs/back-ends $(wildcard tests/boot/*.sh) \
 		| deps-run build/programs/passt build/programs/passt-next
 	$(call say,HOST,$@)

@@ -289,6 +289,15 @@ static void write_rtc(struct writer *w)
 	end_node(w);
 }
 
+/* As kvmtool has it: no binding of Linux says where the two registers are. */
+static void write_mc146818(struct writer *w)
+{
+	begin_node_at(w, "rtc", MEMMAP_RTC_BASE);
+	prop_string(w, "compatible", "motorola,mc146818");
+	prop_reg_one(w, MEMMAP_RTC_BASE, MEMMAP_MC146818_SIZE);
+	end_node(w);
+}
+
 /* INTA of each slot has a line of its own; other pins do not exist. */
 static void prop_interrupt_map(struct writer *w)
 {
@@ -380,7 +389,10 @@ static void write_root(struct writer *w, const struct dtree_config *config)
 	write_gic(w, config->map, config->has_pci);
 	write_clock(w);
 	write_uart(w);
-	write_rtc(w);
+	if (config->has_firmware)
+		write_mc146818(w);
+	else
+		write_rtc(w);
 	if (config->has_pci)
 		write_pci(w);
 	if (config->has_virtio_mmio)

@@ -2,6 +2,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "ccr/elf.h"
@@ -138,4 +139,24 @@ int image_load(struct blob *blob, bool flat, const char *path, struct image_info
 	if (elf_is(blob->data, blob->size))
 		return load_elf(blob, path, ret_info, err);
 	return image_parse(blob->data, blob->size, path, ret_info, err);
+}
+
+int image_load_firmware(const struct blob *blob, const char *path, struct image_info *ret_info,
+			struct ccr_err *err)
+{
+	const size_t at = offsetof(struct header, magic);
+	const bool has_header = blob->size >= sizeof(struct header) &&
+				memcmp(blob->data + at, image_magic, sizeof(image_magic)) == 0;
+
+	if (blob->size == 0)
+		return err_set(err, -EINVAL, "firmware %s: the file is empty", path);
+	if (elf_is(blob->data, blob->size))
+		return err_set(err, -EINVAL,
+			       "firmware %s: it is an ELF file; take its binary image, such as "
+			       "KVMTOOL_EFI.fd or u-boot.bin",
+			       path);
+	if (has_header)
+		return image_parse(blob->data, blob->size, path, ret_info, err);
+	*ret_info = (struct image_info){.image_size = blob->size};
+	return 0;
 }

@@ -45,6 +45,18 @@ int image_load(struct blob *blob, bool flat, const char *path, struct image_info
 	       struct ccr_err *err);
 
 /**
+ * image_load_firmware() - where guest firmware goes
+ * @blob: the file, which goes to memory as it is
+ *
+ * By its header, if it has that of an Image; else it is code that runs from any page, and goes to
+ * the start of RAM.
+ *
+ * Return: 0; -EINVAL with @err set.
+ */
+int image_load_firmware(const struct blob *blob, const char *path, struct image_info *ret_info,
+			struct ccr_err *err);
+
+/**
  * image_parse() - read the header of a raw Image
  * @data: the file as it goes to memory; at least @size readable bytes
  * @path: for messages

@@ -17,7 +17,8 @@
 
 /**
  * struct launch_options - what the command line says about the guest
- * @kernel: path, required
+ * @kernel: path; or
+ * @firmware: path of guest firmware, which finds what it boots by itself
  * @kernel_flat: it is bare machine code, see image_load()
  * @initrd: path or NULL
  * @cmdline: kernel command line or NULL; nothing is ever added to it
@@ -31,6 +32,7 @@
 struct launch_options {
 	enum machine_kind kind;
 	const char *kernel;
+	const char *firmware;
 	bool kernel_flat;
 	const char *initrd;
 	const char *cmdline;
@@ -52,6 +54,7 @@ struct launch_options {
  *	no bytes at all unless it was asked for
  * @kernel_fd, @initrd_fd: the files they came from; -1 for none
  * @kernel_path: for messages; borrowed
+ * @is_firmware: the kernel is guest firmware
  */
 struct launch {
 	enum machine_kind kind;
@@ -68,6 +71,7 @@ struct launch {
 	int initrd_fd;
 	const char *kernel_path;
 	bool kernel_flat;
+	bool is_firmware;
 	struct cpu_features features;
 	struct plan plan;
 };

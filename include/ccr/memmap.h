@@ -20,6 +20,7 @@
 #define MEMMAP_UART_SIZE     0x8ull
 #define MEMMAP_RTC_BASE      0x01010000ull
 #define MEMMAP_RTC_SIZE      0x1000ull
+#define MEMMAP_MC146818_SIZE 0x2ull        /* in the same place, for firmware */
 #define MEMMAP_VIRTIO_BASE   0x03000000ull /* virtio-mmio n is at + n * MEMMAP_VIRTIO_STRIDE */
 #define MEMMAP_VIRTIO_STRIDE 0x200ull
 #define MEMMAP_NR_VIRTIO     32            /* places, with a device or without */

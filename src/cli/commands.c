@@ -22,7 +22,7 @@ enum cli_status cli_load(const struct cli_options *options, enum machine_kind ki
 	int ret;
 
 	launch_options.kind = kind;
-	if (!launch_options.kernel) {
+	if (!launch_options.kernel && !launch_options.firmware) {
 		err_set(err, -EINVAL, "no kernel: give one with -k FILE");
 		return CLI_USAGE;
 	}

@@ -62,6 +62,13 @@ static int set_kernel(struct cli_options *options, const char *value, struct ccr
 	return 0;
 }
 
+static int set_firmware(struct cli_options *options, const char *value, struct ccr_err *err)
+{
+	(void)err;
+	options->launch.firmware = value;
+	return 0;
+}
+
 static int set_flat(struct cli_options *options, const char *value, struct ccr_err *err)
 {
 	(void)value;
@@ -731,6 +738,10 @@ static const struct cli_option table[] = {
 	 "guest kernel: arm64 Image, plain or packed by gzip or zstd;\n"
 	 "EFI zboot image; ELF file",
 	 set_kernel},
+	{0, "firmware", LAUNCH | PATH, required_argument, "FILE",
+	 "guest firmware in place of a kernel, such as EDK2's\n"
+	 "KVMTOOL_EFI.fd; what it boots is on a disk",
+	 set_firmware},
 	{0, "flat", LAUNCH, no_argument, NULL,
 	 "the kernel is bare machine code: placed at RAM + 512 KiB,\n"
 	 "entered at its first byte",
@@ -1142,12 +1153,30 @@ static int check_channels(const struct cli_options *options, bool has_virtio, st
 	return check_stdio(options, err);
 }
 
+/* Firmware takes none of what is handed to a kernel but the command line, in the device tree. */
+static int check_firmware(const struct launch_options *launch, struct ccr_err *err)
+{
+	const char *other = launch->kernel        ? "--kernel"
+			    : launch->initrd      ? "--initrd"
+			    : launch->kernel_flat ? "--flat"
+						  : NULL;
+
+	if (other)
+		return err_set(err, -EINVAL,
+			       "--firmware and %s: firmware boots what it finds on a disk; give "
+			       "one of the two",
+			       other);
+	return 0;
+}
+
 /* What each option alone could not see. */
 static int check_together(const struct cli_command *command, const struct cli_options *options,
 			  struct ccr_err *err)
 {
 	const bool has_virtio = options->launch.has_pci || options->launch.has_virtio_mmio;
 
+	if (options->launch.firmware && check_firmware(&options->launch, err))
+		return err->code;
 	if (options->nr_disks > 0 && !has_virtio)
 		return err_set(err, -EINVAL,
 			       "--disk needs the PCI bus that --no-pci leaves out, or "

@@ -12,11 +12,18 @@
 /* The window below the device tree is 254 MiB; what is larger cannot fit, and is told so there. */
 #define INITRD_MAX_SIZE (4ull << 30)
 
+static const char *what_runs(const struct launch *launch)
+{
+	return launch->is_firmware ? "firmware" : "kernel image";
+}
+
 static int read_kernel(struct launch *launch, struct image_info *ret_image, struct ccr_err *err)
 {
-	const int ret = file_read_all(launch->kernel_fd, KERNEL_MAX_SIZE, "kernel image",
+	const int ret = file_read_all(launch->kernel_fd, KERNEL_MAX_SIZE, what_runs(launch),
 				      &launch->kernel, err);
 
+	if (!ret && launch->is_firmware)
+		return image_load_firmware(&launch->kernel, launch->kernel_path, ret_image, err);
 	return ret ? ret
 		   : image_load(&launch->kernel, launch->kernel_flat, launch->kernel_path,
 				ret_image, err);
@@ -29,7 +36,7 @@ static int read_initrd(struct launch *launch, struct ccr_err *err)
 
 static int load_kernel(struct launch *launch, struct ccr_err *err)
 {
-	launch->kernel_fd = file_open_ro(launch->kernel_path, "kernel image", err);
+	launch->kernel_fd = file_open_ro(launch->kernel_path, what_runs(launch), err);
 	if (launch->kernel_fd < 0)
 		return launch->kernel_fd;
 	return read_kernel(launch, &launch->image, err);
@@ -60,6 +67,7 @@ static int write_dtb(struct launch *launch, const struct launch_options *options
 		.has_pci = options->has_pci,
 		.has_virtio_mmio = options->has_virtio_mmio,
 		.has_log = options->log_in_guest,
+		.has_firmware = options->firmware,
 		.has_pmu = features_is_on(&options->features, FEATURE_PMU),
 		.psci_smc = options->kind != MACHINE_PLAIN,
 		.kaslr_seed = options->kaslr_seed,
@@ -84,6 +92,11 @@ static int reserve_log(struct launch *launch, const struct launch_options *optio
 	return 0;
 }
 
+static const char *segment_name(const struct launch *launch)
+{
+	return launch->is_firmware ? "firmware" : "kernel";
+}
+
 static int make_plan(struct launch *launch, const struct launch_options *options,
 		     struct ccr_err *err)
 {
@@ -102,7 +115,7 @@ static int make_plan(struct launch *launch, const struct launch_options *options
 	};
 	memcpy(plan->rpv, options->rpv, sizeof(plan->rpv));
 
-	ret = plan_add(plan, "kernel", layout->kernel_base, launch->kernel.data,
+	ret = plan_add(plan, segment_name(launch), layout->kernel_base, launch->kernel.data,
 		       launch->kernel.size, 0, true, err);
 	if (!ret && launch->initrd.size > 0)
 		ret = plan_add(plan, "initrd", layout->initrd_base, launch->initrd.data,
@@ -126,7 +139,8 @@ int launch_load(struct launch *launch, const struct launch_options *options, str
 		.has_virtio_mmio = options->has_virtio_mmio,
 		.kernel_fd = -1,
 		.initrd_fd = -1,
-		.kernel_path = options->kernel,
+		.kernel_path = options->firmware ? options->firmware : options->kernel,
+		.is_firmware = options->firmware,
 		.kernel_flat = options->kernel_flat,
 		.features = options->features,
 	};
@@ -233,11 +247,12 @@ int launch_reread_images(struct launch *launch, struct ccr_err *err)
 	if (!launch->kernel.data)
 		ret = read_kernel(launch, &image, err);
 	if (!ret && image.entry_offset != launch->image.entry_offset)
-		ret = err_set(err, -ESTALE, "kernel: the file has changed since the launch");
+		ret = err_set(err, -ESTALE, "%s: the file has changed since the launch",
+			      segment_name(launch));
 	if (!ret && launch->initrd_fd >= 0 && !launch->initrd.data)
 		ret = read_initrd(launch, err);
 	if (!ret)
-		ret = point_segment(launch, "kernel", &launch->kernel, err);
+		ret = point_segment(launch, segment_name(launch), &launch->kernel, err);
 	if (!ret && launch->initrd_fd >= 0)
 		ret = point_segment(launch, "initrd", &launch->initrd, err);
 	return ret;

@@ -11,12 +11,13 @@
 #include "ccr/broker.h"
 #include "ccr/console.h"
 #include "ccr/control.h"
+#include "ccr/mc146818.h"
 #include "ccr/pci.h"
 #include "ccr/rtc.h"
 #include "ccr/uart.h"
+#include "ccr/v9p.h"
 #include "ccr/vconsole.h"
 #include "ccr/vcpu.h"
-#include "ccr/v9p.h"
 #include "ccr/vhost_net.h"
 #include "ccr/virtio_mmio.h"
 #include "ccr/virtio_pci.h"
@@ -324,6 +325,7 @@ struct machine {
 	struct bus bus;
 	struct uart uart;
 	struct rtc rtc;
+	struct mc146818 mc146818; /* in its place, for firmware */
 	bool has_uart;
 	bool has_virtio;
 	bool has_pci;
@@ -348,6 +350,7 @@ struct machine {
 /**
  * struct machine_config - what machine_init() builds on; all of it is borrowed
  * @has_virtio, @has_pci: it has virtio devices; they are on a PCI bus
+ * @has_firmware: firmware starts in it, which wants another clock than Linux does
  * @disks: open, @nr_disks of them
  * @serials, @disk_wishes, @disk_queues: one for each disk; how many queues it has
  * @back_ends: one for each disk; those with a path take the place of @disks
@@ -368,6 +371,7 @@ struct machine_config {
 	struct uart_host uart_host;
 	bool has_virtio;
 	bool has_pci;
+	bool has_firmware;
 	bool needs_platform;
 	unsigned nr_disks;
 	const struct disk *disks;

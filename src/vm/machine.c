@@ -12,23 +12,42 @@ static const struct {
 	uint64_t size;
 	const struct bus_ops *ops;
 	size_t offset; /* of its state in struct machine */
-	bool is_pci;
+	enum { ALWAYS, HAS_PCI, HAS_KERNEL, HAS_FIRMWARE } when;
 } windows[] = {
 	{"uart", MEMMAP_UART_BASE, MEMMAP_UART_SIZE, &uart_ops, offsetof(struct machine, uart),
-	 false},
-	{"rtc", MEMMAP_RTC_BASE, MEMMAP_RTC_SIZE, &rtc_ops, offsetof(struct machine, rtc), false},
+	 ALWAYS},
+	{"rtc", MEMMAP_RTC_BASE, MEMMAP_RTC_SIZE, &rtc_ops, offsetof(struct machine, rtc),
+	 HAS_KERNEL},
+	{"rtc", MEMMAP_RTC_BASE, MEMMAP_MC146818_SIZE, &mc146818_ops,
+	 offsetof(struct machine, mc146818), HAS_FIRMWARE},
 	{"pci configuration", MEMMAP_PCI_CFG_BASE, MEMMAP_PCI_CFG_SIZE, &pci_ecam_ops,
-	 offsetof(struct machine, pci), true},
+	 offsetof(struct machine, pci), HAS_PCI},
 	{"pci memory", MEMMAP_PCI_MEM_BASE, MEMMAP_PCI_MEM_SIZE, &pci_mem_ops,
-	 offsetof(struct machine, pci), true},
+	 offsetof(struct machine, pci), HAS_PCI},
 };
 
-static int add_windows(struct machine *machine, bool has_pci, struct ccr_err *err)
+static bool has_window(size_t i, const struct machine_config *config)
+{
+	switch (windows[i].when) {
+	case HAS_PCI:
+		return config->has_pci;
+	case HAS_KERNEL:
+		return !config->has_firmware;
+	case HAS_FIRMWARE:
+		return config->has_firmware;
+	case ALWAYS:
+		break;
+	}
+	return true;
+}
+
+static int add_windows(struct machine *machine, const struct machine_config *config,
+		       struct ccr_err *err)
 {
 	for (size_t i = 0; i < sizeof(windows) / sizeof(windows[0]); i++) {
 		int ret = 0;
 
-		if (!windows[i].is_pci || has_pci)
+		if (has_window(i, config))
 			ret = bus_add(&machine->bus, ipa_at(windows[i].base), windows[i].size,
 				      windows[i].name, windows[i].ops,
 				      (char *)machine + windows[i].offset);
@@ -50,9 +69,10 @@ int machine_init(struct machine *machine, const struct machine_config *config, s
 	machine->has_uart = true;
 	machine->arch = config->arch;
 	rtc_init(&machine->rtc, NULL);
+	mc146818_init(&machine->mc146818, NULL);
 	if (config->has_virtio)
 		ret = pcibus_init(machine, config, err);
-	return ret ? ret : add_windows(machine, config->has_pci, err);
+	return ret ? ret : add_windows(machine, config, err);
 }
 
 int machine_start(struct machine *machine, struct ccr_err *err)
@@ -66,6 +86,7 @@ void machine_done(struct machine *machine)
 		pcibus_done(machine);
 	if (!machine->has_uart)
 		return;
+	mc146818_done(&machine->mc146818);
 	rtc_done(&machine->rtc);
 	uart_done(&machine->uart);
 	machine->has_uart = false;

@@ -358,6 +358,7 @@ static int create_devices(struct vm *vm, struct ccr_err *err)
 		.uart_host = {on_uart_irq, on_uart_kick, vm},
 		.has_pci = vm->launch->has_pci,
 		.has_virtio = vm->launch->has_pci || vm->launch->has_virtio_mmio,
+		.has_firmware = vm->launch->is_firmware,
 		.needs_platform = vm->launch->kind != MACHINE_PLAIN,
 		.nr_disks = vm->config->nr_disks,
 		.disks = vm->disks,

@@ -79,6 +79,9 @@ if [ "$name" = test ]; then
 	cp build/kernel-full/Image "$root/guest/Image-full"
 	cp build/guest/initrd-full.gz build/guest/modules-9p "$root/guest/"
 	cp build/guest/rsi.img build/guest/rsi.elf build/guest/contract.img "$root/guest/"
+	cp build/guest/firmware.img "$root/guest/"
+	[ -z "${FIRMWARE:-}" ] || cp "$FIRMWARE" "$root/guest/firmware.fd"
+	[ -z "${FIRMWARE_DISK:-}" ] || cp "$FIRMWARE_DISK" "$root/guest/firmware-disk"
 	zboot build/kernel-6.1/Image >"$root/guest/vmlinuz-6.1.efi"
 	# What another machine computes for the realms that the tests will launch.
 	CCR_REALM=emulated tests/harness/demo.sh measure-demo build/native/ccr-run \

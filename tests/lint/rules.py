@@ -56,7 +56,7 @@ HEADERS = {
     "sandbox": ("filter", "sandbox"),
     "mem": ("gmem",),
     "kvm": ("kvm", "record"),
-    "dev": ("bus", "rtc", "uart"),
+    "dev": ("bus", "mc146818", "rtc", "uart"),
     "pci": ("msix", "pci"),
     "virtio core": ("virtio", "virtio_mem", "virtio_mmio", "virtio_pci", "virtq"),
     "host": (

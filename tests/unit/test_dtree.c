@@ -34,6 +34,7 @@ struct machine {
 	bool has_virtio_mmio;
 	bool has_log;
 	bool has_pmu;
+	bool has_firmware;
 	uint64_t kaslr_seed;
 };
 
@@ -102,6 +103,14 @@ static const struct machine machines[] = {
 		.psci_smc = true,
 		.has_pmu = true,
 	},
+	{
+		.name = "realm-1cpu-firmware",
+		.sha256 = "f97776fd1dffd80914f9895c3f88b9da18dd4276f65fafeb451bcd2861d86f02",
+		.ram_size = 128 * MIB,
+		.nr_vcpus = 1,
+		.psci_smc = true,
+		.has_firmware = true,
+	},
 };
 
 static int write_tree(const struct machine *machine, uint8_t *dtb, struct ccr_err *err)
@@ -114,6 +123,7 @@ static int write_tree(const struct machine *machine, uint8_t *dtb, struct ccr_er
 		.has_virtio_mmio = machine->has_virtio_mmio,
 		.has_log = machine->has_log,
 		.has_pmu = machine->has_pmu,
+		.has_firmware = machine->has_firmware,
 		.kaslr_seed = machine->kaslr_seed,
 	};
 	struct layout layout;

@@ -260,6 +260,40 @@ static void header_of_exactly_64_bytes_is_enough(void **state)
 	assert_int_equal(image_parse(file, 64, "Image", &info, NULL), 0);
 }
 
+/* By its header, or at the start of RAM; whatever it is, it is not unpacked. */
+static void places_firmware(void **state)
+{
+	uint8_t bytes[4096] = {0x1f, 0x8b, 8};
+	uint8_t elf[64] = {0x7f, 'E', 'L', 'F', 2, 1, 1};
+	struct blob blob = {.data = bytes, .size = sizeof(bytes)};
+	const struct blob empty = {.data = bytes}, short_one = {.data = bytes, .size = 63};
+	const struct blob elf_blob = {.data = elf, .size = sizeof(elf)};
+	struct image_info info;
+	struct ccr_err err = {0};
+
+	(void)state;
+	assert_int_equal(image_load_firmware(&blob, "f", &info, &err), 0);
+	assert_int_equal(info.text_offset, 0);
+	assert_int_equal(info.image_size, sizeof(bytes));
+	assert_int_equal(info.entry_offset, 0);
+
+	memcpy(bytes + 56, "ARM\x64", 4);
+	bytes[8 + 2] = 0x08;  /* text_offset: 512 KiB */
+	bytes[16 + 2] = 0x20; /* image_size: 2 MiB */
+	assert_int_equal(image_load_firmware(&blob, "f", &info, &err), 0);
+	assert_int_equal(info.text_offset, 0x80000);
+	assert_int_equal(info.image_size, 0x200000);
+	/* No room for a header, so it has none. */
+	assert_int_equal(image_load_firmware(&short_one, "f", &info, &err), 0);
+	assert_int_equal(info.text_offset, 0);
+
+	assert_int_equal(image_load_firmware(&empty, "f", &info, &err), -EINVAL);
+	assert_string_equal(err.msg, "firmware f: the file is empty");
+	err = (struct ccr_err){0};
+	assert_int_equal(image_load_firmware(&elf_blob, "f", &info, &err), -EINVAL);
+	assert_non_null(strstr(err.msg, "it is an ELF file"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -274,6 +308,7 @@ int main(void)
 		cmocka_unit_test(loads_an_elf_file),
 		cmocka_unit_test(loads_a_flat_binary_as_it_is),
 		cmocka_unit_test(header_of_exactly_64_bytes_is_enough),
+		cmocka_unit_test(places_firmware),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
