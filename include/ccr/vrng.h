@@ -14,6 +14,9 @@
 #define VRNG_PERIOD_NS        100000000ull
 #define VRNG_BYTES_PER_PERIOD (64u * 1024)
 
+/** VRNG_MIN_CHARGE - what a request for fewer bytes counts: it costs as much as one for these */
+#define VRNG_MIN_CHARGE 64u
+
 /** VRNG_NO_WAIT - nothing waits for time to pass */
 #define VRNG_NO_WAIT UINT64_MAX
 

@@ -46,6 +46,13 @@ static int fill(struct vrng *rng, const struct virtq_chain *chain, uint32_t size
 	return ret;
 }
 
+static void charge(struct vrng *rng, uint32_t size)
+{
+	if (size < VRNG_MIN_CHARGE)
+		size = VRNG_MIN_CHARGE;
+	rng->budget -= size < rng->budget ? size : rng->budget;
+}
+
 static void vrng_process(void *self)
 {
 	struct vrng *rng = self;
@@ -65,7 +72,7 @@ static void vrng_process(void *self)
 			virtio_fail(dev, "a buffer that is not in shared memory");
 			return;
 		}
-		rng->budget -= size;
+		charge(rng, size);
 		virtio_push(dev, 0, &chain, size);
 	}
 	virtio_notify(dev, 0);

@@ -127,6 +127,19 @@ static void test_limit(void **state)
 	assert_int_equal(vrng_wait_ns(&b->rng), VRNG_NO_WAIT);
 }
 
+/* A driver that asks for a byte at a time keeps the loop as busy as one that asks for many. */
+static void test_small_requests(void **state)
+{
+	struct bench *b = *state;
+	unsigned nr = 0;
+
+	while (nr <= VRNG_BYTES_PER_PERIOD && ask(b, 1) == 1)
+		nr++;
+	assert_int_equal(nr, VRNG_BYTES_PER_PERIOD / VRNG_MIN_CHARGE);
+	fake_time += VRNG_PERIOD_NS;
+	assert_int_equal(ask(b, 1), 1);
+}
+
 /* The loop is not woken for ever by a driver that used up the budget and went away. */
 static void test_no_busy_loop(void **state)
 {
@@ -172,8 +185,9 @@ static void test_private(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RNG_TEST(test_bytes),      RNG_TEST(test_limit),   RNG_TEST(test_no_busy_loop),
-		RNG_TEST(test_unwritable), RNG_TEST(test_private),
+		RNG_TEST(test_bytes),        RNG_TEST(test_limit),
+		RNG_TEST(test_no_busy_loop), RNG_TEST(test_small_requests),
+		RNG_TEST(test_unwritable),   RNG_TEST(test_private),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
