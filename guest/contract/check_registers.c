@@ -99,6 +99,15 @@ static void check_vectors(struct lab *lab)
 		  "registers: behind the interrupt vectors");
 }
 
+static unsigned empty_slot(const struct lab *lab)
+{
+	unsigned slot = 0;
+
+	while (slot < PCI_NR_SLOTS - 1 && pci_is_there(&lab->pci, slot))
+		slot++;
+	return slot;
+}
+
 static void check_ecam(struct lab *lab)
 {
 	struct tap *tap = &lab->tap;
@@ -114,7 +123,7 @@ static void check_ecam(struct lab *lab)
 	tap_check(tap,
 		  mmio_read32(config + PAGE_SIZE) == ~0u &&
 			  mmio_read32(config + 7 * PAGE_SIZE) == ~0u &&
-			  mmio_read32(pci_config(&lab->pci, PCI_NR_SLOTS - 1, 0)) == ~0u,
+			  mmio_read32(pci_config(&lab->pci, empty_slot(lab), 0)) == ~0u,
 		  "ECAM: what is not there reads as ones");
 	for (unsigned at = 0x100; at < PAGE_SIZE; at += 4)
 		mmio_write32(config + at, ~0u);

@@ -9,8 +9,9 @@
 . "$here/contract.sh"
 
 test_contract_plain() {
-	contract 500 -m 64M -c 2
+	contract 500 -m 64M -c 2 --balloon
 	want "$out" '^# a plain VM.* PCI'
+	want "$out" '^ok .* balloon: resets with a full queue'
 }
 
 test_contract_realm() {
