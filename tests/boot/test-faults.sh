@@ -2,8 +2,119 @@
 # shellcheck shell=dash
 # shellcheck disable=SC2154 # run.sh sets top, guest, ccr_run, dir, out, err; lib.sh the rest
 #
-# What goes wrong on the host: memory and disks that end, clocks that jump. After each: a clear
-# message, nothing left behind, no write lost that was told.
+# What goes wrong on the host: machines that are killed at any moment, memory and disks that end,
+# clocks that jump. After each: a clear message, nothing left behind, no write lost that was told.
+
+# moments SEED NR - lines of what to do to a launch: its kind, how it is ended, after how many
+# tenths of a second
+moments() {
+	awk -v seed="$1" -v nr="$2" 'BEGIN {
+		split("plain realm", kinds); split("machine keeper term stop", ways)
+		srand(seed)
+		for (i = 0; i < nr; i++)
+			print kinds[int(rand() * 2) + 1], ways[int(rand() * 4) + 1],
+				int(rand() * 60) + 1
+	}'
+}
+
+# resident PID... - KiB that they have in memory
+resident() {
+	for one; do
+		cat "/proc/$one/status" 2>/dev/null
+	done | awk '/^VmRSS:/ { kib += $2 } END { print kib + 0 }'
+}
+
+# none_left - of the processes of a launch; the machine's is nobody's child when its keeper is gone
+none_left() {
+	for _ in $(seq 100); do
+		pidof ccr-run >/dev/null || return 0
+		sleep 0.1
+	done
+	fail "still there: $(pidof ccr-run)"
+}
+
+# is_soon_dead SIGNAL - of the keeper, which may not have come to its signals yet
+is_soon_dead() {
+	kill "-$1" "$pid" || fail "ended by itself"
+	wait "$pid"
+	status=$?
+}
+
+# end_launch WAY - in one of the ways of moments(); sets status
+end_launch() {
+	machine=$(machine_pid)
+	recovered=$((recovered + $(resident "$pid" "$machine")))
+	case $1 in
+	machine)
+		kill -KILL "$machine"
+		wait "$pid"
+		status=$?
+		# The keeper tells; it is itself what was killed if it had no machine yet.
+		[ "$machine" = "$pid" ] || {
+			want_status 4
+			want "$err" 'killed (SIGKILL)'
+		}
+		;;
+	keeper) is_soon_dead KILL ;;
+	term) is_soon_dead TERM ;;
+	stop)
+		kill -STOP "$machine"
+		sleep 0.5
+		kill -CONT "$machine"
+		is_soon_dead TERM
+		;;
+	esac
+	case $1 in
+	term | stop)
+		# 143: before it has any signal of its own.
+		[ "$status" = 143 ] || want_status 0
+		[ "$status" = 0 ] || refuse "$out" .
+		;;
+	esac
+}
+
+# launch_and_end KIND WAY TENTHS
+launch_and_end() {
+	realm=
+	[ "$1" = plain ] || realm=--realm=emulated
+	: >"$out"
+	: >"$err"
+	# Not through timeout, which would be what is killed.
+	# shellcheck disable=SC2086 # no option, or one
+	"$ccr_run" run $realm -k "$guest/Image" -i "$guest/initrd.gz" -m 256M -c 2 --silence 0 \
+		--name victim -d "$dir/disk" -p "quiet ccr.then=hang" </dev/null >"$out" 2>"$err" &
+	pid=$!
+	sleep "$(($3 / 10)).$(($3 % 10))"
+	end_launch "$2"
+	none_left
+	refuse "$err" 'bug of ours'
+}
+
+test_killed_soak() {
+	nr=$(short_or_long 10 200)
+	seed=$(od -An -tu2 -N2 /dev/urandom)
+	dd if=/dev/null of="$dir/disk" bs=1M seek=8 2>/dev/null
+	recovered=0
+	progress "seed $((seed)), $nr launches"
+	# Once without counting: what the kernel allocates for its first machine stays.
+	launch_and_end realm keeper 60
+	before=$(free_kib)
+	recovered=0
+	moments "$((seed))" "$nr" >"$dir/moments"
+	while read -r kind way tenths; do
+		launch_and_end "$kind" "$way" "$tenths"
+		is_free_again "$before" ||
+			fail "$kind, $way after $tenths/10 s: $((before - free)) KiB are gone"
+		progress "$kind: $way after $tenths/10 s, status $status"
+	done <"$dir/moments"
+	progress "$nr launches ended, which had $((recovered / 1024)) MiB in memory;" \
+		"$((before - free)) KiB less free"
+	# The name is free, and so is the socket that the killed ones could not remove.
+	launch -k "$guest/Image" -i "$guest/initrd.gz" --name victim -d "$dir/disk" \
+		-p "quiet ccr.then=poweroff"
+	want_status 0
+	[ -z "$(ls /run/ccr-run)" ] || fail "left behind: $(ls /run/ccr-run)"
+}
 
 # Memory of a control group ends: the machine in it dies, with a sentence, and its neighbour lives.
 test_out_of_memory() {
