@@ -1078,7 +1078,7 @@ static bool take_operand(const struct cli_command *command, int argc, char **arg
 					     : NULL;
 
 	/* Of a balloon's machine, how much memory to leave to it. */
-	if (bit == BALLOON && *operand)
+	if (bit == BALLOON && options->name)
 		operand = &options->size;
 	if (!operand || optind >= argc || *operand)
 		return false;

@@ -116,7 +116,7 @@ static bool process_queue(struct balloon *balloon, unsigned queue,
 
 static const char *read_stats(struct balloon *balloon)
 {
-	struct virtio_balloon_stat stats[BALLOON_NR_STATS];
+	struct virtio_balloon_stat stats[BALLOON_NR_STATS] = {0};
 	uint32_t size = balloon->stats_chain.out_size;
 
 	if (size > sizeof(stats))

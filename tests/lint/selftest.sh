@@ -232,7 +232,7 @@ int err_twice(int code)
 	return code;
 }
 END
-catches analyzer 'src/util/err.c:30: double-.*free.* of .*text' \
+catches analyzer 'src/util/err.c:29: double-.*free.* of .*text' \
 	'cose.c: .* is not reported any more'
 
 break_copy

@@ -22,9 +22,12 @@
 #define DFR0_WRPS_SHIFT 20
 #define FIELD_MASK      0xfull
 
-/* KVM_REG_ARM64_SVE_VLS is 512 bits, of which architected vectors use 16. */
-#define NR_VLS_WORDS 8
-#define VLS_MASK     0xffff
+/* KVM_REG_ARM64_SVE_VLS: 512 bits, of which architected vectors use 16 */
+struct vector_lengths {
+	uint64_t words[8];
+};
+
+#define VLS_MASK 0xffff
 
 #define FIRST_PPI 16 /* GIC INTID of private peripheral interrupt 0 */
 
@@ -119,11 +122,11 @@ int arch_cpu_choose(const struct arch_vm *vm, uint32_t *bits, struct ccr_err *er
 }
 
 /* syscalls(build): ioctl:KVM_GET_ONE_REG ioctl:KVM_SET_ONE_REG */
-static int sve_reg(int fd, unsigned long request, uint64_t words[NR_VLS_WORDS])
+static int sve_reg(int fd, unsigned long request, struct vector_lengths *lengths)
 {
 	struct kvm_one_reg reg = {
 		.id = KVM_REG_ARM64_SVE_VLS,
-		.addr = (uint64_t)(uintptr_t)words,
+		.addr = (uint64_t)(uintptr_t)lengths,
 	};
 
 	return kvm_sys_ioctl(fd, request, &reg);
@@ -131,11 +134,11 @@ static int sve_reg(int fd, unsigned long request, uint64_t words[NR_VLS_WORDS])
 
 int arch_cpu_get_sve_vls(int fd, unsigned *ret_vls)
 {
-	uint64_t words[NR_VLS_WORDS] = {0};
-	const int ret = sve_reg(fd, KVM_GET_ONE_REG, words);
+	struct vector_lengths lengths = {0};
+	const int ret = sve_reg(fd, KVM_GET_ONE_REG, &lengths);
 
 	if (!ret)
-		*ret_vls = (unsigned)words[0] & VLS_MASK;
+		*ret_vls = (unsigned)lengths.words[0] & VLS_MASK;
 	return ret;
 }
 
@@ -144,7 +147,7 @@ int arch_cpu_get_sve_vls(int fd, unsigned *ret_vls)
 static int set_sve(struct arch_vcpu *vcpu, unsigned bits, struct ccr_err *err)
 {
 	const unsigned longest = 1u << (bits / FEATURES_SVE_UNIT - 1);
-	uint64_t words[NR_VLS_WORDS] = {0};
+	struct vector_lengths lengths = {0};
 	int feature = KVM_ARM_VCPU_SVE;
 	unsigned vls = 0;
 	int ret = arch_cpu_get_sve_vls(vcpu->fd, &vls);
@@ -154,9 +157,9 @@ static int set_sve(struct arch_vcpu *vcpu, unsigned bits, struct ccr_err *err)
 			       "--cpu-feature sve=%u: this host's guests have no vectors of that "
 			       "length; `ccr-run check` lists those that they can have",
 			       bits);
-	words[0] = vls & (longest | (longest - 1));
+	lengths.words[0] = vls & (longest | (longest - 1));
 	if (!ret)
-		ret = sve_reg(vcpu->fd, KVM_SET_ONE_REG, words);
+		ret = sve_reg(vcpu->fd, KVM_SET_ONE_REG, &lengths);
 	if (!ret)
 		ret = kvm_sys_ioctl(vcpu->fd, KVM_ARM_VCPU_FINALIZE, &feature);
 	if (ret)
