@@ -46,8 +46,12 @@ killed_for() {
 	want_status 70
 	want "$err" "killed for a system call that its filter forbids"
 	[ -z "$top" ] || return 0
-	dmesg | grep -q "type=1326.* syscall=$call " ||
-		fail "$name in thread $thread: no record of call $call: $(dmesg | tail -n 3)"
+	# A thread of the kernel writes the record down, some time later.
+	for _ in $(seq 50); do
+		! dmesg | grep -q "type=1326.* syscall=$call " || return 0
+		sleep 0.2
+	done
+	fail "$name in thread $thread: no record of call $call: $(dmesg | tail -n 3)"
 }
 
 test_hook_is_killed() {
