@@ -141,6 +141,23 @@ cca_modules=configfs,tsm_report,arm-cca-guest
 # shellcheck disable=SC2034 # the tests use it
 token_params="quiet ccr.modules=$cca_modules ccr.run=attest,$challenge ccr.then=poweroff"
 
+# guard_kvm - /dev/kvm is for the group kvm, which has the user `member`, and not `stranger`;
+# unguard_kvm - and for everybody again
+guard_kvm() {
+	grep -q '^kvm:' /etc/group 2>/dev/null || echo 'kvm:x:104:member' >>/etc/group
+	grep -q '^member:' /etc/passwd || cat >>/etc/passwd <<-'END'
+		member:x:1000:1000::/tmp:/bin/sh
+		stranger:x:1001:1001::/tmp:/bin/sh
+	END
+	chmod 755 "$dir/.." "$dir"
+	chown 0:104 /dev/kvm
+	chmod 660 /dev/kvm
+}
+unguard_kvm() {
+	chown 0:0 /dev/kvm
+	chmod 666 /dev/kvm
+}
+
 # take_token - what the guest has printed, as the file $dir/token
 take_token() {
 	tr -d '\r' <"$out" | sed -n '/BEGIN CCA TOKEN/,/END CCA TOKEN/p' | grep -v -e ----- \

@@ -47,6 +47,7 @@ test_check_sees_confinement() {
 		"$ccr_run" check >"$out" 2>"$err"
 		echo "$before" >"$limit"
 		want "$out" '^user namespaces: *no: .*user.max_user_namespaces='
+		want "$out" '^name spaces of: *mounts, network'
 	else
 		want "$out" '^user namespaces: *no: .*CONFIG_USER_NS'
 	fi
@@ -64,20 +65,30 @@ test_check_sees_confinement() {
 	else
 		want "$out" '^vhost-net: *no: there is no /dev/vhost-net: load the module vhost_net'
 	fi
+	want "$out" '^Yama: '
+	want "$out" '^locked memory: *\(without limit\|up to [0-9]*\)'
+	want "$out" '^a machine gets: *system call filters, an empty root directory, no network'
+	limit=/proc/sys/user/max_net_namespaces
+	[ -f "$limit" ] || return 0
+	before=$(cat "$limit")
+	echo 0 >"$limit"
+	"$ccr_run" check >"$out" 2>"$err"
+	"$ccr_run" check --json >"$dir/json" 2>>"$err"
+	echo "$before" >"$limit"
+	want "$out" '^ *not of network: .*user.max_net_namespaces='
+	want "$out" "^a machine gets: .* the host's network"
+	want "$dir/json" '"network": { "ok": false, "error": "ENOSPC"'
 }
 
 # Somebody who may not use /dev/kvm is told which group may, and the rest all the same.
 test_check_without_permission() {
 	[ -z "$top" ] || skip "not on a machine that is more than a test host"
-	chown 0:104 /dev/kvm
-	chmod 660 /dev/kvm
-	echo 'kvm:x:104:' >"$dir/group"
-	cat /etc/group >>"$dir/group" 2>/dev/null || true
-	cp "$dir/group" /etc/group
-	chmod 755 "$dir/.." "$dir" 2>/dev/null
-	echo 'nobody:x:65534:65534::/:/bin/sh' >>/etc/passwd
-	su nobody -s /bin/sh -c "$ccr_run check; echo status=\$?" >"$out" 2>"$err"
-	chmod 666 /dev/kvm
+	guard_kvm
+	su stranger -c "$ccr_run check; echo status=\$?" >"$out" 2>"$err"
+	su stranger -c "$ccr_run --run-dir /tmp -k $guest/Image; echo status=\$?" >"$dir/run" 2>&1
+	unguard_kvm
+	want "$dir/run" '^ccr-run: error: .*/dev/kvm.*group kvm'
+	want "$dir/run" '^status=1'
 	want "$out" '^KVM: *no: .*it is for group kvm; join it (`sudo usermod -aG kvm'
 	want "$out" '^huge pages:'
 	want "$out" '^status=0'
