@@ -88,13 +88,19 @@ ccr_run_pid() {
 	fi
 }
 
-# machine_pid - of the machine's own process, which the one above keeps
+# machine_pid - of the machine's own process, which the one above keeps; brokers have other names
 machine_pid() {
-	local keeper machine
+	local keeper child
 
 	keeper=$(ccr_run_pid)
-	read -r machine _ <"/proc/$keeper/task/$keeper/children" || :
-	echo "${machine:-$keeper}"
+	# shellcheck disable=SC2013 # numbers
+	for child in $(cat "/proc/$keeper/task/$keeper/children"); do
+		if [ "$(cat "/proc/$child/comm")" = "$(cat "/proc/$keeper/comm")" ]; then
+			echo "$child"
+			return
+		fi
+	done
+	echo "$keeper"
 }
 
 # await FILE PATTERN [COUNT] - until COUNT lines of FILE match, or what was started has ended
