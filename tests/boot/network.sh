@@ -34,8 +34,18 @@ leases() {
 	servers="$servers $!"
 }
 
+# stop_servers - and what they have started, lest the next test finds the ports taken
+stop_servers() {
+	for server in $servers; do
+		# shellcheck disable=SC2046 # a list of words
+		kill "$server" $(cat "/proc/$server/task/$server/children") 2>/dev/null
+	done
+	servers=''
+}
+
 # serve ADDRESS [TIMES] - /data on port 8001; what is sent to port 8002 goes into $dir/got1, got2...
 serve() {
+	trap stop_servers EXIT
 	mkdir "$dir/www"
 	dd if=/dev/urandom of="$dir/www/data" bs=1M count=4 2>/dev/null
 	"$busybox" httpd -f -p "$1:8001" -h "$dir/www" &
@@ -60,8 +70,7 @@ downloads() {
 	limit=480
 	words="ccr.modules=$network_modules ccr.run=network,8001,8002$devices"
 	launch -k "$guest/Image" -i "$guest/initrd.gz" "$@" -p "quiet $words ccr.then=poweroff"
-	# shellcheck disable=SC2086 # a list of words
-	kill $servers 2>/dev/null
+	stop_servers
 	want_status 0
 	nr=0
 	for address in $addresses; do
@@ -120,7 +129,8 @@ listening_passt() {
 	passt --foreground --quiet --one-off --socket "$socket" "$@" >"$dir/passt" 2>&1 &
 	servers="$servers $!"
 	for _ in $(seq 100); do
-		[ ! -e "$socket" ] || return 0
+		# The file is there before anybody listens.
+		! grep -q " 00010000 .* $socket\$" /proc/net/unix || return 0
 		sleep 0.1
 	done
 	fail "no passt after 10 s: $(cat "$dir/passt")"
