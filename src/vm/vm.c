@@ -645,6 +645,24 @@ static int open_disk(const struct vm_disk *wish, struct disk *disk, struct back_
 	return ret;
 }
 
+/*
+ * A passt that moves the frames itself takes only buffers that are one piece, as Linux's are if they
+ * can be merged; with others it was seen to end.
+ */
+static int fit_passt(struct net_config *net, const struct bounce_net_limits *limits,
+		     struct ccr_err *err)
+{
+	if (limits->is_mergeable || (net->kind != NET_USER && net->kind != NET_PASST))
+		return 0;
+	if (net->vhost == NET_VHOST_ON)
+		return err_set(err, -ENOSPC,
+			       "network: with bounce buffers of this size passt cannot move the "
+			       "frames itself; give the guest more with --bounce, or leave out "
+			       "vhost=on");
+	net->vhost = NET_VHOST_OFF;
+	return 0;
+}
+
 /* A passt is told how large frames may be. */
 static int open_nets(const struct vm_config *config, struct host_ends *ends, struct ccr_err *err)
 {
@@ -660,8 +678,11 @@ static int open_nets(const struct vm_config *config, struct host_ends *ends, str
 			net.mtu = limits.max_mtu;
 		for (unsigned j = 0; j < net.nr_fds; j++)
 			sandbox_adopt(config->sandbox, net.fds[j]);
-		ret = net_open(&ends->nets[i], &net, name, i, err);
-		ends->nr_nets += !ret;
+		ret = fit_passt(&net, &limits, err);
+		if (!ret) {
+			ret = net_open(&ends->nets[i], &net, name, i, err);
+			ends->nr_nets += !ret;
+		}
 		if (!ret)
 			ret = vhosts_open_net(&ends->net_back_ends[i], &ends->nets[i], &net, err);
 	}

@@ -42,11 +42,14 @@ test_network_vhost_user_plain() {
 
 test_network_vhost_user_realm() {
 	newer_passt
-	over_passt ,vhost=on --realm=emulated
+	over_passt ,vhost=on --realm=emulated --bounce 8M
 }
 
-# Debian 12's passt does not know it.
+# Debian 12's passt does not know it, and any needs more of a bounce-buffer pool.
 test_network_vhost_user_old() {
+	launch -k "$guest/Image" --realm=emulated -n user,vhost=on
+	want_status 1
+	want "$err" 'bounce buffers of this size.*--bounce'
 	launch -k "$guest/Image" -n user,vhost=on
 	want_status 1
 	want "$err" 'there is no passt with --vhost-user here'
