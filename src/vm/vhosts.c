@@ -401,6 +401,12 @@ static void serve(struct vhost_port *port, const struct pollfd sources[MAX_SOURC
 		on_back_end(port);
 }
 
+/* A tap that is removed says so when asked, but wakes up only those who wait for frames. */
+static int time_to_wait(const struct vhost_port *port)
+{
+	return port->has_tap || vhost_dev_is_lost(&port->dev) ? RETRY_MS : -1;
+}
+
 /* syscalls(worker): ppoll */
 static void *port_main(void *arg)
 {
@@ -409,8 +415,7 @@ static void *port_main(void *arg)
 
 	while (!atomic_load(&port->stop)) {
 		set_sources(port, sources);
-		if (poll(sources, SOURCE_CALLS + port->nr_queues,
-			 vhost_dev_is_lost(&port->dev) ? RETRY_MS : -1) >= 0)
+		if (poll(sources, SOURCE_CALLS + port->nr_queues, time_to_wait(port)) >= 0)
 			serve(port, sources);
 		look_for_back_end(port);
 	}
