@@ -38,7 +38,7 @@ leases() {
 stop_servers() {
 	for server in $servers; do
 		# shellcheck disable=SC2046 # a list of words
-		kill "$server" $(cat "/proc/$server/task/$server/children") 2>/dev/null
+		kill "$server" $(cat "/proc/$server/task/$server/children" 2>/dev/null) 2>/dev/null
 	done
 	servers=''
 }

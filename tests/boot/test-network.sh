@@ -24,7 +24,7 @@ test_network_both_plain() {
 }
 
 test_network_both_realm() {
-	over_both ,vhost=on --realm=emulated -c 2
+	over_both ,vhost=on --realm=emulated -c 2 --bounce 8M
 }
 
 test_network_vhost_plain() {
