@@ -85,10 +85,12 @@ test_check_without_permission() {
 	[ -z "$top" ] || skip "not on a machine that is more than a test host"
 	guard_kvm
 	su stranger -c "$ccr_run check; echo status=\$?" >"$out" 2>"$err"
-	su stranger -c "$ccr_run --run-dir /tmp -k $guest/Image; echo status=\$?" >"$dir/run" 2>&1
+	mkdir "$dir/home"
+	chown stranger "$dir/home"
+	su stranger -c "$ccr_run --run-dir $dir/home/run -k $guest/Image; echo status=\$?" >"$err" 2>&1
 	unguard_kvm
-	want "$dir/run" '^ccr-run: error: .*/dev/kvm.*group kvm'
-	want "$dir/run" '^status=1'
+	want "$err" '^ccr-run: error: .*/dev/kvm.*group kvm'
+	want "$err" '^status=1'
 	want "$out" '^KVM: *no: .*it is for group kvm; join it (`sudo usermod -aG kvm'
 	want "$out" '^huge pages:'
 	want "$out" '^status=0'
