@@ -646,8 +646,8 @@ static int open_disk(const struct vm_disk *wish, struct disk *disk, struct back_
 }
 
 /*
- * A passt that moves the frames itself takes only buffers that are one piece, as Linux's are if they
- * can be merged; with others it was seen to end.
+ * A passt that moves the frames itself takes only buffers that are one piece, as Linux's are if
+ * they can be merged; with others it was seen to end.
  */
 static int fit_passt(struct net_config *net, const struct bounce_net_limits *limits,
 		     struct ccr_err *err)

@@ -87,7 +87,8 @@ test_check_without_permission() {
 	su stranger -c "$ccr_run check; echo status=\$?" >"$out" 2>"$err"
 	mkdir "$dir/home"
 	chown stranger "$dir/home"
-	su stranger -c "$ccr_run --run-dir $dir/home/run -k $guest/Image; echo status=\$?" >"$err" 2>&1
+	su stranger -c "$ccr_run --run-dir $dir/home/run -k $guest/Image; echo status=\$?" \
+		>"$err" 2>&1
 	unguard_kvm
 	want "$err" '^ccr-run: error: .*/dev/kvm.*group kvm'
 	want "$err" '^status=1'
