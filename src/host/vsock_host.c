@@ -219,12 +219,12 @@ int vsock_host_call(const char *path, uint32_t port, unsigned patience_s)
 	return ret ? ret : fd;
 }
 
-/* Return: 0 or -EPROTO. @line ends before its newline. */
-static int parse_greeting(const char *line, uint32_t *ret_port)
+/* Return: 0 or -EPROTO. @line has @length bytes, without its newline, and a NUL behind them. */
+static int parse_greeting(const char *line, size_t length, uint32_t *ret_port)
 {
 	uint64_t port;
 
-	if (strncmp(line, GREETING, strlen(GREETING)) != 0 ||
+	if (strlen(line) != length || strncmp(line, GREETING, strlen(GREETING)) != 0 ||
 	    parse_u64(line + strlen(GREETING), &port) || port > UINT32_MAX)
 		return -EPROTO;
 	*ret_port = (uint32_t)port;
@@ -236,19 +236,20 @@ int vsock_host_greet(int fd, uint32_t *ret_port)
 {
 	char line[MAX_GREETING + 1];
 	const ssize_t size = recv(fd, line, MAX_GREETING, MSG_PEEK);
+	const char *end;
 	size_t length;
 
 	if (size <= 0)
 		return size < 0 && (errno == EAGAIN || errno == EINTR) ? -EAGAIN : -ECONNRESET;
-	line[size] = '\0';
-	length = strcspn(line, "\n");
-	if (length == (size_t)size)
-		return length == MAX_GREETING ? -EPROTO : -EAGAIN;
+	end = memchr(line, '\n', (size_t)size);
+	if (!end)
+		return size == MAX_GREETING ? -EPROTO : -EAGAIN;
+	length = (size_t)(end - line);
 	/* What comes behind it is for the guest. */
 	if (recv(fd, line, length + 1, 0) != (ssize_t)length + 1)
 		return -ECONNRESET;
 	line[length] = '\0';
-	return parse_greeting(line, ret_port);
+	return parse_greeting(line, length, ret_port);
 }
 
 /* syscalls(loop): sendto */

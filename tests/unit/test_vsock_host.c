@@ -165,6 +165,26 @@ static void test_greet(void **state)
 		assert_int_equal(greet(wrong[i], &port, rest), -EPROTO);
 }
 
+/* A NUL is neither the end of the line nor of the port. */
+static void test_greet_nul(void **state)
+{
+	static const struct {
+		char text[12];
+		int ret;
+	} lines[] = {{"CONNECT 5\0", -EAGAIN}, {"CONNECT 5\0\n", -EPROTO}};
+	uint32_t port;
+	int pair[2];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+		assert_int_equal(send(pair[0], lines[i].text, 10 + i, 0), 10 + i);
+		assert_int_equal(vsock_host_greet(pair[1], &port), lines[i].ret);
+		close(pair[0]);
+		close(pair[1]);
+	}
+}
+
 static void test_accepted(void **state)
 {
 	char line[32];
@@ -248,9 +268,10 @@ static void test_call(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		HOST_TEST(test_accept),       HOST_TEST(test_path),
-		HOST_TEST(test_relative),     HOST_TEST(test_call),
-		cmocka_unit_test(test_greet), cmocka_unit_test(test_accepted),
+		HOST_TEST(test_accept),          HOST_TEST(test_path),
+		HOST_TEST(test_relative),        HOST_TEST(test_call),
+		cmocka_unit_test(test_greet),    cmocka_unit_test(test_greet_nul),
+		cmocka_unit_test(test_accepted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
