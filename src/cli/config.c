@@ -60,29 +60,63 @@ static bool starts_with(const char *text, const char *prefix)
 	return !strncmp(text, prefix, strlen(prefix));
 }
 
+static bool is_called(const struct cli_option *option, const char *name)
+{
+	return !strcmp(option->name, name);
+}
+
 /* --vsock vhost[,cid=N] has no path. */
 static bool names_kernel(const struct cli_option *option, const char *text)
 {
-	return !strcmp(option->name, "vsock") && starts_with(text, CLI_VHOST) &&
+	return is_called(option, "vsock") && starts_with(text, CLI_VHOST) &&
 	       strcspn(text, ",") == strlen(CLI_VHOST);
+}
+
+/* --disk vhost-user=SOCKET */
+static bool names_back_end(const struct cli_option *option, const char *text)
+{
+	return is_called(option, "disk") && starts_with(text, CLI_VHOST_USER);
+}
+
+#define PASST "passt="
+
+/* --network has parts, and one of them may be a socket's. Return: where its path is, or NULL. */
+static const char *find_passt(const char *text)
+{
+	while (!starts_with(text, PASST)) {
+		text = strchr(text, ',');
+		if (!text)
+			return NULL;
+		text++;
+	}
+	return text + strlen(PASST);
+}
+
+/* Return: where in an option's value a file's path begins; NULL if it has none. */
+static const char *find_path(const struct cli_option *option, const char *text)
+{
+	const char *colon = strchr(text, ':');
+
+	if (option->commands & CLI_OPTION_PATH && !names_kernel(option, text))
+		return names_back_end(option, text) ? text + strlen(CLI_VHOST_USER) : text;
+	if (option->commands & CLI_OPTION_AT_PATH && *text == '@')
+		return text + 1;
+	if (option->commands & CLI_OPTION_COLON_PATH && colon)
+		return colon + 1;
+	return is_called(option, "network") ? find_passt(text) : NULL;
 }
 
 static int set_text(const struct config *c, const struct cli_option *option,
 		    struct json_object *value)
 {
-	const char *text = json_object_get_string(value);
+	const char *text = json_object_get_string(value), *path;
 	int ret = 0;
 
 	if (strlen(text) != (size_t)json_object_get_string_len(value))
 		return refuse(c, option->name, "has a NUL in it");
-	if (option->commands & CLI_OPTION_PATH && !names_kernel(option, text))
-		ret = make_absolute(c, value,
-				    starts_with(text, CLI_VHOST_USER) ? (int)strlen(CLI_VHOST_USER)
-								      : 0);
-	else if (option->commands & CLI_OPTION_AT_PATH && *text == '@')
-		ret = make_absolute(c, value, 1);
-	else if (option->commands & CLI_OPTION_COLON_PATH && strchr(text, ':'))
-		ret = make_absolute(c, value, (int)(strchr(text, ':') + 1 - text));
+	path = find_path(option, text);
+	if (path)
+		ret = make_absolute(c, value, (int)(path - text));
 	return ret ? ret : set(c, option, json_object_get_string(value));
 }
 
