@@ -14,7 +14,7 @@
 /**
  * struct kind - of device
  * @queue: one whose buffers it takes as soon as it is told of them
- * @is_elsewhere: a back end takes them, which may also pass them over
+ * @is_elsewhere: a back end takes them, which may also pass them over; see also is_elsewhere()
  */
 struct kind {
 	char name[24];
@@ -104,6 +104,11 @@ static void put_breach(struct lab *lab, const struct breach *breach)
 	vring_put(&lab->ring, 0, &desc);
 }
 
+static bool is_elsewhere(const struct lab *lab, const struct kind *kind)
+{
+	return kind->is_elsewhere || (kind->id == VIRTIO_ID_NETWORK && lab->is_network_elsewhere);
+}
+
 /* A back end may be gone for what it was told, or not care; nothing is ever done for it. */
 static bool is_refused(struct lab *lab, const struct kind *kind, const struct virtio *virtio)
 {
@@ -111,7 +116,7 @@ static bool is_refused(struct lab *lab, const struct kind *kind, const struct vi
 
 	vring_offer(&lab->ring, 0);
 	vring_notify(&lab->ring);
-	if (kind->is_elsewhere)
+	if (is_elsewhere(lab, kind))
 		return virtio_reset(virtio);
 	answer = virtio_await(virtio, &lab->ring, NULL, NULL);
 	if (answer != ANSWER_NEEDS_RESET)

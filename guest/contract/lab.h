@@ -70,6 +70,7 @@ struct lab {
 	bool has_pci;
 	struct virtio blk, rng, console, network;
 	bool has_network;
+	bool is_network_elsewhere; /* a back end takes its frames */
 	struct vring ring;
 	uint64_t hole, shared, private;
 	uint64_t free, free_top;

@@ -5,6 +5,8 @@
  * realms, with devices on PCI or on MMIO. It needs a disk that it may overwrite, an rng and a
  * console; what else there is it drives too.
  *
+ * With ccr.elsewhere=network frames are a back end's, which may pass over what it cannot use.
+ *
  * With ccr.only=9p on the command line it drives nothing but a shared directory.
  *
  * With ccr.load=SECONDS on the command line it puts the devices and the host's memory accounting
@@ -45,6 +47,7 @@ static void run_checks(struct lab *lab, const char *bootargs)
 		check_9p(lab);
 		return;
 	}
+	lab->is_network_elsewhere = str_contains(bootargs, "ccr.elsewhere=network");
 	check_discovery(lab);
 	check_chains(lab);
 	check_rings(lab);

@@ -339,8 +339,8 @@ bool vring_take(struct vring *ring, uint32_t *ret_head, uint32_t *ret_written)
 	return true;
 }
 
-enum virtio_answer virtio_await(const struct virtio *virtio, struct vring *ring, uint32_t *ret_head,
-				uint32_t *ret_written)
+enum virtio_answer virtio_await_for(const struct virtio *virtio, struct vring *ring,
+				    uint32_t patience_ms, uint32_t *ret_head, uint32_t *ret_written)
 {
 	const uint64_t start = now_ms();
 
@@ -352,6 +352,12 @@ enum virtio_answer virtio_await(const struct virtio *virtio, struct vring *ring,
 		}
 		if (virtio_status(virtio) & VIRTIO_NEEDS_RESET)
 			return ANSWER_NEEDS_RESET;
-	} while (now_ms() - start < VIRTIO_PATIENCE_MS);
+	} while (now_ms() - start < patience_ms);
 	return ANSWER_NONE;
+}
+
+enum virtio_answer virtio_await(const struct virtio *virtio, struct vring *ring, uint32_t *ret_head,
+				uint32_t *ret_written)
+{
+	return virtio_await_for(virtio, ring, VIRTIO_PATIENCE_MS, ret_head, ret_written);
 }

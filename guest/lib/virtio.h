@@ -165,7 +165,13 @@ void vring_notify(const struct vring *ring);
 /** vring_take() - Return: true if a chain came back: its head and how much was written into it. */
 bool vring_take(struct vring *ring, uint32_t *ret_head, uint32_t *ret_written);
 
-/** virtio_await() - until a chain comes back or the device asks for a reset; @ret_* may be NULL */
+/**
+ * virtio_await() - until a chain comes back, the device asks for a reset, or VIRTIO_PATIENCE_MS are
+ * over; virtio_await_for(): or @patience_ms are. @ret_* may be NULL.
+ */
+enum virtio_answer virtio_await_for(const struct virtio *virtio, struct vring *ring,
+				    uint32_t patience_ms, uint32_t *ret_head,
+				    uint32_t *ret_written);
 enum virtio_answer virtio_await(const struct virtio *virtio, struct vring *ring, uint32_t *ret_head,
 				uint32_t *ret_written);
 

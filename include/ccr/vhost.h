@@ -54,11 +54,12 @@ struct vhost_region {
  * @base: index of the next buffer to take
  * @desc, @avail, @used: guest addresses of its rings, inside the memory that it was given
  * @kick_fd, @call_fd: eventfds; the back end gets copies
+ * @err_fd: one that the kernel signals if it cannot use what is in the queue; programs are not told
  */
 struct vhost_queue {
 	uint16_t size, base;
 	uint64_t desc, avail, used;
-	int kick_fd, call_fd;
+	int kick_fd, call_fd, err_fd;
 };
 
 struct vhost;

@@ -64,6 +64,8 @@ struct vhost_dev_type {
  * @kick_fds, @call_fds: an eventfd for each queue: that notifies of buffers, and that the back end
  *	signals if the queue's interrupt has none of its own; see vhost_dev_interrupt(). They
  *	outlive the device.
+ * @err_fd: one for all of them, that the kernel signals when it cannot use what is in a queue; see
+ *	vhost_dev_break(). It outlives the device.
  */
 struct vhost_dev_config {
 	const struct vhost_dev_type *type;
@@ -78,6 +80,7 @@ struct vhost_dev_config {
 	struct vhost_region regions[VHOST_MAX_REGIONS];
 	void *ctx;
 	const int *kick_fds, *call_fds;
+	int err_fd;
 };
 
 /**
@@ -127,6 +130,9 @@ void vhost_dev_serve_own(struct vhost_dev *dev);
 
 /** vhost_dev_interrupt() - the back end has signalled queue @index's call_fd; any thread */
 void vhost_dev_interrupt(struct vhost_dev *dev, unsigned index);
+
+/** vhost_dev_break() - the kernel has signalled the err_fd; by the device's thread */
+void vhost_dev_break(struct vhost_dev *dev);
 
 /** vhost_dev_config_changed() - the back end says so: show the driver the new one; its thread */
 void vhost_dev_config_changed(struct vhost_dev *dev);

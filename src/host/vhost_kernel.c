@@ -18,8 +18,8 @@
 /*
  * syscalls(worker build): ioctl:VHOST_SET_OWNER ioctl:VHOST_SET_FEATURES ioctl:VHOST_SET_MEM_TABLE
  *	ioctl:VHOST_SET_VRING_NUM ioctl:VHOST_SET_VRING_BASE ioctl:VHOST_SET_VRING_ADDR
- *	ioctl:VHOST_SET_VRING_CALL ioctl:VHOST_SET_VRING_KICK ioctl:VHOST_GET_VRING_BASE
- *	ioctl:VHOST_VSOCK_SET_RUNNING ioctl:VHOST_NET_SET_BACKEND
+ *	ioctl:VHOST_SET_VRING_CALL ioctl:VHOST_SET_VRING_KICK ioctl:VHOST_SET_VRING_ERR
+ *	ioctl:VHOST_GET_VRING_BASE ioctl:VHOST_VSOCK_SET_RUNNING ioctl:VHOST_NET_SET_BACKEND
  */
 static int request(int fd, unsigned long number, void *argument)
 {
@@ -127,6 +127,8 @@ static int start_queue(struct vhost *vhost, unsigned index, const struct vhost_q
 		ret = set_rings(vhost, index, queue);
 	if (!ret)
 		ret = set_call(vhost, index, queue->call_fd);
+	if (!ret)
+		ret = set_fd(vhost, VHOST_SET_VRING_ERR, index, queue->err_fd);
 	return ret ? ret : set_fd(vhost, VHOST_SET_VRING_KICK, index, queue->kick_fd);
 }
 

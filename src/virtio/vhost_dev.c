@@ -146,6 +146,7 @@ static bool describe_queue(struct vhost_dev *dev, unsigned index, struct vhost_q
 		.used = virtio_mem_strip(dev->mem, virtq->used).v,
 		.kick_fd = dev->config.kick_fds[index],
 		.call_fd = dev->calls[index],
+		.err_fd = dev->config.err_fd,
 	};
 	return true;
 }
@@ -358,6 +359,16 @@ void vhost_dev_interrupt(struct vhost_dev *dev, unsigned index)
 	virtq_books_look(&dev->books[index], &dev->virtio.queues[index]);
 	virtio_interrupt(&dev->virtio, index);
 	virtio_unlock(&dev->virtio);
+}
+
+void vhost_dev_break(struct vhost_dev *dev)
+{
+	if (!dev->is_running)
+		return;
+	virtio_lock(&dev->virtio);
+	virtio_fail(&dev->virtio, "the back end cannot use what is in a queue");
+	virtio_unlock(&dev->virtio);
+	vhost_dev_serve(dev);
 }
 
 void vhost_dev_config_changed(struct vhost_dev *dev)

@@ -24,13 +24,22 @@
 
 #define RETRY_MS 1000
 
-enum { SOURCE_WAKE, SOURCE_BACK_END, SOURCE_REQUEST, SOURCE_TAP, SOURCE_OWN, SOURCE_CALLS };
+enum {
+	SOURCE_WAKE,
+	SOURCE_BACK_END,
+	SOURCE_REQUEST,
+	SOURCE_TAP,
+	SOURCE_OWN,
+	SOURCE_ERROR,
+	SOURCE_CALLS
+};
 
 #define MAX_SOURCES (SOURCE_CALLS + VIRTIO_MAX_QUEUES)
 
 /**
  * struct vhost_port - see internal.h
  * @wake_fd: the device wants service, or the thread is to end
+ * @err_fd: a queue holds what the back end cannot use
  * @next_try_ms: when to look for a lost back end
  * @has_tap: there is a tap, and it was there when we looked last
  */
@@ -38,7 +47,7 @@ struct vhost_port {
 	struct vhost_dev dev;
 	struct back_end *end;
 	struct broker *broker;
-	int wake_fd;
+	int wake_fd, err_fd;
 	unsigned nr_queues;
 	int kick_fds[VIRTIO_MAX_QUEUES];
 	int call_fds[VIRTIO_MAX_QUEUES];
@@ -175,7 +184,8 @@ static void wake(void *ctx)
 static int open_fds(struct vhost_port *port, const struct virtio_slot *slot)
 {
 	port->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (port->wake_fd < 0)
+	port->err_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (port->wake_fd < 0 || port->err_fd < 0)
 		return -errno;
 	for (; port->nr_queues < slot->nr_lanes; port->nr_queues++) {
 		const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -194,6 +204,8 @@ static void close_fds(struct vhost_port *port)
 		close(port->call_fds[--port->nr_queues]);
 	if (port->wake_fd >= 0)
 		close(port->wake_fd);
+	if (port->err_fd >= 0)
+		close(port->err_fd);
 }
 
 /*
@@ -243,6 +255,7 @@ static int make_device(struct vhost_port *port, const struct vhost_dev_config *c
 	own.name = port->end->path;
 	own.kick_fds = port->kick_fds;
 	own.call_fds = port->call_fds;
+	own.err_fd = port->err_fd;
 	describe_memory(&own, gmem, port->end->is_kernel);
 	own_setup.host = (struct virtio_host){.kick = wake, .ctx = port};
 	return vhost_dev_init(&port->dev, &own, &own_setup, err);
@@ -323,9 +336,20 @@ static void set_sources(const struct vhost_port *port, struct pollfd sources[MAX
 	/* An error is reported without being asked for. */
 	sources[SOURCE_TAP] = (struct pollfd){.fd = port->has_tap ? port->end->tap->fds[0] : -1};
 	sources[SOURCE_OWN] = (struct pollfd){.fd = own_kick_fd(port), .events = POLLIN};
+	sources[SOURCE_ERROR] = (struct pollfd){.fd = port->err_fd, .events = POLLIN};
 	for (unsigned i = 0; i < port->nr_queues; i++)
 		sources[SOURCE_CALLS + i] =
 			(struct pollfd){.fd = port->call_fds[i], .events = POLLIN};
+}
+
+/* What was wrong with a queue is forgotten with it. */
+static void serve_device(struct vhost_port *port)
+{
+	const bool was_running = port->dev.is_running;
+
+	vhost_dev_serve(&port->dev);
+	if (was_running && !port->dev.is_running)
+		clear(port->err_fd);
 }
 
 /* A notification that came by a register reaches the back end like any other. */
@@ -334,7 +358,7 @@ static void on_wake(struct vhost_port *port)
 	const uint64_t one = 1;
 
 	clear(port->wake_fd);
-	vhost_dev_serve(&port->dev);
+	serve_device(port);
 	vhost_dev_serve_own(&port->dev);
 	for (unsigned i = 0; i < port->nr_queues && port->dev.is_running; i++) {
 		if (write(port->kick_fds[i], &one, sizeof(one)) < 0)
@@ -396,6 +420,10 @@ static void serve(struct vhost_port *port, const struct pollfd sources[MAX_SOURC
 	if (sources[SOURCE_OWN].revents) {
 		clear(sources[SOURCE_OWN].fd);
 		vhost_dev_serve_own(&port->dev);
+	}
+	if (sources[SOURCE_ERROR].revents) {
+		clear(port->err_fd);
+		vhost_dev_break(&port->dev);
 	}
 	if (sources[SOURCE_BACK_END].revents)
 		on_back_end(port);

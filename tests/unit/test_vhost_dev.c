@@ -312,6 +312,25 @@ static void test_bus_master(void **state)
 	assert_non_null(strstr(b->backend->log, "SET_VRING_BASE 0=2"));
 }
 
+/* The queues are taken back, and the driver's reset is all that is needed. */
+static void test_broken(void **state)
+{
+	struct bench *b = *state;
+
+	create(b);
+	vhost_dev_break(&b->dev);
+	assert_int_equal(guest_status(&b->device), 0);
+	drive(b, 0);
+	vhost_dev_break(&b->dev);
+	assert_int_equal(guest_status(&b->device), NEEDS_RESET);
+	assert_false(b->dev.is_running);
+	assert_false(vhost_dev_is_lost(&b->dev));
+	guest_common_write(&b->device, VIRTIO_PCI_COMMON_STATUS, 1, 0);
+	drive(b, 0);
+	echo(b, "one", false);
+	destroy(b);
+}
+
 static void test_private_rings(void **state)
 {
 	struct bench *b = *state;
@@ -632,6 +651,7 @@ int main(void)
 		test(test_indirect_interrupts),
 		test(test_reset_waits),
 		test(test_bus_master),
+		test(test_broken),
 		test(test_private_rings),
 		test(test_idle_loss),
 		test(test_busy_loss),

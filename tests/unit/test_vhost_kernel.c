@@ -35,13 +35,13 @@ static const struct {
 	unsigned long number;
 	const char *name;
 } requests[] = {
-	{VHOST_SET_OWNER, "OWNER"},         {VHOST_GET_FEATURES, "GET_FEATURES"},
-	{VHOST_SET_FEATURES, "FEATURES"},   {VHOST_SET_MEM_TABLE, "MEM"},
-	{VHOST_SET_VRING_NUM, "NUM"},       {VHOST_SET_VRING_BASE, "BASE"},
-	{VHOST_SET_VRING_ADDR, "ADDR"},     {VHOST_SET_VRING_CALL, "CALL"},
-	{VHOST_SET_VRING_KICK, "KICK"},     {VHOST_GET_VRING_BASE, "GET_BASE"},
-	{VHOST_VSOCK_SET_GUEST_CID, "CID"}, {VHOST_VSOCK_SET_RUNNING, "RUNNING"},
-	{VHOST_NET_SET_BACKEND, "BACKEND"},
+	{VHOST_SET_OWNER, "OWNER"},           {VHOST_GET_FEATURES, "GET_FEATURES"},
+	{VHOST_SET_FEATURES, "FEATURES"},     {VHOST_SET_MEM_TABLE, "MEM"},
+	{VHOST_SET_VRING_NUM, "NUM"},         {VHOST_SET_VRING_BASE, "BASE"},
+	{VHOST_SET_VRING_ADDR, "ADDR"},       {VHOST_SET_VRING_CALL, "CALL"},
+	{VHOST_SET_VRING_ERR, "ERR"},         {VHOST_SET_VRING_KICK, "KICK"},
+	{VHOST_GET_VRING_BASE, "GET_BASE"},   {VHOST_VSOCK_SET_GUEST_CID, "CID"},
+	{VHOST_VSOCK_SET_RUNNING, "RUNNING"}, {VHOST_NET_SET_BACKEND, "BACKEND"},
 };
 
 static void note(unsigned long number, void *argument)
@@ -133,6 +133,7 @@ static int live(struct vhost *vhost)
 		.used = BASE + 0x2000,
 		.kick_fd = 5,
 		.call_fd = 6,
+		.err_fd = 4,
 	};
 	uint16_t base = 0;
 	int ret = vhost->carrier->set_features(vhost, 1ull << 32);
@@ -162,14 +163,14 @@ static void test_order(void **state)
 	vhost_close(&vhost);
 	assert_string_equal(asked, "GET_FEATURES 0; CID 2a; OWNER 0; FEATURES 100000000; "
 				   "MEM 7f0000000000; NUM 40; BASE 7; ADDR 7f0000002000; CALL 6; "
-				   "KICK 5; RUNNING 1; RUNNING 0; GET_BASE 0");
+				   "ERR 4; KICK 5; RUNNING 1; RUNNING 0; GET_BASE 0");
 }
 
 static void test_each_request_refused(void **state)
 {
 	struct vhost vhost;
 
-	for (unsigned i = 3; i <= 13; i++) {
+	for (unsigned i = 3; i <= 14; i++) {
 		begin(state);
 		fail_at = i;
 		fail_errno = EFAULT;
@@ -267,7 +268,8 @@ static void test_net_order(void **state)
 	assert_string_equal(
 		asked,
 		"GET_FEATURES 0; OWNER 0; FEATURES 100000000; OWNER 0; FEATURES 100000000; "
-		"MEM 0; MEM 0; NUM 40; BASE 0; ADDR 7f0000000000; CALL 0; KICK 0; "
+		"MEM 0; MEM 0; NUM 40; BASE 0; ADDR 7f0000000000; CALL 0; ERR 0; "
+		"KICK 0; "
 		"BACKEND 15; BACKEND 100000016; BACKEND ffffffff; BACKEND 1ffffffff; GET_BASE 0");
 }
 
@@ -291,7 +293,7 @@ static void test_net_refused(void **state)
 	struct ccr_err err = {0};
 	struct vhost vhost;
 
-	for (unsigned i = 2; i <= 17; i++) {
+	for (unsigned i = 2; i <= 18; i++) {
 		begin(state);
 		fail_at = i;
 		fail_errno = EFAULT;
