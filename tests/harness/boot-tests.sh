@@ -20,10 +20,11 @@ set -eu
 . "$(dirname "$0")/stack.sh"
 
 SUM=$LOG_DIR/boot.sum
-# The tests have limits of their own; these are for a host that hangs.
+# The tests have limits of their own; these are for a host that hangs: one that works gives a sign
+# of life every 20 seconds.
 LIMIT=${SOAK:+14400}
 : "${LIMIT:=3000}"
-SILENCE=300
+SILENCE=150
 BOOTS=3
 # Fewer tests than this are not worth the boot of a second host.
 MANY=8
@@ -36,7 +37,8 @@ names_in() {
 }
 
 show_results() {
-	printable | sed -un -e 's/^ok [0-9]* - /  ok    /p' -e 's/^not ok [0-9]* - /  FAIL  /p' \
+	printable | sed -un -e '/^# alive$/d' \
+		-e 's/^ok [0-9]* - /  ok    /p' -e 's/^not ok [0-9]* - /  FAIL  /p' \
 		-e 's/^# /        /p'
 }
 
