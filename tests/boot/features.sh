@@ -42,3 +42,26 @@ measured_with() {
 	other=$("$ccr_run" measure -q "$@" -k "$guest/rsi.img" -m 64M --no-pci)
 	[ "$seen" != "$other" ] || fail "$choices: the RIM is that of a realm without"
 }
+
+# linux_cpu CHOICES ARGUMENT... - what Linux makes of such a CPU, as lines of its output
+linux_cpu() {
+	choices=$1
+	shift
+	launch -k "$guest/Image" -i "$guest/initrd.gz" -m 256M --no-pci --cpu-feature "$choices" \
+		-p "quiet ccr.run=parity ccr.then=poweroff" "$@"
+	want_status 0
+	want_ready
+}
+
+# linux_has, linux_lacks NAME... - of the features in its /proc/cpuinfo
+linux_has() {
+	for name; do
+		want "$out" "^CCR-GUEST-CPU features .*\\b$name\\b"
+	done
+}
+
+linux_lacks() {
+	for name; do
+		refuse "$out" "^CCR-GUEST-CPU features .*\\b$name\\b"
+	done
+}

@@ -23,6 +23,16 @@ test_stack_features_sve() {
 	measured_with "sve=$sve" --realm=kvm -c 2
 }
 
+test_stack_features_linux() {
+	sve=$(realm_sve)
+	[ -n "$sve" ] || skip "this host's realms have no SVE"
+	linux_cpu "sve=$sve,pmu=2" --realm=kvm
+	linux_has sve
+	want "$out" "^CCR-GUEST-CPU sve-bits $sve\\b"
+	# Linux counts the one of cycles as well.
+	want "$out" '^CCR-GUEST-CPU pmu-counters 3\b'
+}
+
 test_stack_features_pmu() {
 	[ "$(offered realm_offer pmu_counters)" -gt 2 ] || skip "this host's realms have no PMU"
 	bare_metal_cpu pmu=2 --realm=kvm

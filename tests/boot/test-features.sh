@@ -28,6 +28,25 @@ test_features_bare_metal_realm() {
 	[ -z "$(note PMU_COUNTERS)" ] || fail "a PMU that nobody has asked for"
 }
 
+# linux_without_aes ARGUMENT... - SVE with shorter vectors than there could be; SHA-2, but no AES
+linux_without_aes() {
+	sve=$(some_sve)
+	[ -n "$sve" ] || skip "this host has no SVE to give"
+	linux_cpu "sve=$sve,aes=off" "$@"
+	linux_has sve sha2
+	linux_lacks aes
+	want "$out" "^CCR-GUEST-CPU sve-bits $sve\\b"
+	want "$out" '^CCR-GUEST-CPU pmu-counters none'
+}
+
+test_features_linux_plain() {
+	linux_without_aes
+}
+
+test_features_linux_realm() {
+	linux_without_aes --realm=emulated
+}
+
 test_features_enter_the_rim() {
 	sve=$(some_sve)
 	[ -n "$sve" ] || skip "this host has no SVE to give"
