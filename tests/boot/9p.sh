@@ -17,7 +17,7 @@ shared() {
 	modules=$(cat "$guest/modules-9p")
 	launch -k "$guest/Image-full" -i "$guest/initrd-full.gz" \
 		--9p "$dir/share,share" --9p "$dir/share,readonly,ro" \
-		-p "console=ttyS0 quiet ccr.modules=$modules ccr.run=9p ccr.then=poweroff" "$@"
+		-p "console=ttyS0 $quick ccr.modules=$modules ccr.run=9p ccr.then=poweroff" "$@"
 	umount "$dir/share/mounted"
 	want_status 0
 	refuse "$out" '^CCR-GUEST-9P FAILED'

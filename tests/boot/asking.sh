@@ -17,7 +17,7 @@ asking() {
 answering() {
 	name=$1
 	shift
-	params="quiet ccr.modules=${modules:-$cca_modules},vsock,vmw_vsock_virtio_transport_common"
+	params="$quick ccr.modules=${modules:-$cca_modules},vsock,vmw_vsock_virtio_transport_common"
 	params="$params,vmw_vsock_virtio_transport ccr.attest=2048 ccr.then=hang"
 	start --name "$name" -k "$guest/Image" -i "$guest/initrd.gz" --vsock "$dir/vsock" \
 		-p "$params" "$@"

@@ -48,7 +48,7 @@ linux_cpu() {
 	choices=$1
 	shift
 	launch -k "$guest/Image" -i "$guest/initrd.gz" -m 256M --no-pci --cpu-feature "$choices" \
-		-p "quiet ccr.run=parity ccr.then=poweroff" "$@"
+		-p "$quick ccr.run=parity ccr.then=poweroff" "$@"
 	want_status 0
 	want_ready
 }

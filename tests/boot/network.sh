@@ -69,7 +69,7 @@ downloads() {
 	# Two transfers on top of a boot, and of a real realm's launch.
 	limit=480
 	words="ccr.modules=$network_modules ccr.run=network,8001,8002$devices"
-	launch -k "$guest/Image" -i "$guest/initrd.gz" "$@" -p "quiet $words ccr.then=poweroff"
+	launch -k "$guest/Image" -i "$guest/initrd.gz" "$@" -p "$quick $words ccr.then=poweroff"
 	stop_servers
 	want_status 0
 	nr=0

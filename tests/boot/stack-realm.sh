@@ -156,13 +156,13 @@ test_stack_rsi_guest_sha512_and_rpv() {
 
 # KVM cannot reset what a realm is made of: a realm never starts again.
 test_stack_reset() {
-	launch --realm=kvm -k "$guest/Image" -i "$guest/initrd.gz" -p "quiet ccr.then=reboot"
+	launch --realm=kvm -k "$guest/Image" -i "$guest/initrd.gz" -p "$quick ccr.then=reboot"
 	want_status 5
 	want_ready realm=1
 }
 
 test_stack_sigterm() {
-	start --realm=kvm -k "$guest/Image" -i "$guest/initrd.gz" -p "quiet ccr.then=hang"
+	start --realm=kvm -k "$guest/Image" -i "$guest/initrd.gz" -p "$quick ccr.then=hang"
 	await "$out" CCR-GUEST-READY
 	stop_with TERM
 	want_status 0
@@ -172,7 +172,7 @@ test_stack_sigterm() {
 kill_after() {
 	# Not through timeout, which would be what is killed.
 	"$ccr_run" run --realm=kvm -k "$guest/Image" -i "$guest/initrd.gz" -m 512M -c 2 \
-		-p "quiet ccr.then=hang" </dev/null >"$out" 2>"$err" &
+		-p "$quick ccr.then=hang" </dev/null >"$out" 2>"$err" &
 	pid=$!
 	sleep "$(($1 / 10)).$(($1 % 10))"
 	kill -KILL "$pid" || fail "ended by itself in the first $1 tenths of a second"
@@ -197,7 +197,7 @@ test_stack_sigkill_soak() {
 		progress "kill $nr of $kills after $tenths/10 s: $((before - free)) KiB less free"
 	done
 	launch --realm=kvm -k "$guest/Image" -i "$guest/initrd.gz" -m 512M -c 2 \
-		-p "quiet ccr.then=poweroff"
+		-p "$quick ccr.then=poweroff"
 	want_status 0
 	want_ready realm=1
 }

@@ -44,12 +44,12 @@ test_attest_others() {
 	says 'machine plain: the guest gives no token: the kernel gives no token'
 	want "$out" 'attest: nobody makes tokens here'
 	stop_with TERM
-	start --name mute -k "$guest/Image" -i "$guest/initrd.gz" -p "quiet ccr.then=hang"
+	start --name mute -k "$guest/Image" -i "$guest/initrd.gz" -p "$quick ccr.then=hang"
 	await "$out" CCR-GUEST-READY
 	asking 1 mute
 	says 'machine mute has no vsock.*start it with --vsock FILE'
 	stop_with TERM
-	start --name idle -k "$guest/Image" -i "$guest/initrd.gz" -p "quiet ccr.then=hang" \
+	start --name idle -k "$guest/Image" -i "$guest/initrd.gz" -p "$quick ccr.then=hang" \
 		--vsock "$dir/vsock"
 	await "$out" CCR-GUEST-READY
 	asking 1 idle

@@ -38,7 +38,7 @@ test_balloon() {
 	limit=400
 	start -k "$guest/Image" -i "$guest/initrd.gz" -m 256M --balloon \
 		--name test --run-dir "$dir/run" \
-		-p "quiet ccr.modules=virtio_balloon ccr.run=balloon ccr.then=hang"
+		-p "$quick ccr.modules=virtio_balloon ccr.run=balloon ccr.then=hang"
 	await "$out" 'CCR-GUEST-BALLOON filled'
 	full=$(held)
 	[ "$full" -ge 80 ] || fail "80 MiB are in use, but the machine holds $full"

@@ -30,7 +30,7 @@ test_console_stdio() {
 	: >"$out"
 	: >"$err"
 	(run_guest --console stdio -k "$guest/Image" -i "$guest/initrd.gz" \
-		-p "quiet ccr.then=shell") <"$dir/keys" >"$out" 2>"$err" &
+		-p "$quick ccr.then=shell") <"$dir/keys" >"$out" 2>"$err" &
 	pid=$!
 	exec 3>"$dir/keys"
 	await "$out" CCR-GUEST-READY
@@ -47,7 +47,7 @@ test_console_stdio() {
 
 # The virtio console in a realm. Whoever opens the terminal later finds what was printed meanwhile.
 test_console_pty() {
-	shell_at pty --realm=emulated -p "quiet console=hvc0 ccr.then=shell"
+	shell_at pty --realm=emulated -p "$quick console=hvc0 ccr.then=shell"
 	await "$err" 'console: /dev/pts/'
 	pts=$(sed -n 's/.*console: //p' "$err")
 	cat "$pts" >"$dir/screen" &
@@ -68,7 +68,7 @@ test_console_pty() {
 
 # One client at a time, and another one after it.
 test_console_socket() {
-	shell_at "socket:$dir/console" --realm=emulated -p "quiet ccr.then=shell"
+	shell_at "socket:$dir/console" --realm=emulated -p "$quick ccr.then=shell"
 	until [ -S "$dir/console" ]; do
 		kill -0 "$pid" || fail "ended before there was a socket"
 		sleep 0.2
@@ -102,7 +102,7 @@ test_console_file() {
 }
 
 test_console_none() {
-	launch --console none -k "$guest/Image" -i "$guest/initrd.gz" -p "quiet ccr.then=poweroff"
+	launch --console none -k "$guest/Image" -i "$guest/initrd.gz" -p "$quick ccr.then=poweroff"
 	want_status 0
 	[ ! -s "$out" ] || fail "something on standard output: $(head -c 200 "$out")"
 }
@@ -114,7 +114,7 @@ channels() {
 	shift
 	start -k "$guest/Image" -i "$guest/initrd.gz" --channel "log=file:$dir/log" \
 		--channel "org.example.echo=socket:$dir/echo" --name test --run-dir "$dir/run" \
-		-p "quiet ccr.run=channels ccr.then=poweroff$words" "$@"
+		-p "$quick ccr.run=channels ccr.then=poweroff$words" "$@"
 	await "$out" 'CCR-GUEST-CHANNELS open'
 	vcat call "$dir/echo" <"$dir/keys" >"$dir/answer" &
 	client=$!

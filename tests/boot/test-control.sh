@@ -6,7 +6,7 @@
 
 # hanging ARGUMENT... - a machine whose guest has booted, and waits
 hanging() {
-	start -k "$guest/Image" -i "$guest/initrd.gz" -p "quiet ccr.then=hang" "$@"
+	start -k "$guest/Image" -i "$guest/initrd.gz" -p "$quick ccr.then=hang" "$@"
 	await "$out" CCR-GUEST-READY
 }
 
@@ -72,7 +72,7 @@ test_control_realm() {
 
 # The console command types, and sees what its typing does; a paused guest prints nothing.
 test_control_console() {
-	start -k "$guest/Image" -i "$guest/initrd.gz" -p "quiet ccr.then=shell" --name shell
+	start -k "$guest/Image" -i "$guest/initrd.gz" -p "$quick ccr.then=shell" --name shell
 	await "$out" CCR-GUEST-READY
 	# shellcheck disable=SC2016 # for the guest's shell
 	echo 'while :; do echo tick$((1 + 1)); sleep 0.1; done' >"$dir/keys"

@@ -12,7 +12,7 @@ tour() {
 	before=$(sha256sum <"$dir/second")
 	launch -k "$guest/Image" -i "$guest/initrd.gz" \
 		-d "$dir/first,serial=the-first" -d "$dir/second,ro,serial=exactly-20-character" \
-		-p "quiet ccr.modules=virtio_blk ccr.run=disk,tour,4 ccr.then=poweroff" "$@"
+		-p "$quick ccr.modules=virtio_blk ccr.run=disk,tour,4 ccr.then=poweroff" "$@"
 	want_status 0
 	want "$out" '^CCR-GUEST-DISK vda serial=the-first ro=0 sectors=8192'
 	want "$out" '^CCR-GUEST-DISK vda takes writes'
@@ -41,7 +41,7 @@ test_disk_realm_4cpus_and_bounce() {
 over_mmio() {
 	dd if=/dev/null of="$dir/disk" bs=1M seek=4 2>/dev/null
 	launch --virtio-transport mmio -k "$guest/Image" -i "$guest/initrd.gz" -d "$dir/disk" \
-		-p "quiet ccr.modules=virtio_mmio,virtio_blk ccr.run=disk,check,vda,4 \
+		-p "$quick ccr.modules=virtio_mmio,virtio_blk ccr.run=disk,check,vda,4 \
 ccr.then=poweroff" "$@"
 	want_status 0
 	sum=$(sha256sum <"$dir/disk" | cut -d ' ' -f 1)
@@ -61,7 +61,7 @@ test_disk_mmio_realm() {
 killed() {
 	dd if=/dev/null of="$dir/disk" bs=1M seek=8 2>/dev/null
 	start -k "$guest/Image" -i "$guest/initrd.gz" -c 2 -d "$dir/disk$1" \
-		-p "quiet ccr.modules=virtio_blk ccr.run=disk,journal,vda ccr.then=poweroff"
+		-p "$quick ccr.modules=virtio_blk ccr.run=disk,journal,vda ccr.then=poweroff"
 	await "$out" 'vda durable=1[0-9]'
 	kill -KILL "$(machine_pid)" || fail "ccr-run was gone"
 	wait "$pid"
@@ -89,7 +89,7 @@ disk_load() {
 	limit=$((limit + 2 * seconds))
 	dd if=/dev/null of="$dir/disk" bs=1M seek=4 2>/dev/null
 	launch --realm=emulated -k "$guest/Image" -i "$guest/initrd.gz" -m "$1" -c 4 \
-		-d "$dir/disk" -p "quiet ccr.modules=virtio_blk,virtio-rng \
+		-d "$dir/disk" -p "$quick ccr.modules=virtio_blk,virtio-rng \
 ccr.run=disk,load,vda,$seconds,4,0000:00:01.0 ccr.then=poweroff"
 	want_status 0
 	refuse "$out" 'bad pass'

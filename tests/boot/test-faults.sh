@@ -82,7 +82,7 @@ launch_and_end() {
 	# Not through timeout, which would be what is killed.
 	# shellcheck disable=SC2086 # no option, or one
 	"$ccr_run" run $realm -k "$guest/Image" -i "$guest/initrd.gz" -m 256M -c 2 --silence 0 \
-		--name victim -d "$dir/disk" -p "quiet ccr.then=hang" </dev/null >"$out" 2>"$err" &
+		--name victim -d "$dir/disk" -p "$quick ccr.then=hang" </dev/null >"$out" 2>"$err" &
 	pid=$!
 	sleep "$(($3 / 10)).$(($3 % 10))"
 	end_launch "$2"
@@ -111,7 +111,7 @@ test_killed_soak() {
 		"$((before - free)) KiB less free"
 	# The name is free, and so is the socket that the killed ones could not remove.
 	launch -k "$guest/Image" -i "$guest/initrd.gz" --name victim -d "$dir/disk" \
-		-p "quiet ccr.then=poweroff"
+		-p "$quick ccr.then=poweroff"
 	want_status 0
 	[ -z "$(ls /run/ccr-run)" ] || fail "left behind: $(ls /run/ccr-run)"
 }
@@ -130,13 +130,13 @@ test_out_of_memory() {
 	mkdir "$groups/small"
 	echo 256M >"$groups/small/memory.max"
 	"$ccr_run" run -k "$guest/Image" -i "$guest/initrd.gz" --name neighbour --silence 0 \
-		-p "quiet ccr.then=hang" </dev/null >"$dir/neighbour" 2>&1 &
+		-p "$quick ccr.then=hang" </dev/null >"$dir/neighbour" 2>&1 &
 	neighbour=$!
 	(
 		# 0 is whoever writes it.
 		echo 0 >"$groups/small/cgroup.procs"
 		run_guest -k "$guest/Image" -i "$guest/initrd.gz" -m 512M \
-			-p "quiet ccr.run=memory,400 ccr.then=poweroff"
+			-p "$quick ccr.run=memory,400 ccr.then=poweroff"
 	) </dev/null >"$out" 2>"$err"
 	status=$?
 	kills=$(sed -n 's/^oom_kill //p' "$groups/small/memory.events")
@@ -157,7 +157,7 @@ test_out_of_memory() {
 	progress "$(tr -d '\r' <"$out" | grep -c CCR-GUEST-MEMORY) times 16 MiB, then killed"
 }
 
-journal_params="quiet ccr.modules=virtio_blk ccr.run=disk,journal,vda ccr.then=poweroff"
+journal_params="$quick ccr.modules=virtio_blk ccr.run=disk,journal,vda ccr.then=poweroff"
 
 # told_is_written - what the guest was told to be on the disk is in its file
 told_is_written() {
@@ -232,7 +232,7 @@ test_clock_jumps() {
 	now=$(date +%s)
 	read -r up _ </proc/uptime
 	start -k "$guest/Image" -i "$guest/initrd.gz" -c 2 --name jumps --silence 60 \
-		-p "quiet ccr.run=clock,3600 ccr.then=poweroff"
+		-p "$quick ccr.run=clock,3600 ccr.then=poweroff"
 	await "$out" CCR-GUEST-CLOCK 2
 	(
 		for jump in 100000000 -100000000 0; do

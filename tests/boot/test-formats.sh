@@ -5,7 +5,7 @@
 # What a kernel may come in. Images are everywhere else.
 
 test_format_zboot() {
-	launch -k "$guest/vmlinuz-6.1.efi" -i "$guest/initrd.gz" -p "quiet ccr.then=poweroff"
+	launch -k "$guest/vmlinuz-6.1.efi" -i "$guest/initrd.gz" -p "$quick ccr.then=poweroff"
 	want_status 0
 	want_ready realm=0 kernel=6.1
 }

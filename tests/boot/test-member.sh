@@ -68,7 +68,7 @@ member_run() {
 	as_member
 	dd if=/dev/zero of="$dir/disk" bs=1M count=4 2>/dev/null
 	streams --disk "$dir/disk" "$@"
-	start -k "$guest/Image" -i "$guest/initrd.gz" -p "quiet ccr.then=hang" \
+	start -k "$guest/Image" -i "$guest/initrd.gz" -p "$quick ccr.then=hang" \
 		--disk "$dir/disk" --vsock "$dir/vsock" "$@"
 	await "$out" CCR-GUEST-READY
 	machine=$(machine_pid)

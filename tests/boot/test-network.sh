@@ -92,7 +92,7 @@ removed() {
 	tap ccrtap3 10.6.0.1
 	start -k "$guest/Image" -i "$guest/initrd.gz" -n "tap=ccrtap3,vhost=$1" --name gone \
 		--run-dir "$dir/run" \
-		-p "quiet ccr.modules=$network_modules ccr.run=network-up ccr.then=hang"
+		-p "$quick ccr.modules=$network_modules ccr.run=network-up ccr.then=hang"
 	await "$out" 'CCR-GUEST-NETWORK link=1'
 	"$busybox" ip link del ccrtap3
 	await "$out" 'CCR-GUEST-NETWORK link=0'

@@ -9,7 +9,7 @@ plain() {
 }
 
 plain_with_cpus() {
-	plain -m 512M -c "$1" -p "quiet ccr.then=poweroff"
+	plain -m 512M -c "$1" -p "$quick ccr.then=poweroff"
 	want_status 0
 	want_ready "nr_cpus=$1" realm=0 "kernel=$(uname -r)"
 	refuse "$err" 'error\|warning'
@@ -38,14 +38,14 @@ test_image_alone_shows_output() {
 }
 
 test_reset_without_reboot() {
-	plain --no-reboot -p "quiet ccr.then=reboot"
+	plain --no-reboot -p "$quick ccr.then=reboot"
 	want_status 5
 	want_ready
 	want "$err" reset
 }
 
 test_reset_boots_again() {
-	start -k "$guest/Image" -i "$guest/initrd.gz" -p "quiet ccr.then=reboot"
+	start -k "$guest/Image" -i "$guest/initrd.gz" -p "$quick ccr.then=reboot"
 	await "$out" CCR-GUEST-READY 2
 	stop_with TERM
 	want_status 0
@@ -53,14 +53,14 @@ test_reset_boots_again() {
 
 # From outside, a guest that panics with panic=-1 is one that resets.
 test_panic() {
-	plain --no-reboot -p "quiet panic=-1 ccr.then=panic"
+	plain --no-reboot -p "$quick panic=-1 ccr.then=panic"
 	want_status 5
 	want_ready
 	want "$out" 'Kernel panic'
 }
 
 ends_on_signal() {
-	start -k "$guest/Image" -i "$guest/initrd.gz" -p "quiet ccr.then=hang"
+	start -k "$guest/Image" -i "$guest/initrd.gz" -p "$quick ccr.then=hang"
 	await "$out" CCR-GUEST-READY
 	stop_with "$1"
 	want_status 0
@@ -75,7 +75,7 @@ test_hugepages_and_affinity() {
 	echo 130 >/proc/sys/vm/nr_hugepages
 	[ "$(cat /proc/sys/vm/nr_hugepages)" = 130 ] || skip "the host gives no huge pages"
 	start --hugepages --mem-prealloc --vcpu-affinity 0=1,1=0 -k "$guest/Image" -m 256M -c 2 \
-		-i "$guest/initrd.gz" -p "quiet ccr.then=hang"
+		-i "$guest/initrd.gz" -p "$quick ccr.then=hang"
 	await "$out" CCR-GUEST-READY
 	[ "$(sed -n 's/^HugePages_Free: *//p' /proc/meminfo)" = 2 ] || fail "not 128 huge pages"
 	vmm=$(machine_pid)
@@ -96,7 +96,7 @@ test_sigterm() {
 
 # The oldest kernel that is promised to work.
 test_guest_6_1() {
-	launch -k "$guest/Image-6.1" -i "$guest/initrd.gz" -p "quiet ccr.then=poweroff"
+	launch -k "$guest/Image-6.1" -i "$guest/initrd.gz" -p "$quick ccr.then=poweroff"
 	want_status 0
 	want_ready realm=0 'kernel=6\.1\.'
 }

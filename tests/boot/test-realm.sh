@@ -10,7 +10,7 @@ realm() {
 }
 
 realm_with_cpus() {
-	realm -m 512M -c "$1" -p "quiet ccr.then=poweroff"
+	realm -m 512M -c "$1" -p "$quick ccr.then=poweroff"
 	want_status 0
 	want_ready "nr_cpus=$1" realm=1 "kernel=$(uname -r)"
 	want "$err" 'nothing here is confidential'
@@ -53,19 +53,19 @@ test_rim_sees_the_command_line() {
 
 # KVM cannot reset what a realm is made of: a realm never starts again.
 test_realm_reset() {
-	realm -p "quiet ccr.then=reboot"
+	realm -p "$quick ccr.then=reboot"
 	want_status 5
 	want_ready realm=1
 }
 
 test_realm_panic() {
-	realm -p "quiet panic=-1 ccr.then=panic"
+	realm -p "$quick panic=-1 ccr.then=panic"
 	want_status 5
 	want "$out" 'Kernel panic'
 }
 
 test_realm_sigterm() {
-	start --realm=emulated -k "$guest/Image" -i "$guest/initrd.gz" -p "quiet ccr.then=hang"
+	start --realm=emulated -k "$guest/Image" -i "$guest/initrd.gz" -p "$quick ccr.then=hang"
 	await "$out" CCR-GUEST-READY
 	stop_with TERM
 	want_status 0

@@ -67,7 +67,7 @@ test_token_sha512_1cpu_without_initrd() {
 # What the tool says when a module is missing, or the challenge is none.
 test_attest_tool() {
 	launch --realm=emulated -k "$guest/Image" -i "$guest/initrd.gz" -m 256M \
-		-p "quiet ccr.run=tokens,$challenge ccr.then=poweroff"
+		-p "$quick ccr.run=tokens,$challenge ccr.then=poweroff"
 	want_status 0
 	want "$out" 'attest: no /sys/kernel/config: .*load the module configfs'
 	want "$out" 'attest: .*: load the modules tsm_report and arm-cca-guest'

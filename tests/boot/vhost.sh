@@ -53,7 +53,7 @@ killed_back_end() {
 	await_file "$dir/first"
 	start -k "$guest/Image" -i "$guest/initrd.gz" -d "vhost-user=$dir/first" --name killed \
 		--run-dir "$dir/run" \
-		-p "quiet ccr.modules=virtio_blk ccr.run=writes,4,30 ccr.then=poweroff" "$@"
+		-p "$quick ccr.modules=virtio_blk ccr.run=writes,4,30 ccr.then=poweroff" "$@"
 	await "$out" 'CCR-GUEST-WRITES [0-9]' 10
 	kill_server 1
 	await "$out" 'CCR-GUEST-WRITES [0-9]' 50
@@ -96,7 +96,7 @@ disks_of_back_ends() {
 	serve_disks
 	launch -k "$guest/Image" -i "$guest/initrd.gz" \
 		-d "vhost-user=$dir/first" -d "vhost-user=$dir/second,ro" \
-		-p "quiet ccr.modules=virtio_blk ccr.run=disk,tour,4 ccr.then=poweroff" "$@"
+		-p "$quick ccr.modules=virtio_blk ccr.run=disk,tour,4 ccr.then=poweroff" "$@"
 	kill "$server"
 	wait "$server"
 	want_status 0
@@ -119,7 +119,7 @@ directory_of_back_end() {
 	server=$!
 	await_file "$dir/fs"
 	launch -k "$guest/Image" -i "$guest/initrd.gz" --fs "$dir/fs,tag=the-tag" \
-		-p "quiet ccr.run=fs,the-tag ccr.then=poweroff" "$@"
+		-p "$quick ccr.run=fs,the-tag ccr.then=poweroff" "$@"
 	kill "$server" 2>/dev/null
 	wait "$server"
 	want_status 0

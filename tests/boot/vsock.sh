@@ -38,7 +38,7 @@ both_ways() {
 	# Megabytes on top of a boot, and of a real realm's launch.
 	limit=480
 	start -k "$guest/Image" -i "$guest/initrd.gz" \
-		-p "quiet ccr.modules=$vsock_modules ccr.run=vsock ccr.then=poweroff" "$@"
+		-p "$quick ccr.modules=$vsock_modules ccr.run=vsock ccr.then=poweroff" "$@"
 	await "$out" 'CCR-GUEST-VSOCK ready'
 	clients=''
 	for nr in 1 2 3 4; do
