@@ -169,12 +169,15 @@ static void check_choices_of(struct lab *lab, const struct kind *kind, const str
 	report(lab, kind, "features that it has not offered", starts(lab, kind, virtio) && refused);
 }
 
-/* A byte, which of all of them only a console takes; it is printed between the results. */
+/*
+ * A byte, which of all of them only a console takes. It is printed anywhere in the results, from
+ * which their reader takes out all of its kind.
+ */
 static void put_byte(struct lab *lab)
 {
 	const struct vdesc desc = {lab->shared + AT_DATA, 1, 0, 0};
 
-	mmio_write8((uint64_t)(uintptr_t)lab_at(lab, AT_DATA), '\n');
+	mmio_write8((uint64_t)(uintptr_t)lab_at(lab, AT_DATA), '\r');
 	cache_flush(lab_at(lab, AT_DATA), 1);
 	vring_put(&lab->ring, 0, &desc);
 }

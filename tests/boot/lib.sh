@@ -128,9 +128,12 @@ refuse() {
 	! grep -q -- "$2" "$1" || fail "ccr-run's ${1##*/} has '$(grep -m 1 -- "$2" "$1")'"
 }
 
-# want_tap - the guest's output is TAP, complete and without a failure
+# want_tap - the guest's output is TAP, complete and without a failure; its carriage returns, which
+# may be anywhere, are taken out
 want_tap() {
-	planned=$(tr -d '\r' <"$out" | sed -n 's/^1\.\.\([0-9]*\)$/\1/p')
+	tr -d '\r' <"$out" >"$dir/tap"
+	mv "$dir/tap" "$out"
+	planned=$(sed -n 's/^1\.\.\([0-9]*\)$/\1/p' "$out")
 	given=$(grep -c '^ok ' "$out")
 	refuse "$out" '^not ok\|^Bail out'
 	[ "${planned:-0}" -gt 0 ] || fail "no plan"
