@@ -53,8 +53,9 @@ struct log_limit {
 /**
  * log_allow() - take one message from the budget
  *
- * The first refusal prints "(further messages of this kind are not shown)" instead. The
- * structure may be used by several threads.
+ * The first refusal prints "(further messages of this kind are not shown)" instead. All budgets
+ * together have one as well, for as long as the process lives: LOG_MAX_PROVOKED. The structure may
+ * be used by several threads.
  *
  * Return: true if the caller may log.
  */

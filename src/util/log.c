@@ -13,6 +13,9 @@
 
 #define LOG_TEXT_SIZE 1024
 
+/* A guest that makes its machine start anew has the budgets of its devices anew, but not this. */
+#define LOG_MAX_PROVOKED 1024
+
 struct level_style {
 	const char *word;
 	const char *colour;
@@ -30,7 +33,8 @@ static struct {
 	bool colour;
 	atomic_bool raw;
 	struct timespec start;
-} log_state = {.level = LOG_INFO};
+	int provoked_left;
+} log_state = {.level = LOG_INFO, .provoked_left = LOG_MAX_PROVOKED};
 
 void log_init(enum log_level level)
 {
@@ -100,15 +104,31 @@ void log_msg(enum log_level level, const char *fmt, ...)
 	errno = saved_errno;
 }
 
-bool log_allow(struct log_limit *limit)
+/* Return: what was left before: 0 the first time that nothing was, then a negative number. */
+static int take_one(int *budget)
 {
-	int nr_left = __atomic_load_n(&limit->nr_left, __ATOMIC_RELAXED);
+	int nr_left = __atomic_load_n(budget, __ATOMIC_RELAXED);
 
 	do {
 		if (nr_left < 0)
-			return false;
-	} while (!__atomic_compare_exchange_n(&limit->nr_left, &nr_left, nr_left - 1, true,
-					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+			return nr_left;
+	} while (!__atomic_compare_exchange_n(budget, &nr_left, nr_left - 1, true, __ATOMIC_RELAXED,
+					      __ATOMIC_RELAXED));
+	return nr_left;
+}
+
+bool log_allow(struct log_limit *limit)
+{
+	const int nr_left = take_one(&limit->nr_left);
+	int all_left;
+
+	if (nr_left < 0)
+		return false;
+	all_left = take_one(&log_state.provoked_left);
+	if (all_left == 0)
+		log_warn("(no further messages that a guest can provoke are shown)");
+	if (all_left <= 0)
+		return false;
 	if (nr_left == 0)
 		log_warn("(further messages of this kind are not shown)");
 	return nr_left > 0;

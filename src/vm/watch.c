@@ -49,6 +49,8 @@ void watch_report(struct vm *vm)
 		(!vm->machine.has_virtio ||
 		 vconsole_get_state(&vm->machine.console, VCONSOLE_PORT).nr_written == 0);
 	const bool realm = vm->launch->kind != MACHINE_PLAIN;
+	/* Once a life; how many lives a guest makes of it, the log counts. */
+	struct log_limit once = {.nr_left = 1};
 	struct seen seen;
 
 	if (vcpu_group_pause(&vm->vcpus, NULL))
@@ -56,7 +58,7 @@ void watch_report(struct vm *vm)
 	seen = look(&vm->vcpus);
 	vcpu_group_resume(&vm->vcpus, NULL);
 
-	if (!silent && (!realm || seen.knows))
+	if ((!silent && (!realm || seen.knows)) || !log_allow(&once))
 		return;
 	if (silent)
 		log_warn("the guest has printed nothing for %u s", vm->config->quiet_s);

@@ -145,7 +145,7 @@ static void budget_is_kept_and_its_end_announced_once(void **state)
 }
 
 #define NR_THREADS 4
-#define BUDGET     1000
+#define BUDGET     500
 
 struct taker {
 	struct log_limit *limit;
@@ -225,6 +225,24 @@ static void terminal_gets_colour_unless_told_not_to(void **state)
 	unsetenv("NO_COLOR");
 }
 
+/* A guest that starts its machine anew has new devices, with new budgets, as often as it likes. */
+static void all_budgets_together_have_one(void **state)
+{
+	unsigned nr = 0, nr_said = 0;
+
+	for (unsigned life = 0; life < 1000; life++) {
+		struct log_limit limit = {.nr_left = 8};
+
+		for (unsigned i = 0; i < 10; i++)
+			nr += log_allow(&limit);
+		for (const char *line = next(*state); *line; line = next(*state))
+			nr_said++;
+	}
+	assert_in_range(nr, 1, 1024);
+	assert_in_range(nr_said, 1, 1024 / 8 + 1);
+	assert_string_equal(next(*state), "");
+}
+
 #define captured(test) cmocka_unit_test_setup_teardown(test, capture_begin, capture_end)
 
 int main(void)
@@ -239,6 +257,8 @@ int main(void)
 		captured(budget_is_kept_and_its_end_announced_once),
 		captured(budget_is_shared_by_threads),
 		captured(terminal_gets_colour_unless_told_not_to),
+		/* The last, since nothing is left of it. */
+		captured(all_budgets_together_have_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
