@@ -310,7 +310,7 @@ build/arm64/ccr-run: $(SOURCES:%.c=build/arm64/%.o)
 		-o $@ $^ $(LIBS)
 
 # The same with a planted hook (tests/hook): for the boot tests, a guest that has taken it over.
-HOOKED := bus_write console_serve blk_work
+HOOKED := bus_write console_serve blk_work broker_decode_request
 build/hook/%.o: %.c Makefile | $(SYSROOT)/.complete
 	$(call say,CC,$@)
 	@mkdir -p $(@D)

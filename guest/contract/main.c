@@ -32,13 +32,15 @@ static unsigned number_of(const char *bootargs, const char *key)
 /* Between the clock and virtio-mmio: no layout has anything there. */
 #define HOOK_AT 0x02000000u
 
-static void give_order(struct lab *lab, unsigned order)
+static void give_order(struct lab *lab, unsigned order, const char *bootargs)
 {
 	const bool taken = cpu_try_write32(lab->cpu, HOOK_AT | lab->realm.shared_bit, order);
 
 	tap_note(&lab->tap, "ORDER %s", taken ? "taken" : "refused");
 	tap_check(&lab->tap, rng_works(lab), "the event loop works");
 	tap_check(&lab->tap, blk_works(lab), "a disk's thread works");
+	if (str_contains(bootargs, "ccr.only=9p"))
+		check_9p(lab);
 }
 
 static void run_checks(struct lab *lab, const char *bootargs)
@@ -96,7 +98,7 @@ void guest_main(const void *dtb, void *scratch)
 	seconds = number_of(machine.bootargs, "ccr.load=");
 	order = number_of(machine.bootargs, "ccr.order=");
 	if (order)
-		give_order(lab, order);
+		give_order(lab, order, machine.bootargs);
 	else if (seconds)
 		load_run(lab, seconds);
 	else

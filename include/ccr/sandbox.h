@@ -139,18 +139,27 @@ int sandbox_thread_create(pthread_t *ret_thread, enum sandbox_thread kind, void 
  */
 int sandbox_thread_settle(enum sandbox_thread kind);
 
-/** enum sandbox_broker - what a broker's process does for a machine */
-enum sandbox_broker { SANDBOX_CONNECTS, SANDBOX_SHARES_FILES };
+/**
+ * struct sandbox_task - what a broker's process does for a machine
+ * @dir: it opens files there; NULL if it connects to sockets
+ * @read_only: it changes none of them
+ */
+struct sandbox_task {
+	const char *dir;
+	bool read_only;
+};
 
 /**
  * sandbox_broker() - in a broker's process, before it reads the first request
  *
- * A broker keeps its root directory, where its sockets and files are. One that shares files keeps
- * those capabilities that have to do with owners and permissions of files; everything else goes.
+ * A broker keeps its root directory, where its sockets and files are. Where the kernel has Landlock
+ * (Linux 5.19), one that shares files can open, make, rename and remove files below @task->dir
+ * only, and one that connects no file at all. What shares files keeps those capabilities that have
+ * to do with owners and permissions of files; everything else goes.
  *
  * Return: 0, or -errno with @err set.
  */
-int sandbox_broker(enum sandbox_mode mode, enum sandbox_broker broker, struct ccr_err *err);
+int sandbox_broker(enum sandbox_mode mode, const struct sandbox_task *task, struct ccr_err *err);
 
 /**
  * struct sandbox_sides - what the two processes do

@@ -275,6 +275,20 @@ static void print_confinement(const struct facts *facts)
 	       facts->landlock.code ? "" : ", Landlock");
 }
 
+/* Landlock lets files be moved between directories since version 2. */
+#define LANDLOCK_MOVES 2
+
+/* And of a directory's broker (--9p). */
+static void print_share(const struct facts *facts)
+{
+	print_label("a 9p broker opens");
+	if (facts->landlock_abi >= LANDLOCK_MOVES)
+		printf("what is in its directory, and nothing else\n");
+	else
+		printf("what you may open: Landlock, from Linux 5.19 on, would keep it in its "
+		       "directory\n");
+}
+
 static void print_facts(const struct facts *facts)
 {
 	char text[64];
@@ -284,6 +298,7 @@ static void print_facts(const struct facts *facts)
 	print_finding("vhost-net", &facts->vhost_net, "yes");
 	print_finding("vhost-vsock", &facts->vhost_vsock, "yes");
 	print_confinement(facts);
+	print_share(facts);
 	print_finding("user namespaces", &facts->user_ns, "yes");
 	print_spaces(facts);
 	print_finding("seccomp filters", &facts->seccomp, "yes");

@@ -558,9 +558,9 @@ static bool changes_something(const struct broker_request *request)
 }
 
 /*
- * syscalls(share): openat openat2 newfstatat statx fstatfs getdents64 lseek dup fcntl:F_GETFL
- *	fcntl:F_DUPFD_CLOEXEC fchmod fchmodat fchown fchownat utimensat ftruncate fsync fdatasync
- *	mkdirat mknodat symlinkat linkat renameat renameat2 unlinkat readlinkat
+ * syscalls(share): openat openat2 newfstatat fstatfs getdents64 lseek fcntl:F_DUPFD_CLOEXEC
+ *	fchmodat fchownat utimensat ftruncate fsync mkdirat mknodat symlinkat linkat renameat
+ *	unlinkat readlinkat
  */
 static int files_serve(void *state, const struct broker_request *request,
 		       struct broker_reply *reply, int *ret_fd)

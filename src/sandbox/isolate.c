@@ -20,11 +20,16 @@
 
 /* Linux 5.13; older C libraries have no name for them, and the numbers are the same everywhere. */
 #define NR_LANDLOCK_CREATE_RULESET 444
+#define NR_LANDLOCK_ADD_RULE       445
 #define NR_LANDLOCK_RESTRICT_SELF  446
 #define LANDLOCK_ASK_VERSION       1u
+#define LANDLOCK_BENEATH           1u
 
 /* Of files, by version of the interface: what there is to deny (Documentation/userspace-api). */
 #define LANDLOCK_FILES_1 0x1fffull /* version 1: read, write, list, make and remove */
+#define LANDLOCK_EXECUTE 0x0001ull
+#define LANDLOCK_READ    0x000cull /* files and directories */
+#define LANDLOCK_DEVICES 0x0840ull /* to make them */
 #define LANDLOCK_REFER   0x2000ull
 #define LANDLOCK_TRUNC   0x4000ull
 #define LANDLOCK_IOCTL   0x8000ull
@@ -35,6 +40,12 @@ struct landlock_attr {
 	uint64_t files;
 	uint64_t net;
 	uint64_t scoped;
+};
+
+/* As the kernel has it, without a hole. */
+struct __attribute__((packed)) landlock_beneath {
+	uint64_t allowed;
+	int32_t dir_fd;
 };
 
 /* Return: false if the kernel's file did not take @text. */
@@ -138,23 +149,70 @@ static struct landlock_attr everything(long version)
 	return attr;
 }
 
+/* Return: version of the interface; below 1 there is none. */
+static long landlock_version(void)
+{
+	return syscall(NR_LANDLOCK_CREATE_RULESET, NULL, (size_t)0, LANDLOCK_ASK_VERSION);
+}
+
 /* Older kernels have less of the structure, and take more of it if the rest is zero. */
+static long make_ruleset(const struct landlock_attr *attr)
+{
+	return syscall(NR_LANDLOCK_CREATE_RULESET, attr, sizeof(*attr), 0u);
+}
+
+/* Return: false if the ruleset was refused; it is closed either way. */
+static bool restrict_self(long ruleset)
+{
+	const bool done = syscall(NR_LANDLOCK_RESTRICT_SELF, (int)ruleset, 0u) == 0;
+
+	close((int)ruleset);
+	return done;
+}
+
 bool isolate_files(void)
 {
-	const long version =
-		syscall(NR_LANDLOCK_CREATE_RULESET, NULL, (size_t)0, LANDLOCK_ASK_VERSION);
+	const long version = landlock_version();
 	const struct landlock_attr attr = everything(version);
-	bool done;
-	long fd;
+	long ruleset;
 
 	if (version < 1)
 		return false;
-	fd = syscall(NR_LANDLOCK_CREATE_RULESET, &attr, sizeof(attr), 0u);
+	ruleset = make_ruleset(&attr);
+	return ruleset >= 0 && restrict_self(ruleset);
+}
+
+static bool allow_beneath(long ruleset, const char *dir, uint64_t allowed)
+{
+	const int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const struct landlock_beneath rule = {.allowed = allowed, .dir_fd = fd};
+	bool done;
+
 	if (fd < 0)
 		return false;
-	done = syscall(NR_LANDLOCK_RESTRICT_SELF, (int)fd, 0u) == 0;
-	close((int)fd);
+	done = syscall(NR_LANDLOCK_ADD_RULE, (int)ruleset, LANDLOCK_BENEATH, &rule, 0u) == 0;
+	close(fd);
 	return done;
+}
+
+/* Version 1 lets nothing be moved from one directory to another, which a share needs. */
+bool isolate_directory(const char *dir, bool read_only)
+{
+	const long version = landlock_version();
+	const struct landlock_attr attr = everything(version);
+	const uint64_t denied = LANDLOCK_EXECUTE | LANDLOCK_DEVICES | LANDLOCK_IOCTL;
+	long ruleset;
+
+	if (version < 1 || (version < 2 && !read_only))
+		return false;
+	ruleset = make_ruleset(&attr);
+	if (ruleset < 0)
+		return false;
+	if (!allow_beneath(ruleset, dir, read_only ? LANDLOCK_READ : attr.files & ~denied)) {
+		close((int)ruleset);
+		return false;
+	}
+	return restrict_self(ruleset);
 }
 
 static uint64_t mask_of(enum isolate_caps kept)

@@ -209,13 +209,23 @@ int sandbox_before_run(struct sandbox *sandbox, struct ccr_err *err)
 	return 0;
 }
 
-int sandbox_broker(enum sandbox_mode mode, enum sandbox_broker broker, struct ccr_err *err)
+/* What connects needs no file opened; what shares files is for those of one directory. */
+static void narrow_files(const struct sandbox_task *task)
+{
+	if (task->dir ? isolate_directory(task->dir, task->read_only) : isolate_files())
+		return;
+	log_debug("broker%s%s: Landlock does not keep it from other files", task->dir ? " of " : "",
+		  task->dir ? task->dir : "");
+}
+
+int sandbox_broker(enum sandbox_mode mode, const struct sandbox_task *task, struct ccr_err *err)
 {
 	int ret;
 
 	if (mode == SANDBOX_OFF)
 		return 0;
-	ret = isolate_caps(broker == SANDBOX_CONNECTS ? ISOLATE_NO_CAPS : ISOLATE_FILE_CAPS);
+	narrow_files(task);
+	ret = isolate_caps(task->dir ? ISOLATE_FILE_CAPS : ISOLATE_NO_CAPS);
 	if (ret)
 		return err_set(err, ret, "broker: capabilities cannot be dropped: %s",
 			       strerror(-ret));
@@ -223,6 +233,6 @@ int sandbox_broker(enum sandbox_mode mode, enum sandbox_broker broker, struct cc
 		return err_set(err, -errno, "broker: tracing cannot be forbidden: %s",
 			       strerror(errno));
 	follow_keeper();
-	ret = sandbox_thread_confine_broker(mode, broker);
+	ret = sandbox_thread_confine_broker(mode, task->dir ? SANDBOX_SHARE : SANDBOX_BROKER);
 	return ret ? filter_refused(ret, err) : 0;
 }

@@ -44,10 +44,10 @@ int sandbox_thread_confine_machine(const struct sandbox *sandbox)
 		       1u << SANDBOX_BUILD);
 }
 
-int sandbox_thread_confine_broker(enum sandbox_mode mode, enum sandbox_broker broker)
+int sandbox_thread_confine_broker(enum sandbox_mode mode, enum sandbox_thread kind)
 {
 	confined.mode = mode;
-	return install(1u << (broker == SANDBOX_CONNECTS ? SANDBOX_BROKER : SANDBOX_SHARE));
+	return install(1u << kind);
 }
 
 /*

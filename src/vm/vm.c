@@ -574,9 +574,9 @@ static void shrink_broker(void *ctx)
 static int confine_broker(void *ctx, const struct broker_scope *scope, struct ccr_err *err)
 {
 	const struct vm_config *config = ctx;
-	const enum sandbox_broker broker = scope->dir ? SANDBOX_SHARES_FILES : SANDBOX_CONNECTS;
+	const struct sandbox_task task = {.dir = scope->dir, .read_only = scope->read_only};
 
-	return config->sandbox ? sandbox_broker(config->sandbox->mode, broker, err) : 0;
+	return config->sandbox ? sandbox_broker(config->sandbox->mode, &task, err) : 0;
 }
 
 static int start_broker(const struct vm_config *config, const struct broker_scope *scope,

@@ -28,14 +28,19 @@ shared() {
 	[ ! -e "$dir/share/new" ] || fail "something was made where nothing can be changed"
 }
 
-# contract_9p ARGUMENT... - a hostile client, of a directory with a secret beside it
-contract_9p() {
-	limit=240
-	dd if=/dev/zero of="$dir/disk" bs=1M count=1 2>/dev/null
+# contract_share - what the contract guest finds in a directory with a secret beside it
+contract_share() {
 	mkdir -p "$dir/share/dir"
 	echo text >"$dir/share/dir/file"
 	echo secret >"$dir/secret"
-	ln -s ../secret "$dir/share/leads-out"
+	ln -sf ../secret "$dir/share/leads-out"
+}
+
+# contract_9p ARGUMENT... - a hostile client
+contract_9p() {
+	limit=240
+	dd if=/dev/zero of="$dir/disk" bs=1M count=1 2>/dev/null
+	contract_share
 	launch "$@" -m 64M --bounce 1M -k "$guest/contract.img" -p ccr.only=9p --disk "$dir/disk" \
 		--9p "$dir/share,share"
 	want_tap

@@ -2,8 +2,9 @@
 # shellcheck shell=dash
 # shellcheck disable=SC2154,SC2034 # run.sh sets top, guest, ccr_run, dir, out, err; lib.sh the rest
 #
-# A guest that has taken over a thread of its machine, as tests/hook has it: test-confine.sh and
-# test-member.sh source it. The program with the planted hook is bin/ccr-run-hook.
+# A guest that has taken over a thread of its machine or a broker, as tests/hook has it:
+# test-confine.sh and test-member.sh source it. The program with the planted hook is
+# bin/ccr-run-hook.
 
 # What the hook attempts, in its order, with arm64's number of the system call.
 attempts='open:56 create:56 unlink:35 unix-socket:198 inet-socket:198 map-code:222 protect-code:226
@@ -23,13 +24,23 @@ plant_hook() {
 	[ -n "$top" ] || echo 0 >/proc/sys/kernel/printk_ratelimit
 }
 
-# hijack THREAD ATTEMPT ARGUMENT... - the thread (0 a vCPU, 1 the event loop, 2 a disk's) tries it,
-# 255 for all of them in turn
+# hijack THREAD ATTEMPT ARGUMENT... - the thread (0 a vCPU, 1 the event loop, 2 a disk's, 3 a
+# broker) tries it, 255 for all of them in turn
 hijack() {
 	local thread=$1 attempt=$2
 	shift 2
 	[ -f "$dir/disk" ] || dd if=/dev/zero of="$dir/disk" bs=1M count=16 2>/dev/null
-	launch -k "$guest/contract.img" -p "ccr.order=$((thread << 8 | attempt))" -m 64M \
-		--disk "$dir/disk" "$@"
+	launch -k "$guest/contract.img" -p "ccr.order=$((thread << 8 | attempt))${more:+ $more}" \
+		-m 64M --disk "$dir/disk" "$@"
 	want "$err" '^hook: planted hook: ordered'
+}
+
+# hijack_share ATTEMPT ARGUMENT... - the broker of a shared directory tries it, and goes on if it
+# can
+hijack_share() {
+	local attempt=$1 more=ccr.only=9p
+	shift
+	rm -rf "$dir/share"
+	contract_share
+	hijack 3 "$attempt" --bounce 1M --9p "$dir/share,share" "$@"
 }

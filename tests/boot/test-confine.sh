@@ -6,6 +6,8 @@
 
 # shellcheck source=confine.sh source-path=SCRIPTDIR
 . "$here/confine.sh"
+# shellcheck source=9p.sh source-path=SCRIPTDIR
+. "$here/9p.sh"
 
 # Without confinement all of it works: so it is confinement that makes the difference below.
 test_hook_succeeds_unconfined() {
@@ -33,25 +35,31 @@ test_hook_without_filters() {
 	[ ! -e /tmp/hook ] || fail "a file was made"
 }
 
-# killed_for THREAD NUMBER ARGUMENT... - an attempt that its filter must answer by killing
-killed_for() {
-	local thread=$1 nr=$2 name call
-	shift 2
-	name=$(attempt_name "$nr")
-	call=$(attempt_call "$nr")
-	dmesg -c >/dev/null 2>&1
-	hijack "$thread" "$nr" "$@"
+# want_killed_for NUMBER - an attempt was answered by killing
+want_killed_for() {
+	local name call
+	name=$(attempt_name "$1")
+	call=$(attempt_call "$1")
 	want "$err" "^hook: $name: tried"
 	refuse "$err" "^hook: $name: [^t]"
-	want_status 70
-	want "$err" "killed for a system call that its filter forbids"
 	[ -z "$top" ] || return 0
 	# A thread of the kernel writes the record down, some time later.
 	for _ in $(seq 50); do
 		! dmesg | grep -q "type=1326.* syscall=$call " || return 0
 		sleep 0.2
 	done
-	fail "$name in thread $thread: no record of call $call: $(dmesg | tail -n 3)"
+	fail "$name: no record of call $call: $(dmesg | tail -n 3)"
+}
+
+# killed_for THREAD NUMBER ARGUMENT... - an attempt that its filter must answer by killing
+killed_for() {
+	local thread=$1 nr=$2
+	shift 2
+	dmesg -c >/dev/null 2>&1
+	hijack "$thread" "$nr" "$@"
+	want_killed_for "$nr"
+	want_status 70
+	want "$err" "killed for a system call that its filter forbids"
 }
 
 test_hook_is_killed() {
@@ -82,4 +90,41 @@ test_no_hook_in_the_release() {
 	want_status 0
 	want "$out" '^# ORDER refused'
 	refuse "$err" '^hook:'
+}
+
+# The broker of a directory may open files, but Landlock lets it have those of its directory only;
+# when it has tried in vain, it serves its guest like any other.
+test_hook_in_a_share() {
+	local nr
+
+	plant_hook
+	echo precious >/tmp/hook
+	trap 'rm -f /tmp/hook' EXIT
+	"$ccr_run" check >"$out" 2>"$err"
+	grep -q '^a 9p broker opens: *what is in its directory, and nothing else' "$out" ||
+		skip "a kernel without Landlock"
+	for nr in 1 2 3; do
+		hijack_share "$nr" "$@"
+		want "$err" "^hook: $(attempt_name "$nr"): EACCES"
+		want_tap
+		want_status 0
+	done
+	[ "$(cat /tmp/hook)" = precious ] || fail "a file outside was changed"
+	# Everything else is for nobody, and only the broker dies of it.
+	for nr in $(seq 4 "$(nr_attempts)"); do
+		dmesg -c >/dev/null 2>&1
+		hijack_share "$nr" "$@"
+		want_killed_for "$nr"
+		want_status 0
+	done
+}
+
+test_hook_in_a_share_unconfined() {
+	local nr
+
+	plant_hook
+	hijack_share 255 --sandbox off
+	for nr in $(seq "$(nr_attempts)"); do
+		want "$err" "^hook: $(attempt_name "$nr"): done"
+	done
 }

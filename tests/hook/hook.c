@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A planted hook: what a guest could do that has taken over a thread of the machine's process.
+ * A planted hook: what a guest could do that has taken over a thread of the machine's process, or
+ * the broker of a directory that it shares.
  *
  * It is linked into build/hook/ccr-run, between files of ccr-run that know nothing of it (the
  * linker's --wrap), and into no other program. A guest writes an order to an address that has no
- * device, and the thread that is meant does what it says: a vCPU's at once, the event loop and a
- * disk's the next time that they have work. Each attempt is told on standard error, before and
- * after: a system call filter leaves no time for the second line.
+ * device, and the thread that is meant does what it says: a vCPU's at once, the event loop, a
+ * disk's and a broker the next time that they have work. Each attempt is told on standard error,
+ * before and after: a system call filter leaves no time for the second line.
  *
  *     order: bits 7:0 the number of an attempt, from 1, or ORDER_ALL; bits 15:8 the thread
  */
@@ -27,6 +28,7 @@
 #include <unistd.h>
 
 #include "ccr/blk.h"
+#include "ccr/broker_proto.h"
 #include "ccr/bus.h"
 #include "ccr/console.h"
 
@@ -39,10 +41,10 @@
 
 #define PAGE 4096
 
-enum hook_thread { HOOK_VCPU, HOOK_LOOP, HOOK_WORKER, HOOK_NR_THREADS };
+enum hook_thread { HOOK_VCPU, HOOK_LOOP, HOOK_WORKER, HOOK_BROKER, HOOK_NR_THREADS };
 
-/* What each thread has still to carry out; 0 for nothing. */
-static _Atomic unsigned orders[HOOK_NR_THREADS];
+/* What each thread has still to carry out; 0 for nothing. Brokers' processes share it. */
+static _Atomic unsigned *orders;
 
 /* Somebody else's process: the one that started us. getppid() is not for a machine to call. */
 static pid_t victim;
@@ -50,6 +52,7 @@ static pid_t victim;
 __attribute__((constructor)) static void look_around(void)
 {
 	victim = getppid();
+	orders = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 }
 
 /* Each returns a number below 0 if it was refused, with errno set. */
@@ -256,4 +259,16 @@ void __wrap_blk_work(struct blk *blk, unsigned lane)
 {
 	obey(HOOK_WORKER);
 	__real_blk_work(blk, lane);
+}
+
+int __real_broker_decode_request(const uint8_t *buf, size_t size,
+				 struct broker_request *ret_request);
+int __wrap_broker_decode_request(const uint8_t *buf, size_t size,
+				 struct broker_request *ret_request);
+
+int __wrap_broker_decode_request(const uint8_t *buf, size_t size,
+				 struct broker_request *ret_request)
+{
+	obey(HOOK_BROKER);
+	return __real_broker_decode_request(buf, size, ret_request);
 }

@@ -17,12 +17,14 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -428,6 +430,152 @@ static void test_threads_come_later(void **state)
 	assert_int_equal(report.story.told.ret, 0);
 }
 
+/*
+ * The broker of a directory: @share is in @place, with the file `file` and the directory `sub`, and
+ * beside it is the file `outside`.
+ */
+struct yard {
+	char place[32];
+	char share[48];
+	int place_fd;
+};
+
+static void put(int dir_fd, const char *name)
+{
+	const int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	close(fd);
+}
+
+static void yard_begin(struct yard *yard)
+{
+	strcpy(yard->place, "/tmp/test_sandbox.XXXXXX");
+	assert_non_null(mkdtemp(yard->place));
+	snprintf(yard->share, sizeof(yard->share), "%s/share", yard->place);
+	assert_int_equal(mkdir(yard->share, 0700), 0);
+	yard->place_fd = open(yard->place, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	put(yard->place_fd, "outside");
+	put(yard->place_fd, "share/file");
+	assert_int_equal(mkdirat(yard->place_fd, "share/sub", 0700), 0);
+}
+
+static void yard_end(struct yard *yard)
+{
+	static const char *const names[] = {"outside", "share/file", "share/new", "share/sub/moved",
+					    "share/link"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		unlinkat(yard->place_fd, names[i], 0);
+	unlinkat(yard->place_fd, "share/sub", AT_REMOVEDIR);
+	unlinkat(yard->place_fd, "share", AT_REMOVEDIR);
+	close(yard->place_fd);
+	assert_int_equal(rmdir(yard->place), 0);
+}
+
+/* Each returns a number below 0 if it was refused; with the numbers that both machines have. */
+
+static long try_to_read(const struct yard *yard, const char *name)
+{
+	return syscall(SYS_openat, yard->place_fd, name, O_RDONLY | O_CLOEXEC);
+}
+
+static long try_to_write(const struct yard *yard, const char *name)
+{
+	return syscall(SYS_openat, yard->place_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+		       0600);
+}
+
+static long try_to_link(const struct yard *yard, const char *name)
+{
+	return syscall(SYS_linkat, yard->place_fd, name, yard->place_fd, "share/link", 0);
+}
+
+static long try_to_move(const struct yard *yard, const char *name)
+{
+	return syscall(SYS_renameat, yard->place_fd, name, yard->place_fd, "share/sub/moved");
+}
+
+static long try_to_remove(const struct yard *yard, const char *name)
+{
+	return syscall(SYS_unlinkat, yard->place_fd, name, 0);
+}
+
+static const struct {
+	long (*attempt)(const struct yard *yard, const char *name);
+	const char *name;
+	bool is_inside;
+	bool changes;
+} attempts[] = {
+	{try_to_read, "outside", false, false},  {try_to_write, "outside", false, true},
+	{try_to_write, "beside", false, true},   {try_to_move, "outside", false, true},
+	{try_to_link, "outside", false, true},   {try_to_remove, "outside", false, true},
+	{try_to_read, ".", false, false},        {try_to_read, "share/file", true, false},
+	{try_to_read, "share", true, false},     {try_to_write, "share/file", true, true},
+	{try_to_write, "share/new", true, true}, {try_to_link, "share/new", true, true},
+	{try_to_move, "share/new", true, true},  {try_to_remove, "share/link", true, true},
+};
+
+#define NR_ATTEMPTS (sizeof(attempts) / sizeof(attempts[0]))
+
+/* In a process of its own. */
+static void be_broker(const struct yard *yard, bool read_only, int fd)
+{
+	const struct sandbox_task task = {.dir = yard->share, .read_only = read_only};
+	struct sandbox sandbox;
+	struct ccr_err err = {0};
+	int results[NR_ATTEMPTS] = {0};
+
+	log_init(LOG_ERROR);
+	if (sandbox_initial(&sandbox, SANDBOX_ON, &err) || sandbox_broker(SANDBOX_ON, &task, &err))
+		_exit(1);
+	for (size_t i = 0; i < NR_ATTEMPTS; i++)
+		results[i] = attempts[i].attempt(yard, attempts[i].name) < 0 ? -errno : 0;
+	_exit(write(fd, results, sizeof(results)) == sizeof(results) ? 0 : 1);
+}
+
+static void test_share(bool read_only)
+{
+	int results[NR_ATTEMPTS], fds[2];
+	struct yard yard;
+
+	yard_begin(&yard);
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	if (fork() == 0)
+		be_broker(&yard, read_only, fds[1]);
+	close(fds[1]);
+	assert_int_equal(read(fds[0], results, sizeof(results)), sizeof(results));
+	close(fds[0]);
+	yard_end(&yard);
+	for (size_t i = 0; i < NR_ATTEMPTS; i++) {
+		const bool allowed = attempts[i].is_inside && !(read_only && attempts[i].changes);
+
+		print_message("%s: %d\n", attempts[i].name, results[i]);
+		assert_true(allowed ? results[i] == 0 : results[i] < 0);
+	}
+}
+
+/* Linux 5.19 and newer, if it is started with it. */
+static void want_landlock(void)
+{
+	if (syscall(444, NULL, 0, 1u) < 2)
+		skip();
+}
+
+static void test_a_share_is_its_directory(void **state)
+{
+	(void)state;
+	want_landlock();
+	test_share(false);
+}
+
+static void test_a_share_that_changes_nothing(void **state)
+{
+	(void)state;
+	want_landlock();
+	test_share(true);
+}
+
 static void test_modes_have_names(void **state)
 {
 	enum sandbox_mode mode = SANDBOX_LOG;
@@ -456,6 +604,8 @@ int main(void)
 		cmocka_unit_test(test_off_is_one_process),
 		cmocka_unit_test(test_inherited_descriptors_are_closed),
 		cmocka_unit_test(test_threads_come_later),
+		cmocka_unit_test(test_a_share_is_its_directory),
+		cmocka_unit_test(test_a_share_that_changes_nothing),
 		cmocka_unit_test(test_modes_have_names),
 	};
 
