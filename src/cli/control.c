@@ -15,8 +15,11 @@
 /* A list does not wait long for a machine that is busy. */
 #define LIST_PATIENCE_S 2
 
+/* How long a machine that was told to end may take. */
+#define END_PATIENCE_S 60
+
 /* After its connections, what a machine still has to give back. */
-#define RELEASE_TRIES    500
+#define RELEASE_TRIES    3000
 #define RELEASE_PAUSE_NS 20000000l
 
 static int need_name(const char *name, struct ccr_err *err)
@@ -209,7 +212,10 @@ enum cli_status cli_balloon(const struct cli_options *options, struct ccr_err *e
 
 /* `stop` */
 
-/* Whoever has stopped a machine may use its name, its disks and its memory at once. */
+/*
+ * Whoever has stopped a machine may use its name, its disks and its memory at once. An RMM takes
+ * its time to give a realm's memory back, page by page.
+ */
 static int await_release(const struct cli_options *options, struct ccr_err *err)
 {
 	const struct timespec pause = {.tv_nsec = RELEASE_PAUSE_NS};
@@ -248,7 +254,7 @@ enum cli_status cli_stop(const struct cli_options *options, struct ccr_err *err)
 	if (status)
 		return status;
 	ret = ask_to_stop(&client, options, err);
-	client_set_patience(&client, options->grace_s + CLIENT_PATIENCE_S);
+	client_set_patience(&client, options->grace_s + END_PATIENCE_S);
 	if (!ret && client_await_end(&client))
 		ret = err_set(err, -ETIMEDOUT, "machine %s was told to end, but goes on",
 			      options->name);

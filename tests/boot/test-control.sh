@@ -18,7 +18,7 @@ answers() {
 	shift 2
 	timeout -s KILL "$limit" "$ccr_run" "$@" </dev/null >"$dir/answer" 2>&1
 	status=$?
-	want_status "$want"
+	[ "$status" = "$want" ] || fail "$1: exit status $status, not $want: $(cat "$dir/answer")"
 	[ -z "$pattern" ] || want "$dir/answer" "$pattern"
 }
 
