@@ -26,6 +26,16 @@ test_rsi_guest_4cpus() {
 	want_status 0
 }
 
+# What is recorded is written by threads that may do little else.
+test_rsi_guest_recorded() {
+	launch --realm=emulated --no-pci -k "$guest/rsi.img" -m 64M --record-ioctls "$dir/record"
+	want_tap
+	want_status 0
+	[ "$(head -n 1 "$dir/record")" = "open /dev/kvm = kvm" ] || fail "not from the beginning"
+	[ "$(tail -n 1 "$dir/record")" = "close kvm" ] || fail "not to the end"
+	want "$dir/record" '^ioctl vcpu0 KVM_RUN = '
+}
+
 # With one it shows what is shared there; the guest knows, and skips those checks.
 test_rsi_guest_with_pci() {
 	launch --realm=emulated -k "$guest/rsi.img" -m 64M
