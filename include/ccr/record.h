@@ -50,6 +50,9 @@ bool kvm_describe_exit(char *text, size_t size, const struct kvm_run *run, int r
  */
 int kvm_record_start(const char *path, struct ccr_err *err);
 
+/** kvm_record_fd() - where the record goes; -1 if nothing is recorded */
+int kvm_record_fd(void);
+
 /**
  * struct kvm_call - a call on its way to the kernel, for the seam only
  * @text: "" while nothing is recorded

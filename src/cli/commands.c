@@ -163,6 +163,8 @@ static enum cli_status run(const struct cli_options *options, struct ccr_err *er
 
 	if (sandbox_initial(&sandbox, options->sandbox, err))
 		return CLI_NOT_STARTED;
+	/* Opened before the sandbox looked at what was there. */
+	sandbox_adopt(&sandbox, kvm_record_fd());
 	status = cli_load(options, options->launch.kind, &launch, err);
 	if (status)
 		return status;

@@ -67,6 +67,11 @@ int kvm_record_start(const char *path, struct ccr_err *err)
 	return 0;
 }
 
+int kvm_record_fd(void)
+{
+	return recorder ? recorder->fd : -1;
+}
+
 static bool begin(void)
 {
 	if (!recorder)
