@@ -25,14 +25,28 @@ free_kib() {
 		/proc/meminfo /proc/zoneinfo
 }
 
-# is_free_again KIB - within what the kernel keeps for itself; realms are torn down with a delay
+# settled_kib - the same, once no more comes back: realms are torn down with a delay
+settled_kib() {
+	last=0
+	while free=$(free_kib) && [ "$free" -gt $((last + 1024)) ]; do
+		last=$free
+		sleep 3
+	done
+	echo "$free"
+}
+
+# is_free_again KIB - within what the kernel keeps for itself; waits for as long as more comes back
 is_free_again() {
-	for _ in 1 2 3 4 5 6 7 8 9 10; do
-		free=$(free_kib)
-		[ $(($1 - free)) -gt 4096 ] || return 0
+	last=0 idle=0
+	while free=$(free_kib) && [ $(($1 - free)) -gt 4096 ]; do
+		idle=$((idle + 1))
+		if [ "$free" -gt $((last + 1024)) ]; then
+			last=$free
+			idle=0
+		fi
+		[ $idle -lt 10 ] || return 1
 		sleep 1
 	done
-	return 1
 }
 
 # progress WORD... - a line of the log at once, so that a long test is seen to be alive

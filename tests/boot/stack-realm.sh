@@ -185,7 +185,7 @@ kill_after() {
 test_stack_sigkill_soak() {
 	# Once without counting: what the kernel allocates for its first realm stays.
 	kill_after 100
-	before=$(free_kib)
+	before=$(settled_kib)
 	kills=$(short_or_long 5 100)
 	for nr in $(seq "$kills"); do
 		# Spread over the time that a launch takes here, to the guest's userspace.

@@ -98,7 +98,7 @@ test_killed_soak() {
 	progress "seed $((seed)), $nr launches"
 	# Once without counting: what the kernel allocates for its first machine stays.
 	launch_and_end realm keeper 60
-	before=$(free_kib)
+	before=$(settled_kib)
 	recovered=0
 	moments "$((seed))" "$nr" >"$dir/moments"
 	while read -r kind way tenths; do
