@@ -21,7 +21,7 @@ struct header {
 	uint8_t magic[4];
 	uint32_t res5;
 };
-_Static_assert(sizeof(struct header) == 64, "Image header is 64 bytes");
+_Static_assert(sizeof(struct header) == IMAGE_HEADER_SIZE, "Image header");
 
 #define FLAG_BIG_ENDIAN      1u
 #define FLAG_PAGE_SIZE_SHIFT 1
@@ -35,6 +35,12 @@ _Static_assert(sizeof(struct header) == 64, "Image header is 64 bytes");
 #define OLD_BSS_SIZE    (16u * 1024 * 1024)
 
 static const uint8_t image_magic[4] = {'A', 'R', 'M', 0x64};
+
+static bool has_magic(const uint8_t header[IMAGE_HEADER_SIZE])
+{
+	return memcmp(header + offsetof(struct header, magic), image_magic, sizeof(image_magic)) ==
+	       0;
+}
 
 static int not_an_image(const void *data, size_t size, const char *path, struct ccr_err *err)
 {
@@ -141,12 +147,15 @@ int image_load(struct blob *blob, bool flat, const char *path, struct image_info
 	return image_parse(blob->data, blob->size, path, ret_info, err);
 }
 
+bool image_is_plain(const struct blob *head)
+{
+	return has_magic(head->data) && !kernel_is_packed(head) && !elf_is(head->data, head->size);
+}
+
 int image_load_firmware(const struct blob *blob, const char *path, struct image_info *ret_info,
 			struct ccr_err *err)
 {
-	const size_t at = offsetof(struct header, magic);
-	const bool has_header = blob->size >= sizeof(struct header) &&
-				memcmp(blob->data + at, image_magic, sizeof(image_magic)) == 0;
+	const bool has_header = blob->size >= sizeof(struct header) && has_magic(blob->data);
 
 	if (blob->size == 0)
 		return err_set(err, -EINVAL, "firmware %s: the file is empty", path);

@@ -44,6 +44,21 @@ int file_open_ro(const char *path, const char *what, struct ccr_err *err);
 int file_read_all(int fd, size_t max_size, const char *what, struct blob *ret_blob,
 		  struct ccr_err *err);
 
+/**
+ * file_read_at() - a part of a file that has positions
+ * @buf: @size bytes, from @offset on
+ *
+ * Return: 0; -ENODATA if the file ends before; another -errno.
+ */
+int file_read_at(int fd, void *buf, size_t size, uint64_t offset);
+
+/**
+ * file_read_rest() - file_read_at() of what must be the file's last bytes
+ *
+ * Return: 0; -ESTALE if the file is longer or shorter; another -errno.
+ */
+int file_read_rest(int fd, void *buf, size_t size, uint64_t offset);
+
 /** file_load() - file_open_ro() and file_read_all() in one; same parameters and errors */
 int file_load(const char *path, size_t max_size, const char *what, struct blob *ret_blob,
 	      struct ccr_err *err);

@@ -23,7 +23,8 @@
  *
  * Locks: one reader-writer lock inside. Accesses hold it for reading, changes of state for
  * writing, so a change never overtakes a copy. All functions may be called from any thread, except
- * gmem_create(), gmem_destroy() and gmem_load(), which belong to the owner's set-up and teardown.
+ * gmem_create(), gmem_destroy(), gmem_load() and gmem_load_file(), which belong to the owner's
+ * set-up and teardown.
  */
 #ifndef CCR_GMEM_H
 #define CCR_GMEM_H
@@ -222,6 +223,15 @@ void gmem_alias_shared(struct gmem *gmem);
  * Return: 0; -EFAULT if it is not all RAM.
  */
 int gmem_load(struct gmem *gmem, ipa_t at, const void *buf, size_t size);
+
+/**
+ * gmem_load_file() - the end of a file, read straight into a GMEM_PLAIN machine's memory
+ * @size: bytes from @offset to the file's end
+ *
+ * Return: 0; -EFAULT if it is not all RAM; -ESTALE if the file does not end there; another -errno
+ * if it cannot be read.
+ */
+int gmem_load_file(struct gmem *gmem, ipa_t at, int fd, uint64_t offset, size_t size);
 
 /**
  * gmem_set_private_ops() - who owns the private side of a GMEM_REALM machine

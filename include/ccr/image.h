@@ -44,9 +44,18 @@ struct image_info {
 int image_load(struct blob *blob, bool flat, const char *path, struct image_info *ret_info,
 	       struct ccr_err *err);
 
+/** IMAGE_HEADER_SIZE - bytes of an Image that say where it goes: its first ones */
+#define IMAGE_HEADER_SIZE 64
+
+/**
+ * image_is_plain() - image_load() would leave a file as it is, and look at no more than its header
+ * @head: its first bytes, at least IMAGE_HEADER_SIZE
+ */
+bool image_is_plain(const struct blob *head);
+
 /**
  * image_load_firmware() - where guest firmware goes
- * @blob: the file, which goes to memory as it is
+ * @blob: the file, which goes to memory as it is; only its first IMAGE_HEADER_SIZE bytes are read
  *
  * By its header, if it has that of an Image; else it is code that runs from any page, and goes to
  * the start of RAM.
@@ -58,7 +67,7 @@ int image_load_firmware(const struct blob *blob, const char *path, struct image_
 
 /**
  * image_parse() - read the header of a raw Image
- * @data: the file as it goes to memory; at least @size readable bytes
+ * @data: the file as it goes to memory: all @size bytes, or of one that image_is_plain() the header
  * @path: for messages
  *
  * Refuses, each with its own sentence: too short, no magic (says what it is instead, through

@@ -27,6 +27,9 @@
  */
 int kernel_unpack(struct blob *blob, const char *path, struct ccr_err *err);
 
+/** kernel_is_packed() - by its first 64 bytes, it is something that kernel_unpack() unpacks */
+bool kernel_is_packed(const struct blob *blob);
+
 /**
  * kernel_describe() - say what a file is that turned out not to be a kernel for this machine
  * @data: the file's bytes

@@ -48,11 +48,28 @@ struct launch_options {
 };
 
 /**
+ * struct launch_image - one of the owner's files
+ * @fd: -1 for none
+ * @size: bytes of it that go to memory, or of what was packed in it
+ * @bytes: those; the plan's segment points to them. None if they are still @in_file.
+ * @in_file: nobody needs the bytes but the guest: they can be read straight to where they go
+ * @head: the first @head_size bytes of such a file; by them the guest was laid out
+ */
+struct launch_image {
+	int fd;
+	uint64_t size;
+	struct blob bytes;
+	bool in_file;
+	size_t head_size;
+	uint8_t head[IMAGE_HEADER_SIZE];
+};
+
+/**
  * struct launch - a guest ready to be placed
- * @kernel, @initrd, @dtb: the bytes; the plan's segments point into them
+ * @kernel, @initrd: its images
+ * @dtb: the bytes; the plan's segment points to them
  * @log: what the guest finds in its region for the measurement log, empty until launch_write_log();
  *	no bytes at all unless it was asked for
- * @kernel_fd, @initrd_fd: the files they came from; -1 for none
  * @kernel_path: for messages; borrowed
  * @is_firmware: the kernel is guest firmware
  */
@@ -63,12 +80,10 @@ struct launch {
 	struct memmap map;
 	struct layout layout;
 	struct image_info image;
-	struct blob kernel;
-	struct blob initrd;
+	struct launch_image kernel;
+	struct launch_image initrd;
 	struct blob dtb;
 	struct blob log;
-	int kernel_fd;
-	int initrd_fd;
 	const char *kernel_path;
 	bool kernel_flat;
 	bool is_firmware;
@@ -78,6 +93,9 @@ struct launch {
 
 /**
  * launch_load() - read the files and lay out the guest
+ *
+ * Of a plain VM's kernel that is an Image only the header is read, and nothing of its initrd: their
+ * segments have no data, and launch_image_of() says where it is.
  *
  * Return: 0, or -errno with @err set; launch_done() is needed only after 0.
  */
@@ -98,6 +116,15 @@ void launch_done(struct launch *launch);
  */
 int launch_write_log(struct launch *launch, const struct realm_host *host, const char *path,
 		     struct ccr_err *err);
+
+/**
+ * launch_image_of() - the file of a segment that has no data
+ *
+ * Its head goes to memory as it was read; behind that comes what is in the file, which must have
+ * the same size still.
+ */
+const struct launch_image *launch_image_of(const struct launch *launch,
+					   const struct plan_segment *segment);
 
 /**
  * launch_drop_images() - free the bytes of kernel, initrd and log, which are in guest memory by now

@@ -94,7 +94,8 @@ struct realm_host {
  * @base: first byte, granule aligned
  * @size: bytes, a multiple of the granule, not 0
  * @lead_size: zero bytes before @data (an image that does not start on a granule)
- * @data: @data_size bytes, borrowed for the life of the plan
+ * @data: @data_size bytes, borrowed for the life of the plan; NULL in a plain VM's, if they
+ *	are still in a file (launch_image_of())
  * @data_size: @lead_size + @data_size <= @size; the rest is zero
  * @measured: the content enters the RIM; otherwise only the address does
  */
@@ -144,7 +145,7 @@ int plan_check_params(const struct plan *plan, const struct realm_host *host, st
  * @plan: its RAM range must be set; untouched on error
  * @name: static, for messages
  * @base: first byte of @data, any alignment; granules around it are zero-filled
- * @data: borrowed for the life of the plan
+ * @data: borrowed for the life of the plan; or NULL, see struct plan_segment
  * @min_size: the segment covers at least this many bytes from @base (zero-filled); 0 for no wish
  *
  * Return: 0; -EINVAL with @err set: outside RAM, overlapping another segment (sharing a granule is

@@ -187,6 +187,11 @@ static int unpack_zboot(struct blob *blob, const char *path, struct ccr_err *err
 	return unpack(blob, &payload, packing, path, err);
 }
 
+bool kernel_is_packed(const struct blob *blob)
+{
+	return packing_of(blob) || is_zboot(blob);
+}
+
 int kernel_unpack(struct blob *blob, const char *path, struct ccr_err *err)
 {
 	const struct packing *packing = packing_of(blob);

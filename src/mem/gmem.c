@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "ccr/file.h"
 #include "ccr/gmem.h"
 
 /*
@@ -520,6 +521,18 @@ int gmem_load(struct gmem *gmem, ipa_t at, const void *buf, size_t size)
 	}
 	return copy(gmem, at, size, gmem->kind == GMEM_PLAIN ? GMEM_SHARED : GMEM_PRIVATE, NULL,
 		    buf);
+}
+
+int gmem_load_file(struct gmem *gmem, ipa_t at, int fd, uint64_t offset, size_t size)
+{
+	uint8_t *host;
+	int ret;
+
+	pthread_rwlock_rdlock(&gmem->lock);
+	host = translate(gmem, at, size, GMEM_SHARED);
+	ret = host ? file_read_rest(fd, host, size, offset) : -EFAULT;
+	pthread_rwlock_unlock(&gmem->lock);
+	return ret;
 }
 
 void gmem_set_private_ops(struct gmem *gmem, const struct gmem_private_ops *ops, void *ctx)

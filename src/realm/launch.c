@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ccr/dtree.h"
@@ -17,42 +18,81 @@ static const char *what_runs(const struct launch *launch)
 	return launch->is_firmware ? "firmware" : "kernel image";
 }
 
-static int read_kernel(struct launch *launch, struct image_info *ret_image, struct ccr_err *err)
+static int read_image(struct launch_image *image, uint64_t max_size, const char *what,
+		      struct ccr_err *err)
 {
-	const int ret = file_read_all(launch->kernel_fd, KERNEL_MAX_SIZE, what_runs(launch),
-				      &launch->kernel, err);
+	const int ret = file_read_all(image->fd, max_size, what, &image->bytes, err);
 
-	if (!ret && launch->is_firmware)
-		return image_load_firmware(&launch->kernel, launch->kernel_path, ret_image, err);
-	return ret ? ret
-		   : image_load(&launch->kernel, launch->kernel_flat, launch->kernel_path,
-				ret_image, err);
+	image->size = image->bytes.size;
+	return ret;
 }
 
-static int read_initrd(struct launch *launch, struct ccr_err *err)
+static int read_kernel(struct launch *launch, struct image_info *ret_image, struct ccr_err *err)
 {
-	return file_read_all(launch->initrd_fd, INITRD_MAX_SIZE, "initrd", &launch->initrd, err);
+	struct blob *bytes = &launch->kernel.bytes;
+	int ret = read_image(&launch->kernel, KERNEL_MAX_SIZE, what_runs(launch), err);
+
+	if (!ret && launch->is_firmware)
+		return image_load_firmware(bytes, launch->kernel_path, ret_image, err);
+	if (!ret)
+		ret = image_load(bytes, launch->kernel_flat, launch->kernel_path, ret_image, err);
+	launch->kernel.size = bytes->size;
+	return ret;
+}
+
+/* A realm's images are measured as well, and all else than a file can be read only once. */
+static bool may_stay_in_file(const struct launch *launch, struct launch_image *image,
+			     uint64_t min_size, uint64_t max_size)
+{
+	struct stat st;
+
+	if (launch->kind != MACHINE_PLAIN || fstat(image->fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return false;
+	image->size = (uint64_t)st.st_size;
+	return image->size >= min_size && image->size <= max_size;
+}
+
+/* Return: false if all of the file is needed to say what it is. */
+static bool place_by_head(struct launch *launch, int *ret, struct ccr_err *err)
+{
+	struct launch_image *kernel = &launch->kernel;
+	const struct blob head = {kernel->head, sizeof(kernel->head)};
+
+	if (launch->kernel_flat ||
+	    !may_stay_in_file(launch, kernel, sizeof(kernel->head), KERNEL_MAX_SIZE) ||
+	    file_read_at(kernel->fd, head.data, head.size, 0) || !image_is_plain(&head))
+		return false;
+	kernel->in_file = true;
+	kernel->head_size = head.size;
+	*ret = image_parse(head.data, kernel->size, launch->kernel_path, &launch->image, err);
+	return true;
 }
 
 static int load_kernel(struct launch *launch, struct ccr_err *err)
 {
-	launch->kernel_fd = file_open_ro(launch->kernel_path, what_runs(launch), err);
-	if (launch->kernel_fd < 0)
-		return launch->kernel_fd;
-	return read_kernel(launch, &launch->image, err);
+	int ret;
+
+	launch->kernel.fd = file_open_ro(launch->kernel_path, what_runs(launch), err);
+	if (launch->kernel.fd < 0)
+		return launch->kernel.fd;
+	return place_by_head(launch, &ret, err) ? ret : read_kernel(launch, &launch->image, err);
 }
 
 static int load_initrd(struct launch *launch, const char *path, struct ccr_err *err)
 {
+	struct launch_image *initrd = &launch->initrd;
 	int ret;
 
 	if (!path)
 		return 0;
-	launch->initrd_fd = file_open_ro(path, "initrd", err);
-	if (launch->initrd_fd < 0)
-		return launch->initrd_fd;
-	ret = read_initrd(launch, err);
-	if (!ret && launch->initrd.size == 0)
+	initrd->fd = file_open_ro(path, "initrd", err);
+	if (initrd->fd < 0)
+		return initrd->fd;
+	initrd->in_file = may_stay_in_file(launch, initrd, 1, INITRD_MAX_SIZE);
+	if (initrd->in_file)
+		return 0;
+	ret = read_image(initrd, INITRD_MAX_SIZE, "initrd", err);
+	if (!ret && initrd->size == 0)
 		ret = err_set(err, -EINVAL, "initrd %s: the file is empty", path);
 	return ret;
 }
@@ -115,10 +155,10 @@ static int make_plan(struct launch *launch, const struct launch_options *options
 	};
 	memcpy(plan->rpv, options->rpv, sizeof(plan->rpv));
 
-	ret = plan_add(plan, segment_name(launch), layout->kernel_base, launch->kernel.data,
+	ret = plan_add(plan, segment_name(launch), layout->kernel_base, launch->kernel.bytes.data,
 		       launch->kernel.size, 0, true, err);
 	if (!ret && launch->initrd.size > 0)
-		ret = plan_add(plan, "initrd", layout->initrd_base, launch->initrd.data,
+		ret = plan_add(plan, "initrd", layout->initrd_base, launch->initrd.bytes.data,
 			       launch->initrd.size, 0, true, err);
 	if (!ret)
 		ret = plan_add(plan, "device tree", layout->dtb_base, launch->dtb.data,
@@ -137,8 +177,8 @@ int launch_load(struct launch *launch, const struct launch_options *options, str
 		.kind = options->kind,
 		.has_pci = options->has_pci,
 		.has_virtio_mmio = options->has_virtio_mmio,
-		.kernel_fd = -1,
-		.initrd_fd = -1,
+		.kernel = {.fd = -1},
+		.initrd = {.fd = -1},
 		.kernel_path = options->firmware ? options->firmware : options->kernel,
 		.is_firmware = options->firmware,
 		.kernel_flat = options->kernel_flat,
@@ -194,36 +234,49 @@ int launch_write_log(struct launch *launch, const struct realm_host *host, const
 	return ret;
 }
 
+static void image_done(struct launch_image *image)
+{
+	blob_free(&image->bytes);
+	if (image->fd >= 0)
+		close(image->fd);
+	image->fd = -1;
+}
+
 void launch_done(struct launch *launch)
 {
-	blob_free(&launch->kernel);
-	blob_free(&launch->initrd);
+	image_done(&launch->kernel);
+	image_done(&launch->initrd);
 	blob_free(&launch->dtb);
 	blob_free(&launch->log);
-	if (launch->kernel_fd >= 0)
-		close(launch->kernel_fd);
-	if (launch->initrd_fd >= 0)
-		close(launch->initrd_fd);
-	launch->kernel_fd = -1;
-	launch->initrd_fd = -1;
+}
+
+const struct launch_image *launch_image_of(const struct launch *launch,
+					   const struct plan_segment *segment)
+{
+	return strcmp(segment->name, "initrd") == 0 ? &launch->initrd : &launch->kernel;
 }
 
 /* syscalls(build): lseek */
-static void drop(struct blob *blob, int fd)
+static void drop(struct launch_image *image)
 {
-	if (fd >= 0 && lseek(fd, 0, SEEK_CUR) >= 0)
-		blob_free(blob);
+	if (image->fd >= 0 && lseek(image->fd, 0, SEEK_CUR) >= 0)
+		blob_free(&image->bytes);
 }
 
 void launch_drop_images(struct launch *launch)
 {
-	drop(&launch->kernel, launch->kernel_fd);
-	drop(&launch->initrd, launch->initrd_fd);
+	drop(&launch->kernel);
+	drop(&launch->initrd);
 	blob_free(&launch->log);
 }
 
+static bool is_dropped(const struct launch_image *image)
+{
+	return image->fd >= 0 && !image->in_file && !image->bytes.data;
+}
+
 /* The plan's segments know their sizes; only where the bytes are has changed. */
-static int point_segment(struct launch *launch, const char *name, const struct blob *blob,
+static int point_segment(struct launch *launch, const char *name, const struct launch_image *image,
 			 struct ccr_err *err)
 {
 	for (unsigned i = 0; i < launch->plan.nr_segments; i++) {
@@ -231,10 +284,10 @@ static int point_segment(struct launch *launch, const char *name, const struct b
 
 		if (strcmp(segment->name, name) != 0)
 			continue;
-		if (segment->data_size != blob->size)
+		if (segment->data_size != image->size)
 			return err_set(err, -ESTALE, "%s: the file has changed since the launch",
 				       name);
-		segment->data = blob->data;
+		segment->data = image->bytes.data;
 	}
 	return 0;
 }
@@ -244,16 +297,16 @@ int launch_reread_images(struct launch *launch, struct ccr_err *err)
 	struct image_info image = launch->image;
 	int ret = 0;
 
-	if (!launch->kernel.data)
+	if (is_dropped(&launch->kernel))
 		ret = read_kernel(launch, &image, err);
 	if (!ret && image.entry_offset != launch->image.entry_offset)
 		ret = err_set(err, -ESTALE, "%s: the file has changed since the launch",
 			      segment_name(launch));
-	if (!ret && launch->initrd_fd >= 0 && !launch->initrd.data)
-		ret = read_initrd(launch, err);
+	if (!ret && is_dropped(&launch->initrd))
+		ret = read_image(&launch->initrd, INITRD_MAX_SIZE, "initrd", err);
 	if (!ret)
 		ret = point_segment(launch, segment_name(launch), &launch->kernel, err);
-	if (!ret && launch->initrd_fd >= 0)
+	if (!ret)
 		ret = point_segment(launch, "initrd", &launch->initrd, err);
 	return ret;
 }

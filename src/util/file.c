@@ -169,6 +169,34 @@ fail:
 	return err_set(err, rc, "%s: cannot read it: %s", what, strerror(-rc));
 }
 
+int file_read_at(int fd, void *buf, size_t size, uint64_t offset)
+{
+	uint8_t *at = buf;
+
+	while (size > 0) {
+		const ssize_t nr = read_some(fd, true, at, size, offset);
+
+		if (nr <= 0)
+			return nr < 0 ? (int)nr : -ENODATA;
+		at += nr;
+		offset += (uint64_t)nr;
+		size -= (size_t)nr;
+	}
+	return 0;
+}
+
+int file_read_rest(int fd, void *buf, size_t size, uint64_t offset)
+{
+	uint8_t more;
+	int ret = file_read_at(fd, buf, size, offset);
+
+	if (!ret)
+		ret = file_read_at(fd, &more, sizeof(more), offset + size);
+	else if (ret == -ENODATA)
+		return -ESTALE;
+	return ret == -ENODATA ? 0 : ret ? ret : -ESTALE;
+}
+
 int file_load(const char *path, size_t max_size, const char *what, struct blob *ret_blob,
 	      struct ccr_err *err)
 {

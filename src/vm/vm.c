@@ -94,20 +94,43 @@ static int set_entry(struct vm *vm, struct ccr_err *err)
 	return arch_vcpu_set_entry(&vm->vcpus.arch[0], plan->pc, plan->gprs, err);
 }
 
+static int load_file(struct vm *vm, ipa_t at, const struct launch_image *image)
+{
+	const int ret = gmem_load(vm->gmem, at, image->head, image->head_size);
+
+	return ret ? ret
+		   : gmem_load_file(vm->gmem, ipa_at(at.v + image->head_size), image->fd,
+				    image->head_size, image->size - image->head_size);
+}
+
+static int load_segment(struct vm *vm, const struct plan_segment *segment, struct ccr_err *err)
+{
+	const ipa_t at = ipa_at(segment->base.v + segment->lead_size);
+	const int ret = segment->data ? gmem_load(vm->gmem, at, segment->data, segment->data_size)
+				      : load_file(vm, at, launch_image_of(vm->launch, segment));
+
+	switch (ret) {
+	case 0:
+		return 0;
+	case -EFAULT:
+		return err_set(err, ret, "%s does not fit guest memory at 0x%llx", segment->name,
+			       (unsigned long long)at.v);
+	case -ESTALE:
+		return err_set(err, ret, "%s: the file has changed since the launch",
+			       segment->name);
+	default:
+		return err_set(err, ret, "%s: cannot read it: %s", segment->name, strerror(-ret));
+	}
+}
+
 static int load_plain(struct vm *vm, struct ccr_err *err)
 {
 	const struct plan *plan = &vm->launch->plan;
+	int ret = 0;
 
-	for (unsigned i = 0; i < plan->nr_segments; i++) {
-		const struct plan_segment *segment = &plan->segments[i];
-		const ipa_t at = ipa_at(segment->base.v + segment->lead_size);
-		const int ret = gmem_load(vm->gmem, at, segment->data, segment->data_size);
-
-		if (ret)
-			return err_set(err, ret, "%s does not fit guest memory at 0x%llx",
-				       segment->name, (unsigned long long)at.v);
-	}
-	return 0;
+	for (unsigned i = 0; i < plan->nr_segments && !ret; i++)
+		ret = load_segment(vm, &plan->segments[i], err);
+	return ret;
 }
 
 static void log_rim(const struct plan *plan, const uint8_t *rim, const char *how)

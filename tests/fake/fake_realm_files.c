@@ -37,6 +37,16 @@ int file_load(const char *path, size_t max_size, const char *what, struct blob *
 	return 0;
 }
 
+/* Of a plain VM's images, which are no part of a realm's host. */
+int file_read_rest(int fd, void *buf, size_t size, uint64_t offset)
+{
+	(void)fd;
+	(void)buf;
+	(void)size;
+	(void)offset;
+	return -EOPNOTSUPP;
+}
+
 void blob_free(struct blob *blob)
 {
 	free(blob->data);

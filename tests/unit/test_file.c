@@ -143,6 +143,41 @@ static void reads_from_the_start_whatever_the_offset(void **state)
 	blob_free(&blob);
 }
 
+static void reads_a_part(void **state)
+{
+	char bytes[8] = "-------";
+	int fd;
+
+	(void)state;
+	make("f", "hello", 5);
+	fd = open("f", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(file_read_at(fd, bytes, 3, 1), 0);
+	assert_string_equal(bytes, "ell----");
+	assert_int_equal(file_read_at(fd, bytes, 0, 100), 0);
+	assert_int_equal(file_read_at(fd, bytes, 3, 3), -ENODATA);
+	assert_int_equal(file_read_at(fd, bytes, 1, 5), -ENODATA);
+	close(fd);
+	assert_int_equal(file_read_at(fd, bytes, 1, 0), -EBADF);
+}
+
+static void reads_the_rest(void **state)
+{
+	char bytes[8] = "-------";
+	int fd;
+
+	(void)state;
+	make("f", "hello", 5);
+	fd = open("f", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(file_read_rest(fd, bytes, 3, 2), 0);
+	assert_string_equal(bytes, "llo----");
+	assert_int_equal(file_read_rest(fd, bytes, 0, 5), 0);
+	assert_int_equal(file_read_rest(fd, bytes, 2, 2), -ESTALE);
+	assert_int_equal(file_read_rest(fd, bytes, 4, 2), -ESTALE);
+	assert_int_equal(file_read_rest(fd, bytes, 0, 4), -ESTALE);
+	close(fd);
+	assert_int_equal(file_read_rest(fd, bytes, 1, 0), -EBADF);
+}
+
 static void refuses_what_is_too_large(void **state)
 {
 	struct blob blob = {(uint8_t *)1, 1};
@@ -436,6 +471,8 @@ int main(void)
 		in_directory(loads_large_files),
 		in_directory(empty_file_has_no_data),
 		in_directory(reads_from_the_start_whatever_the_offset),
+		in_directory(reads_a_part),
+		in_directory(reads_the_rest),
 		in_directory(refuses_what_is_too_large),
 		in_directory(refuses_absurd_sparse_file),
 		in_directory(never_ending_file_is_refused),

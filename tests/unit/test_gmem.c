@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: src/mem/gmem.c src/util/err.c */
+/* links: src/mem/gmem.c src/util/file.c src/util/err.c */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -289,6 +289,27 @@ static void test_plain_refuses_what_is_not_ram(void **state)
 		assert_int_equal(byte, 0x5a);
 	}
 	assert_int_equal(gmem_nr_refused(gmem), 2 * sizeof(bad) / sizeof(bad[0]));
+}
+
+static void test_plain_loads_the_end_of_a_file(void **state)
+{
+	const int fd = memfd_create("file", MFD_CLOEXEC);
+	struct gmem *gmem = *state;
+	uint8_t out[6];
+
+	assert_int_equal(write(fd, "0123456789", 10), 10);
+	assert_int_equal(gmem_load_file(gmem, ipa_at(BASE + 4093), fd, 4, 6), 0);
+	assert_int_equal(gmem_read(gmem, ipa_at(BASE + 4093), out, 6), 0);
+	assert_memory_equal(out, "456789", 6);
+	assert_int_equal(gmem_load_file(gmem, ipa_at(TOP - 6), fd, 4, 6), 0);
+	assert_int_equal(gmem_load_file(gmem, ipa_at(TOP - 5), fd, 4, 6), -EFAULT);
+	assert_int_equal(gmem_load_file(gmem, ipa_at(BASE - 1), fd, 4, 6), -EFAULT);
+	assert_int_equal(gmem_load_file(gmem, ipa_at(BASE), fd, 0, SIZE_MAX), -EFAULT);
+	assert_int_equal(gmem_load_file(gmem, ipa_at(BASE), fd, 4, 5), -ESTALE);
+	assert_int_equal(gmem_load_file(gmem, ipa_at(BASE), fd, 4, 7), -ESTALE);
+	close(fd);
+	assert_int_equal(gmem_load_file(gmem, ipa_at(BASE), fd, 4, 6), -EBADF);
+	assert_int_equal(gmem_nr_refused(gmem), 0);
 }
 
 static void test_plain_has_no_private_side(void **state)
@@ -1213,6 +1234,7 @@ int main(void)
 		split_test(test_contains),
 		plain_test(test_plain_copies),
 		plain_test(test_plain_refuses_what_is_not_ram),
+		plain_test(test_plain_loads_the_end_of_a_file),
 		plain_test(test_plain_has_no_private_side),
 		split_test(test_split_begins_private),
 		split_test(test_split_copies_are_all_or_nothing),

@@ -260,6 +260,36 @@ static void header_of_exactly_64_bytes_is_enough(void **state)
 	assert_int_equal(image_parse(file, 64, "Image", &info, NULL), 0);
 }
 
+/* Whatever image_load() would make something else of is not plain. */
+static void knows_what_is_plain(void **state)
+{
+	static const struct {
+		const char *magic;
+		size_t size;
+		size_t offset;
+	} others[] = {
+		{"\x1f\x8b\x08", 3, 0},     /* gzip */
+		{"\x28\xb5\x2f\xfd", 4, 0}, /* zstd */
+		{"MZ\0\0zimg", 8, 0},       /* EFI zboot */
+		{"\177ELF", 4, 0},          {"RSC\x05", 4, 56},
+	};
+	uint8_t header[IMAGE_HEADER_SIZE] = {'M', 'Z'};
+	const struct blob head = {header, sizeof(header)};
+
+	(void)state;
+	assert_false(image_is_plain(&head));
+	memcpy(header + 56, "ARM\x64", 4);
+	assert_true(image_is_plain(&head));
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		uint8_t bytes[IMAGE_HEADER_SIZE];
+		const struct blob other = {bytes, sizeof(bytes)};
+
+		memcpy(bytes, header, sizeof(bytes));
+		memcpy(bytes + others[i].offset, others[i].magic, others[i].size);
+		assert_false(image_is_plain(&other));
+	}
+}
+
 /* By its header, or at the start of RAM; whatever it is, it is not unpacked. */
 static void places_firmware(void **state)
 {
@@ -308,6 +338,7 @@ int main(void)
 		cmocka_unit_test(loads_an_elf_file),
 		cmocka_unit_test(loads_a_flat_binary_as_it_is),
 		cmocka_unit_test(header_of_exactly_64_bytes_is_enough),
+		cmocka_unit_test(knows_what_is_plain),
 		cmocka_unit_test(places_firmware),
 	};
 

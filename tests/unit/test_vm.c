@@ -193,6 +193,88 @@ static void test_reset(void **state)
 	end(bench);
 }
 
+/* The kernel's file, for writing. */
+static int open_kernel(const struct bench *bench)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", bench->machine.launch.kernel.fd);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+/* What the guest was laid out by is what it finds; the rest is what the file has by then. */
+static void test_image_is_loaded(void **state)
+{
+	struct bench *bench = begin(MACHINE_PLAIN);
+	const int fd = open_kernel(bench);
+	struct fake_op *first, *header, *behind, *last;
+
+	(void)state;
+	assert_true(bench->machine.launch.kernel.in_file);
+	assert_int_equal(pwrite(fd, "another", 8, 56), 8);
+	assert_int_equal(pwrite(fd, "changed", 8, 64), 8);
+	first = add_load(bench, 0, RAM, 8);
+	header = add_load(bench, 0, RAM + 56, 4);
+	behind = add_load(bench, 0, RAM + 64, 4);
+	last = add_load(bench, 0, RAM + 8184, 8);
+	add_smc(bench, 0, FAKE_PSCI_SYSTEM_OFF, 0);
+	run(bench);
+	assert_int_equal(first->value, 0x1f1f1f1f1f1f1f1f);
+	assert_memory_equal(&header->value, "ARM\x64", 4);
+	assert_memory_equal(&behind->value, "chan", 4);
+	assert_int_equal(last->value, 0x1f1f1f1f1f1f1f1f);
+	close(fd);
+	end(bench);
+}
+
+/* Longer or shorter, it is another kernel. */
+static void test_image_has_another_size(void **state)
+{
+	static const off_t sizes[] = {8191, 8193, 63, 0};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct bench *bench = begin(MACHINE_PLAIN);
+		const int fd = open_kernel(bench);
+
+		assert_int_equal(ftruncate(fd, sizes[i]), 0);
+		fake_machine_run(&bench->machine);
+		assert_int_equal(bench->machine.ret, -ESTALE);
+		assert_string_equal(bench->machine.err.msg,
+				    "kernel: the file has changed since the launch");
+		close(fd);
+		end(bench);
+	}
+}
+
+static bool shorten(void *ctx)
+{
+	const int *fd = ctx;
+
+	assert_int_equal(ftruncate(*fd, 4096), 0);
+	return false;
+}
+
+static void test_image_changes_before_reset(void **state)
+{
+	struct fake_op second[] = {{.kind = FAKE_END}};
+	struct bench *bench = begin(MACHINE_PLAIN);
+	int fd = open_kernel(bench);
+
+	(void)state;
+	add_call(bench, 0, shorten, &fd);
+	add_smc(bench, 0, FAKE_PSCI_SYSTEM_RESET, 0);
+	fake_kvm_set_guest(1, 0, bench->ops[0]);
+	fake_kvm_set_guest(2, 0, second);
+	fake_machine_run(&bench->machine);
+	assert_int_equal(bench->machine.ret, -ESTALE);
+	close(fd);
+	end(bench);
+}
+
 static void test_reset_without_reboot(void **state)
 {
 	struct fake_op second[] = {{.kind = FAKE_END}};
@@ -911,6 +993,9 @@ int main(void)
 		cmocka_unit_test(test_output_is_unchanged),
 		cmocka_unit_test(test_much_output),
 		cmocka_unit_test(test_reset),
+		cmocka_unit_test(test_image_is_loaded),
+		cmocka_unit_test(test_image_has_another_size),
+		cmocka_unit_test(test_image_changes_before_reset),
 		cmocka_unit_test(test_reset_without_reboot),
 		cmocka_unit_test(test_reset_of_realm),
 		cmocka_unit_test(test_crash),
