@@ -18,7 +18,7 @@
  *		Run a VMM until KVM first enters a guest; print first_us, the time since exec().
  *
  *	meter cost RAM_MIB PID...
- *		The sums of cpu_us and pss_kib of these VMMs.
+ *		The sums of cpu_us and pss_kib of these VMMs; of 0 MiB only cpu_us, which is faster.
  *
  * The VMM's processes are the one that was started and all below it.
  */
@@ -100,11 +100,14 @@ static uint64_t cpu_of(pid_t pid)
 	return ticks * 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
 }
 
-/* Guest RAM is the mappings that are as large as that, and files that have no name elsewhere. */
+/*
+ * Guest RAM is the mappings that are as large as that, files that have no name elsewhere, and what
+ * huge pages are advised for ("hg", on the last line of a mapping): RAM of a realm is in pieces.
+ */
 static uint64_t pss_of(pid_t pid, uint64_t ram)
 {
 	char path[64], line[MAX_LINE];
-	uint64_t from, to, kib, sum = 0;
+	uint64_t from, to, kib = 0, sum = 0;
 	bool is_ram = false;
 	FILE *file;
 
@@ -115,8 +118,10 @@ static uint64_t pss_of(pid_t pid, uint64_t ram)
 	while (fgets(line, sizeof(line), file)) {
 		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " ", &from, &to) == 2)
 			is_ram = to - from >= ram || strstr(line, "/memfd:");
-		else if (!is_ram && sscanf(line, "Pss: %" SCNu64, &kib) == 1)
-			sum += kib;
+		else if (strncmp(line, "VmFlags:", 8) == 0)
+			sum += is_ram || strstr(line, " hg") ? 0 : kib;
+		else
+			sscanf(line, "Pss: %" SCNu64, &kib);
 	}
 	fclose(file);
 	return sum;

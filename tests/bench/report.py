@@ -120,7 +120,7 @@ def add_once(table, section, vmm, where, figures):
     elif section in sizes and where == "READY":
         table.add(vmm, figures["pss_kib"], "memory", sizes[section], "KiB")
     elif where == "IDLE":
-        cpu_us = figures["cpu_us"] - figures["before_cpu_us"]
+        cpu_us = figures["after_cpu_us"] - figures["before_cpu_us"]
         table.add(vmm, figures["pss_kib"] / 50, "idle", "memory of the VMM", "KiB each")
         table.add(vmm, figures["host_kib"], "idle", "memory of the host", "KiB each")
         table.add(vmm, cpu_us / 10000, "idle", "CPU time, all of them", "ms a second")

@@ -17,7 +17,7 @@ first_instruction() {
 test_bench_boot() {
 	mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
 	mount -t debugfs debugfs /sys/kernel/debug 2>/dev/null
-	for _ in $(seq $((2 * rounds - 1))); do
+	for _ in $(seq "$rounds"); do
 		for vmm in $(all_vmms) realm; do
 			first_instruction "$vmm"
 		done

@@ -36,6 +36,23 @@ host_free_kib() {
 	sed -n 's/^MemFree: *\([0-9]*\).*/\1/p' /proc/meminfo
 }
 
+# cpu_us PID... - of all of them
+cpu_us() {
+	"$meter" cost 0 "$@" | sed 's/^cpu_us=\([0-9]*\).*/\1/'
+}
+
+# settle PID... - until their start is over: in two seconds less than a hundredth of it has come
+settle() {
+	now=$(cpu_us "$@")
+	for _ in $(seq 300); do
+		before=$now
+		sleep 2
+		now=$(cpu_us "$@")
+		[ $((now - before)) -ge $((now / 100)) ] || return 0
+	done
+	fail "they do not come to rest"
+}
+
 # idle VMM - start them all, let them be, and look twice
 idle() {
 	echo 3 >/proc/sys/vm/drop_caches
@@ -47,23 +64,26 @@ idle() {
 		with_command sh -c 'exec "$@"' sh >>"$out" 2>>"$err" &
 		pids="$pids $!"
 	done
-	sleep 20
 	# shellcheck disable=SC2086 # a list of words
-	before=$("$meter" cost 128 $pids)
+	settle $pids
 	free=$((free - $(host_free_kib)))
+	# shellcheck disable=SC2086 # a list of words
+	before=$(cpu_us $pids)
 	sleep "$idle_seconds"
 	# shellcheck disable=SC2086 # a list of words
-	after=$("$meter" cost 128 $pids)
+	after=$(cpu_us $pids)
+	# shellcheck disable=SC2086 # a list of words
+	memory=$("$meter" cost 128 $pids)
 	for pid in $pids; do
 		kill "$pid" || fail "one of $nr_idle of $1 has ended"
 	done
 	wait
 	echo "CCR-BENCH section=idle vmm=$1 at=IDLE host_kib=$((free / nr_idle))" \
-		"before_$before $after" >/dev/console
+		"before_cpu_us=$before after_cpu_us=$after $memory" >/dev/console
 }
 
 test_bench_idle() {
-	for _ in $(seq 2); do
+	for _ in $(seq "$rounds"); do
 		for vmm in $(all_vmms); do
 			idle "$vmm"
 		done

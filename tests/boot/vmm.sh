@@ -16,7 +16,7 @@ limit=900
 meter=$top/bin/meter
 peers=$top/peers
 rounds=$(sed -n 's/.*ccr\.rounds=\([0-9]*\).*/\1/p' /proc/cmdline)
-rounds=${rounds:-3}
+rounds=${rounds:-1}
 # That of QEMU: a network's queues are run by the kernel.
 vhost=off
 
