@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -248,6 +249,45 @@ static void test_image_has_another_size(void **state)
 		close(fd);
 		end(bench);
 	}
+}
+
+static void test_initrd_is_loaded(void **state)
+{
+	struct bench *bench = begin(MACHINE_PLAIN);
+	struct launch *launch = &bench->machine.launch;
+	const int kernel = open_kernel(bench), initrd = memfd_create("initrd", MFD_CLOEXEC);
+	char kernel_path[64], initrd_path[64];
+	const struct launch_options options = {
+		.kind = MACHINE_PLAIN,
+		.kernel = kernel_path,
+		.initrd = initrd_path,
+		.ram_size = 64ull << 20,
+		.nr_vcpus = 1,
+		.hash_algo = HASH_SHA256,
+	};
+	struct fake_op *load;
+
+	(void)state;
+	snprintf(kernel_path, sizeof(kernel_path), "/proc/self/fd/%d", kernel);
+	snprintf(initrd_path, sizeof(initrd_path), "/proc/self/fd/%d", initrd);
+	assert_int_equal(write(initrd, "an initrd", 9), 9);
+	launch_done(launch);
+	assert_int_equal(launch_load(launch, &options, &bench->machine.err), 0);
+	assert_true(launch->initrd.in_file);
+	load = add_load(bench, 0, launch->layout.initrd_base.v, 8);
+	add_smc(bench, 0, FAKE_PSCI_SYSTEM_OFF, 0);
+	run(bench);
+	assert_memory_equal(&load->value, "an initr", 8);
+
+	/* The next machine is told that it is another one. */
+	assert_int_equal(write(initrd, "2", 1), 1);
+	fake_machine_run(&bench->machine);
+	assert_int_equal(bench->machine.ret, -ESTALE);
+	assert_string_equal(bench->machine.err.msg,
+			    "initrd: the file has changed since the launch");
+	close(kernel);
+	close(initrd);
+	end(bench);
 }
 
 static bool shorten(void *ctx)
@@ -995,6 +1035,7 @@ int main(void)
 		cmocka_unit_test(test_reset),
 		cmocka_unit_test(test_image_is_loaded),
 		cmocka_unit_test(test_image_has_another_size),
+		cmocka_unit_test(test_initrd_is_loaded),
 		cmocka_unit_test(test_image_changes_before_reset),
 		cmocka_unit_test(test_reset_without_reboot),
 		cmocka_unit_test(test_reset_of_realm),
