@@ -264,14 +264,13 @@ static void write_clock(struct writer *w)
 	end_node(w);
 }
 
-static void write_uart(struct writer *w)
+static void write_uart(struct writer *w, uint64_t base, uint32_t spi)
 {
-	const uint32_t interrupt[] = {htobe32(GIC_SPI), htobe32(MEMMAP_SPI_UART),
-				      htobe32(IRQ_LEVEL_HIGH)};
+	const uint32_t interrupt[] = {htobe32(GIC_SPI), htobe32(spi), htobe32(IRQ_LEVEL_HIGH)};
 
-	begin_node_at(w, "uart", MEMMAP_UART_BASE);
+	begin_node_at(w, "uart", base);
 	prop_string(w, "compatible", "ns16550a");
-	prop_reg_one(w, MEMMAP_UART_BASE, MEMMAP_UART_SIZE);
+	prop_reg_one(w, base, MEMMAP_UART_SIZE);
 	prop_u32(w, "clock-frequency", UART_CLOCK_HZ);
 	prop_bytes(w, "interrupts", interrupt, sizeof(interrupt));
 	end_node(w);
@@ -296,6 +295,15 @@ static void write_mc146818(struct writer *w)
 	prop_string(w, "compatible", "motorola,mc146818");
 	prop_reg_one(w, MEMMAP_RTC_BASE, MEMMAP_MC146818_SIZE);
 	end_node(w);
+}
+
+/*
+ * EDK2's ACPI tables want a second port, for a debugger: without one, they end before the PCI bus.
+ */
+static void write_for_firmware(struct writer *w)
+{
+	write_uart(w, MEMMAP_UART2_BASE, MEMMAP_SPI_UART2);
+	write_mc146818(w);
 }
 
 /* INTA of each slot has a line of its own; other pins do not exist. */
@@ -388,9 +396,9 @@ static void write_root(struct writer *w, const struct dtree_config *config)
 		write_pmu(w);
 	write_gic(w, config->map, config->has_pci);
 	write_clock(w);
-	write_uart(w);
+	write_uart(w, MEMMAP_UART_BASE, MEMMAP_SPI_UART);
 	if (config->has_firmware)
-		write_mc146818(w);
+		write_for_firmware(w);
 	else
 		write_rtc(w);
 	if (config->has_pci)

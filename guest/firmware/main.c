@@ -25,6 +25,10 @@ enum {
 	CENTURY = 0x32,
 };
 
+/* Registers of a 16550; LSR_SENT: nothing waits to be sent. */
+enum { UART_DATA = 0, UART_LSR = 5, UART_SCRATCH = 7 };
+#define LSR_SENT 0x60
+
 #define A_IN_PROGRESS 0x80
 #define B_SET         0x80
 #define B_24_HOURS    0x02
@@ -105,6 +109,40 @@ static void check_rtc(struct bench *bench)
 		  "rtc: the only clock");
 }
 
+/* Return: the second node that is @compatible, or FDT_NONE. */
+static uint32_t find_second(const struct machine *machine, const char *compatible)
+{
+	uint32_t node = machine_find(machine, compatible);
+	int depth = 0;
+
+	while (node != FDT_NONE) {
+		node = fdt_next(&machine->fdt, node, &depth);
+		if (node != FDT_NONE && fdt_compatible(&machine->fdt, node, compatible))
+			break;
+	}
+	return node;
+}
+
+/* ACPI's table of debug ports has the second one. It takes what is sent, and keeps a byte. */
+static void check_second_uart(struct bench *bench)
+{
+	const uint32_t node = find_second(&bench->machine, "ns16550a");
+	uint64_t base = 0, size = 0;
+
+	if (!tap_check(&bench->tap,
+		       node != FDT_NONE && machine_range(&bench->machine, node, 0, &base, &size) &&
+			       size >= 8,
+		       "second uart: in the device tree"))
+		return;
+	base |= bench->realm.shared_bit;
+	mmio_write8(base + UART_DATA, 'x');
+	mmio_write8(base + UART_SCRATCH, 0xa5);
+	tap_check(&bench->tap, mmio_read8(base + UART_SCRATCH) == 0xa5,
+		  "second uart: has registers");
+	tap_check(&bench->tap, (mmio_read8(base + UART_LSR) & LSR_SENT) == LSR_SENT,
+		  "second uart: sends");
+}
+
 /* Variables of UEFI are kept in memory where there is no flash, which realms cannot have. */
 static void check_flash(struct bench *bench)
 {
@@ -149,6 +187,7 @@ void guest_main(const void *dtb, void *scratch)
 
 	tap_begin(&bench.tap, &bench.console);
 	tap_check(&bench.tap, bench.machine.uart_kind == CONSOLE_16550, "uart: a 16550");
+	check_second_uart(&bench);
 	check_rtc(&bench);
 	check_flash(&bench);
 	check_pci(&bench);

@@ -25,7 +25,8 @@
  * struct uart_host - what the port needs from its surroundings; callable from any thread, with the
  * port's lock held, so they must not call back into the port
  * @set_irq: level of the interrupt line
- * @kick: the transmit ring has become non-empty, or the receiver takes bytes again
+ * @kick: the transmit ring has become non-empty, or the receiver takes bytes again; not called for
+ *	a port without a line
  */
 struct uart_host {
 	void (*set_irq)(void *ctx, bool level);
@@ -42,7 +43,7 @@ struct uart {
 	bool level;         /* last level given to set_irq */
 	uint8_t rx[UART_FIFO_SIZE];
 	unsigned rx_head, nr_rx;
-	uint8_t *tx; /* ring of UART_RING_SIZE */
+	uint8_t *tx; /* ring of UART_RING_SIZE; NULL without a line */
 	uint64_t tx_head, tx_tail;
 	uint64_t nr_written; /* bytes the guest has sent since start, lost ones included */
 };
@@ -57,6 +58,11 @@ extern const struct bus_ops uart_ops;
  * Return: 0 or -ENOMEM.
  */
 int uart_init(struct uart *uart, const struct uart_host *host);
+
+/** uart_init_unconnected() - the same without a line: what is sent is gone, nothing ever comes */
+void uart_init_unconnected(struct uart *uart, const struct uart_host *host);
+
+/** uart_done() - of either */
 void uart_done(struct uart *uart);
 
 /**

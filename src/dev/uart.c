@@ -163,7 +163,8 @@ static void leave(struct uart *uart, struct before before)
 		uart->level = level;
 		uart->host.set_irq(uart->host.ctx, level);
 	}
-	if ((!before.ring_used && ring_used(uart)) || (!before.host_room && host_room(uart)))
+	if (uart->tx &&
+	    ((!before.ring_used && ring_used(uart)) || (!before.host_room && host_room(uart))))
 		uart->host.kick(uart->host.ctx);
 	pthread_mutex_unlock(&uart->lock);
 }
@@ -186,7 +187,7 @@ static void transmit(struct uart *uart, uint8_t byte)
 		loop_back(uart, byte);
 	} else {
 		uart->nr_written++;
-		if (ring_used(uart) < UART_RING_SIZE)
+		if (uart->tx && ring_used(uart) < UART_RING_SIZE)
 			uart->tx[uart->tx_head++ % UART_RING_SIZE] = byte;
 	}
 	uart->thr_empty_irq = thr_empty(uart);
@@ -337,12 +338,19 @@ const struct bus_ops uart_ops = {.read = uart_read, .write = uart_write};
 
 int uart_init(struct uart *uart, const struct uart_host *host)
 {
-	*uart = (struct uart){.host = *host, .lcr = LCR_8N1, .dll = 1};
-	uart->tx = malloc(UART_RING_SIZE);
-	if (!uart->tx)
+	uint8_t *ring = malloc(UART_RING_SIZE);
+
+	if (!ring)
 		return -ENOMEM;
-	pthread_mutex_init(&uart->lock, NULL);
+	uart_init_unconnected(uart, host);
+	uart->tx = ring;
 	return 0;
+}
+
+void uart_init_unconnected(struct uart *uart, const struct uart_host *host)
+{
+	*uart = (struct uart){.host = *host, .lcr = LCR_8N1, .dll = 1};
+	pthread_mutex_init(&uart->lock, NULL);
 }
 
 void uart_done(struct uart *uart)

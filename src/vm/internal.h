@@ -324,6 +324,7 @@ struct machine {
 	struct arch_vm *arch;
 	struct bus bus;
 	struct uart uart;
+	struct uart uart2; /* for firmware; nobody hears it */
 	struct rtc rtc;
 	struct mc146818 mc146818; /* in its place, for firmware */
 	bool has_uart;
@@ -369,6 +370,7 @@ struct machine_config {
 	struct arch_vm *arch;
 	struct gmem *gmem;
 	struct uart_host uart_host;
+	struct uart_host uart2_host;
 	bool has_virtio;
 	bool has_pci;
 	bool has_firmware;

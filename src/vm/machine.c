@@ -16,6 +16,8 @@ static const struct {
 } windows[] = {
 	{"uart", MEMMAP_UART_BASE, MEMMAP_UART_SIZE, &uart_ops, offsetof(struct machine, uart),
 	 ALWAYS},
+	{"second uart", MEMMAP_UART2_BASE, MEMMAP_UART_SIZE, &uart_ops,
+	 offsetof(struct machine, uart2), HAS_FIRMWARE},
 	{"rtc", MEMMAP_RTC_BASE, MEMMAP_RTC_SIZE, &rtc_ops, offsetof(struct machine, rtc),
 	 HAS_KERNEL},
 	{"rtc", MEMMAP_RTC_BASE, MEMMAP_MC146818_SIZE, &mc146818_ops,
@@ -66,6 +68,7 @@ int machine_init(struct machine *machine, const struct machine_config *config, s
 
 	if (ret)
 		return err_set(err, ret, "uart: out of memory");
+	uart_init_unconnected(&machine->uart2, &config->uart2_host);
 	machine->has_uart = true;
 	machine->arch = config->arch;
 	rtc_init(&machine->rtc, NULL);
@@ -88,6 +91,7 @@ void machine_done(struct machine *machine)
 		return;
 	mc146818_done(&machine->mc146818);
 	rtc_done(&machine->rtc);
+	uart_done(&machine->uart2);
 	uart_done(&machine->uart);
 	machine->has_uart = false;
 }

@@ -105,7 +105,7 @@ static const struct machine machines[] = {
 	},
 	{
 		.name = "realm-1cpu-firmware",
-		.sha256 = "f97776fd1dffd80914f9895c3f88b9da18dd4276f65fafeb451bcd2861d86f02",
+		.sha256 = "0a75e7f61ed254996d71ca4a09d0d78336b983e8e1d518a8fb5bdd7a43f02919",
 		.ram_size = 128 * MIB,
 		.nr_vcpus = 1,
 		.psci_smc = true,

@@ -64,6 +64,7 @@ static void regions_do_not_overlap(void **state)
 	{
 		const uint64_t regions[][2] = {
 			{MEMMAP_UART_BASE, MEMMAP_UART_SIZE},
+			{MEMMAP_UART2_BASE, MEMMAP_UART_SIZE},
 			{MEMMAP_RTC_BASE, MEMMAP_RTC_SIZE},
 			{MEMMAP_VIRTIO_BASE, 60 * MEMMAP_VIRTIO_STRIDE},
 			{map.its_base.v, MEMMAP_ITS_SIZE},

@@ -576,12 +576,35 @@ static void nothing_is_lost_between_threads(void **state)
 	assert_int_equal(uart_nr_written(&b->uart), NR_STREAMED);
 }
 
+/* What a driver does to find a port works; what it sends is gone, and nobody is told. */
+static void an_unconnected_port_is_never_busy(void **state)
+{
+	struct bench *b = *state;
+	const struct uart_host host = {.set_irq = bench_set_irq, .ctx = b};
+
+	uart_done(&b->uart);
+	uart_init_unconnected(&b->uart, &host);
+	fill_ring(b, 2 * UART_RING_SIZE);
+	assert_int_equal(get(b, LSR), LSR_IDLE);
+	set(b, IER, 0x02);
+	assert_true(b->level);
+	assert_int_equal(get(b, IIR), 0x02);
+	assert_false(b->level);
+	set(b, MCR, 0x10);
+	set(b, DATA, 'x');
+	assert_int_equal(get(b, DATA), 'x');
+	set(b, MCR, 0);
+	assert_int_equal(get(b, LSR), LSR_IDLE);
+	assert_int_equal(b->nr_kicks, 0);
+}
+
 #define with_bench(test) cmocka_unit_test_setup_teardown(test, bench_begin, bench_end)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		with_bench(starts_as_firmware_leaves_it),
+		with_bench(an_unconnected_port_is_never_busy),
 		with_bench(registers_keep_the_bits_they_have),
 		with_bench(divisor_latch_hides_data_and_ier),
 		with_bench(output_comes_in_order),
