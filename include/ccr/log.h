@@ -6,6 +6,7 @@
 #ifndef CCR_LOG_H
 #define CCR_LOG_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -47,7 +48,7 @@ void log_msg(enum log_level level, const char *fmt, ...) __attribute__((format(p
  * Guests are hostile: whatever they can make us say, they could make us say for ever.
  */
 struct log_limit {
-	int nr_left;
+	atomic_int nr_left;
 };
 
 /**

@@ -33,7 +33,7 @@ static struct {
 	bool colour;
 	atomic_bool raw;
 	struct timespec start;
-	int provoked_left;
+	atomic_int provoked_left;
 } log_state = {.level = LOG_INFO, .provoked_left = LOG_MAX_PROVOKED};
 
 void log_init(enum log_level level)
@@ -105,15 +105,14 @@ void log_msg(enum log_level level, const char *fmt, ...)
 }
 
 /* Return: what was left before: 0 the first time that nothing was, then a negative number. */
-static int take_one(int *budget)
+static int take_one(atomic_int *budget)
 {
-	int nr_left = __atomic_load_n(budget, __ATOMIC_RELAXED);
+	int nr_left = atomic_load(budget);
 
 	do {
 		if (nr_left < 0)
 			return nr_left;
-	} while (!__atomic_compare_exchange_n(budget, &nr_left, nr_left - 1, true, __ATOMIC_RELAXED,
-					      __ATOMIC_RELAXED));
+	} while (!atomic_compare_exchange_weak(budget, &nr_left, nr_left - 1));
 	return nr_left;
 }
 
