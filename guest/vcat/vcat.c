@@ -58,30 +58,72 @@ static ssize_t pass(int from, int to)
 	return size > 0 && !write_all(to, bytes, (size_t)size) ? -1 : size;
 }
 
-/* Both ways at once, since each side may wait with its reading for the other's, until both end. */
-static int relay(int fd)
-{
-	struct pollfd fds[2] = {{.fd = STDIN_FILENO, .events = POLLIN},
-				{.fd = fd, .events = POLLIN}};
+/* struct relay - stdin on its way to a stream, and the stream to stdout */
+struct relay {
+	int fd;
+	bool is_fed, is_heard; /* stdin has not ended; the stream has not */
+	size_t at, held;       /* of bytes[], what the stream has not taken yet */
+	char bytes[65536];
+};
 
-	while (fds[0].fd >= 0 || fds[1].fd >= 0) {
-		ssize_t size = 1;
+static bool take_stdin(struct relay *relay)
+{
+	const ssize_t size = read(STDIN_FILENO, relay->bytes, sizeof(relay->bytes));
+
+	if (size < 0)
+		return false;
+	relay->at = 0;
+	relay->held = (size_t)size;
+	relay->is_fed = size > 0;
+	if (!relay->is_fed)
+		shutdown(relay->fd, SHUT_WR);
+	return true;
+}
+
+static bool give_stream(struct relay *relay)
+{
+	const ssize_t size = send(relay->fd, relay->bytes + relay->at, relay->held, MSG_DONTWAIT);
+
+	if (size < 0)
+		return errno == EAGAIN;
+	relay->at += (size_t)size;
+	relay->held -= (size_t)size;
+	return true;
+}
+
+static bool take_stream(struct relay *relay)
+{
+	const ssize_t size = pass(relay->fd, STDOUT_FILENO);
+
+	relay->is_heard = size > 0;
+	return size >= 0;
+}
+
+/*
+ * Both ways at once until both end. Neither may wait for the other: who gives back what comes stops
+ * reading when nobody reads from him.
+ */
+static int relay_both(int fd)
+{
+	static struct relay relay;
+
+	relay = (struct relay){.fd = fd, .is_fed = true, .is_heard = true};
+	while (relay.is_fed || relay.held > 0 || relay.is_heard) {
+		const bool wants_stdin = relay.is_fed && relay.held == 0;
+		const int events = (relay.is_heard ? POLLIN : 0) | (relay.held > 0 ? POLLOUT : 0);
+		struct pollfd fds[2] = {
+			{.fd = wants_stdin ? STDIN_FILENO : -1, .events = POLLIN},
+			{.fd = events ? fd : -1, .events = (short)events},
+		};
 
 		if (poll(fds, 2, -1) < 0)
 			return fail("poll");
-		if (fds[0].revents)
-			size = pass(STDIN_FILENO, fd);
-		if (size < 0)
-			return fail("stdin to stream");
-		if (size == 0) {
-			shutdown(fd, SHUT_WR);
-			fds[0].fd = -1;
-		}
-		size = fds[1].revents ? pass(fd, STDOUT_FILENO) : 1;
-		if (size < 0)
+		if (relay.is_heard && fds[1].revents & ~POLLOUT && !take_stream(&relay))
 			return fail("stream to stdout");
-		if (size == 0)
-			fds[1].fd = -1;
+		if (relay.held > 0 && fds[1].revents & ~POLLIN && !give_stream(&relay))
+			return fail("stdin to stream");
+		if (fds[0].revents && !take_stdin(&relay))
+			return fail("stdin");
 	}
 	return 0;
 }
@@ -123,7 +165,7 @@ static int accept_one(int listener)
 {
 	int fd = listener < 0 ? -1 : accept(listener, NULL, NULL);
 
-	return fd < 0 ? fail("listen") : relay(fd);
+	return fd < 0 ? fail("listen") : relay_both(fd);
 }
 
 static int vsock_connect(unsigned cid, unsigned port)
@@ -134,7 +176,7 @@ static int vsock_connect(unsigned cid, unsigned port)
 
 	if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		return fail("connect");
-	return relay(fd);
+	return relay_both(fd);
 }
 
 static struct sockaddr_un unix_address(const char *path)
@@ -176,14 +218,14 @@ static int unix_call(const char *path, const char *port)
 		fprintf(stderr, "vcat: port %s: nobody accepts\n", port);
 		return 1;
 	}
-	return relay(fd);
+	return relay_both(fd);
 }
 
 static int unix_talk(const char *path)
 {
 	int fd = unix_connect(path);
 
-	return fd < 0 ? 1 : relay(fd);
+	return fd < 0 ? 1 : relay_both(fd);
 }
 
 static int unix_lend(const char *path, int as, char **argv)
