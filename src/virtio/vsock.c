@@ -22,7 +22,9 @@
  *
  * The guest is told of new credit when half of the buffer has been freed since it last heard. What
  * it believes to be free is then never less than half a buffer once all of it has been taken, so it
- * does not wait for ever.
+ * does not wait for ever. Of a guest it is expected in turn that it tells of new room by itself, as
+ * Linux does: one without room is asked once, or question and answer would follow each other all
+ * the time that its program does not read.
  */
 #include <endian.h>
 #include <errno.h>
@@ -258,11 +260,20 @@ static void refuse(struct vsock *vsock, const struct packet *packet)
 	};
 }
 
+/* What the guest has room for, as far as it may be believed. */
+static uint32_t credit(const struct vsock_conn *conn)
+{
+	const uint32_t in_flight = conn->sent - conn->guest_taken;
+
+	return in_flight < conn->guest_alloc ? conn->guest_alloc - in_flight : 0;
+}
+
 static void take_credit(struct vsock_conn *conn, const struct packet *packet)
 {
 	conn->guest_alloc = packet->guest_alloc;
 	conn->guest_taken = packet->guest_taken;
-	conn->asked_credit = false;
+	if (credit(conn) > 0)
+		conn->asked_credit = false;
 }
 
 static void on_request(struct vsock *vsock, const struct packet *packet)
@@ -403,14 +414,6 @@ void vsock_receive(struct vsock *vsock, const struct virtio_vsock_hdr *header,
 }
 
 /* To the guest. */
-
-/* What the guest has room for, as far as it may be believed. */
-static uint32_t credit(const struct vsock_conn *conn)
-{
-	const uint32_t in_flight = conn->sent - conn->guest_taken;
-
-	return in_flight < conn->guest_alloc ? conn->guest_alloc - in_flight : 0;
-}
 
 static uint16_t next_of_open(const struct vsock_conn *conn)
 {

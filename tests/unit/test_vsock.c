@@ -496,14 +496,13 @@ static void test_guest_credit(void **state)
 	assert_memory_equal(b->payload, "567", 3);
 	assert_int_equal(b->size, 3);
 	expect(b, VIRTIO_VSOCK_OP_CREDIT_REQUEST);
-	/* Taken more than was sent, a buffer that shrinks. */
+	/* Taken more than was sent, a buffer that shrinks: no room, and no other question. */
 	header.fwd_cnt = htole32(8);
 	give(b, &header, NULL, 0);
-	expect(b, VIRTIO_VSOCK_OP_CREDIT_REQUEST);
+	expect(b, 0);
 	header.buf_alloc = 0;
 	header.fwd_cnt = htole32(7);
 	give(b, &header, NULL, 0);
-	expect(b, VIRTIO_VSOCK_OP_CREDIT_REQUEST);
 	expect(b, 0);
 	header.buf_alloc = htole32(UINT32_MAX);
 	give(b, &header, NULL, 0);
