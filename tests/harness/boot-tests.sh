@@ -12,7 +12,8 @@
 # SOAK=1 (`make soak`) runs the tests whose names end in _soak, as long as they get there.
 #
 # The emulated host may lock up (Documentation/testing.md): then the tests that are left run in
-# another boot, visibly.
+# another boot, visibly. A few that fail run once more, in a boot for them alone, and that result
+# counts: visibly too, since a test that fails once in many times has found something.
 set -eu
 # shellcheck source=lib.sh source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
@@ -28,6 +29,8 @@ SILENCE=150
 BOOTS=3
 # Fewer tests than this are not worth the boot of a second host.
 MANY=8
+# With more failures than this it is not chance.
+MAX_AGAIN=3
 # What qemu.sh -w ends with.
 LOCKED_UP=125
 
@@ -121,6 +124,31 @@ deal() {
 	say "$hand"
 }
 
+# failures NAME - the tests that have failed, of the runs whose names begin so
+failures() {
+	cat "$LOG_DIR/$1".tap "$LOG_DIR/$1"-host*.tap 2>/dev/null |
+		sed -n 's/^not ok [0-9]* - \([a-z0-9_]*\).*/\1/p' | xargs
+}
+
+# again BOOT NAME SUITE - give those that failed their second try, which takes the first one's place
+again() {
+	local tests nr result=$LOG_DIR/$2-again.tap test
+
+	tests=$(failures "$2")
+	nr=$(wc -w <<<"$tests")
+	if [ -n "${SOAK:-}" ] || [ "$nr" = 0 ] || [ "$nr" -gt $MAX_AGAIN ]; then return; fi
+	say "   again, alone: $tests"
+	for test in "$LOG_DIR/$2".tap "$LOG_DIR/$2"-host*.tap; do
+		[ ! -e "$test" ] || sed -i 's/^not ok /# at the first try: not ok /' "$test"
+	done
+	say "0 -$nr 0" >>"$SUM"
+	judge "$1" "$2-again" "$3" "$tests"
+	for test in $tests; do
+		! grep -q "^ok [0-9]* - $test\b" "$result" ||
+			say "        $test has passed at its second try only"
+	done
+}
+
 # judge_side_by_side BOOT NAME SUITE TESTS - the same as judge, in several hosts if it pays
 judge_side_by_side() {
 	local tests=${4:-$(names_in "$3")} hosts=$BOOT_HOSTS nr
@@ -174,11 +202,13 @@ if [ -n "$plain" ] || [ $# = 0 ]; then
 	[ -n "${IMAGE:-}" ] || ! can_run_here || how=boot_here
 	if [ "$how" = boot_here ]; then BOOT_HOSTS=1; fi
 	judge_side_by_side "$how" boot test "$plain"
+	again "$how" boot test
 fi
 if [ -n "$real" ] || [ $# = 0 ]; then
 	for dir in "${dirs[@]}"; do
 		say "   on the stack $(stack_name "$dir"):"
 		judge_side_by_side boot_stack "boot-$(stack_name "$dir")" stack "$real"
+		again boot_stack "boot-$(stack_name "$dir")" stack
 	done
 	if [ ${#dirs[@]} = 0 ]; then
 		skipped=$(wc -w <<<"${real:-$stack_tests}")

@@ -69,4 +69,6 @@ done
 junit=$LOG_DIR/junit.xml
 tests/harness/junit.py "$LOG_DIR" >"$junit"
 [ "${JUNIT:-$junit}" -ef "$junit" ] || cp "$junit" "$JUNIT"
+# Whoever sees only the end of the output is to know as well.
+tests/harness/junit.py --failed "$LOG_DIR"
 tests/harness/sum.sh "" "${sums[@]}"

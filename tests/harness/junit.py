@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""junit.py DIR - the results that are in a directory of logs, as JUnit XML on stdout
+"""junit.py [--failed] DIR - the results that are in a directory of logs, as JUnit XML on stdout, or
+what has failed, with the first words of why
 
 DIR is build/log after `make check`, or after any of its parts. STEP.sum there has the sums of a
 step, "passed failed skipped" a line; its results are TAP: STEP/NAME.log of programs that ran side
@@ -18,6 +19,8 @@ SKIP = re.compile(r"# *skip *(.*)", re.IGNORECASE)
 SECONDS = re.compile(r" \((\d+) s\)$")
 # What XML 1.0 cannot hold, and what a terminal would act on.
 UNPRINTABLE = re.compile(r"[^\t\n\x20-\x7e]")
+# Lines of a failure's reasons that are shown again at the end.
+MAX_DETAILS = 12
 
 
 class Case:
@@ -48,7 +51,7 @@ def printable(text):
 
 
 def read_tap(path):
-    """The cases of a file, in order; comments after a failure are its details."""
+    """The cases of a file, in order; comments or indented lines after a failure are its details."""
     cases = []
     for line in printable(path.read_text(encoding="utf-8", errors="replace")).split("\n"):
         result = RESULT.match(line)
@@ -60,8 +63,9 @@ def read_tap(path):
                 cases.append(Case(name, "skipped", skip[1]))
             else:
                 cases.append(Case(result[2], "passed" if result[1] == "ok" else "failed"))
-        elif line.startswith("# ") and cases and cases[-1].outcome == "failed":
-            cases[-1].details += ("\n" if cases[-1].details else "") + line[2:]
+        elif line.startswith(("# ", "    ")) and cases and cases[-1].outcome == "failed":
+            words = line[2:] if line.startswith("#") else line[4:]
+            cases[-1].details += ("\n" if cases[-1].details else "") + words
     return cases
 
 
@@ -106,19 +110,33 @@ def suites_of(step, sum_file):
     yield step, complete(cases, read_sums(sum_file), f"{directory}/{step}*.log")
 
 
-def main():
+def read_suites(directory):
+    for sum_file in sorted(Path(directory).glob("*.sum")):
+        yield from suites_of(sum_file.stem, sum_file)
+
+
+def show_failed(directory):
+    for name, cases in read_suites(directory):
+        for case in cases:
+            if case.outcome != "failed":
+                continue
+            print(f"failed: {name}: {case.name}")
+            for line in case.details.splitlines()[:MAX_DETAILS]:
+                print(f"        {line}")
+
+
+def show_xml(directory):
     root = ElementTree.Element("testsuites", name="ccr-run")
     total = [0, 0, 0]
-    for sum_file in sorted(Path(sys.argv[1]).glob("*.sum")):
-        for name, cases in suites_of(sum_file.stem, sum_file):
-            passed, failed, skipped = counts = count(cases)
-            total = [a + b for a, b in zip(total, counts)]
-            suite = ElementTree.SubElement(root, "testsuite", name=name)
-            suite.set("tests", str(passed + failed + skipped))
-            suite.set("failures", str(failed))
-            suite.set("skipped", str(skipped))
-            for case in cases:
-                case.add_to(suite)
+    for name, cases in read_suites(directory):
+        passed, failed, skipped = counts = count(cases)
+        total = [a + b for a, b in zip(total, counts)]
+        suite = ElementTree.SubElement(root, "testsuite", name=name)
+        suite.set("tests", str(passed + failed + skipped))
+        suite.set("failures", str(failed))
+        suite.set("skipped", str(skipped))
+        for case in cases:
+            case.add_to(suite)
     root.set("tests", str(sum(total)))
     root.set("failures", str(total[1]))
     root.set("skipped", str(total[2]))
@@ -127,4 +145,7 @@ def main():
     sys.stdout.write(ElementTree.tostring(root, encoding="unicode") + "\n")
 
 
-main()
+if sys.argv[1] == "--failed":
+    show_failed(sys.argv[2])
+else:
+    show_xml(sys.argv[1])

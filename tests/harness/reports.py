@@ -30,15 +30,18 @@ STEP = {
 }
 
 
-def junit(files):
+def report(files, *options):
     with tempfile.TemporaryDirectory() as directory:
         for name, text in files.items():
             path = Path(directory, name)
             path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8", newline="")
-        command = ["tests/harness/junit.py", directory]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return ElementTree.fromstring(done.stdout)
+        command = ["tests/harness/junit.py", *options, directory]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def junit(files):
+    return ElementTree.fromstring(report(files))
 
 
 def cases(root, suite):
@@ -92,6 +95,16 @@ def junit_has_the_sums():
 def junit_of_nothing():
     root = junit({})
     return None if root.get("tests") == "0" and len(root) == 0 else "has results"
+
+
+def failures_have_their_reasons():
+    said = report(STEP, "--failed").splitlines()
+    heads = [line for line in said if line.startswith("failed: ")]
+    if len(heads) != 4 or "failed: unit.test_a: d" not in heads:
+        return f"found {heads}"
+    where = said.index("failed: unit.test_a: d") + 1
+    wanted = ["        x < y", "        it?[31m is"]
+    return None if said[where : where + 2] == wanted else f"reasons: {said[where:]}"
 
 
 KEPT = Path("tests/harness/parity")
@@ -159,6 +172,7 @@ TESTS = {
     "junit_counts_what_is_missing": junit_counts_what_is_missing,
     "junit_has_the_sums": junit_has_the_sums,
     "junit_of_nothing": junit_of_nothing,
+    "failures_have_their_reasons": failures_have_their_reasons,
     "parity_of_kept_logs": parity_of_kept_logs,
     "parity_needs_each_rule": parity_needs_each_rule,
     "parity_with_itself": parity_with_itself,
