@@ -112,12 +112,12 @@ static void check_rtc(struct bench *bench)
 /* Return: the second node that is @compatible, or FDT_NONE. */
 static uint32_t find_second(const struct machine *machine, const char *compatible)
 {
-	uint32_t node = machine_find(machine, compatible);
+	const uint32_t first = machine_find(machine, compatible);
+	uint32_t node = fdt_root(&machine->fdt);
 	int depth = 0;
 
-	while (node != FDT_NONE) {
-		node = fdt_next(&machine->fdt, node, &depth);
-		if (node != FDT_NONE && fdt_compatible(&machine->fdt, node, compatible))
+	while ((node = fdt_next(&machine->fdt, node, &depth)) != FDT_NONE) {
+		if (node != first && fdt_compatible(&machine->fdt, node, compatible))
 			break;
 	}
 	return node;
