@@ -421,10 +421,18 @@ build/host/demo.cpio: $(HOST_FILES) | deps-run
 	$(call say,HOST,$@)
 	$(Q)$(HARNESS)/mkhost.sh demo
 
+# Newer than the host's image whenever other files are given than those that are in it.
+build/host/given: FORCE
+	@mkdir -p $(@D)
+	@echo '$(FIRMWARE) $(FIRMWARE_DISK)' | cmp -s - $@ || echo '$(FIRMWARE) $(FIRMWARE_DISK)' >$@
+
+.PHONY: FORCE
+FORCE:
+
 build/host/test.cpio: $(HOST_FILES) build/native/ccr-run build/hook/ccr-run build/kernel-6.1/Image \
 		build/guest/initrd-full.gz \
 		build/guest/rsi.img build/guest/rsi.elf build/guest/contract.img \
-		build/guest/firmware.img $(FIRMWARE) $(FIRMWARE_DISK) \
+		build/guest/firmware.img build/host/given $(FIRMWARE) $(FIRMWARE_DISK) \
 		build/programs/back-ends $(wildcard tests/boot/*.sh) \
 		| deps-run build/programs/passt build/programs/passt-next
 	$(call say,HOST,$@)
