@@ -298,11 +298,13 @@ static void write_mc146818(struct writer *w)
 }
 
 /*
- * EDK2's ACPI tables want a second port, for a debugger: without one, they end before the PCI bus.
+ * kvmtool's machines have four ports, and EDK2's ACPI tables name all: the console's, a debugger's,
+ * and others. Without one of each kind they end before the PCI bus.
  */
 static void write_for_firmware(struct writer *w)
 {
-	write_uart(w, MEMMAP_UART2_BASE, MEMMAP_SPI_UART2);
+	for (uint32_t n = 0; n < MEMMAP_SPARE_UARTS; n++)
+		write_uart(w, MEMMAP_SPARE_UART(n), MEMMAP_SPI_SPARE + n);
 	write_mc146818(w);
 }
 

@@ -24,7 +24,7 @@
  * @psci_smc: PSCI conduit: SMC (realms) or HVC
  * @has_pci: the machine has a PCI host bridge and, for its message interrupts, an ITS
  * @has_virtio_mmio: it has virtio devices without a bus, in MEMMAP_NR_VIRTIO places
- * @has_firmware: the clock is the one that firmware wants, an MC146818, and there is a second UART
+ * @has_firmware: the clock is the one that firmware wants, an MC146818, and there are spare UARTs
  * @has_pmu: its CPUs have performance monitors
  * @has_log: the map's region for the measurement log is reserved
  * @kaslr_seed: /chosen/kaslr-seed; 0 leaves it out

@@ -18,7 +18,8 @@
 
 #define MEMMAP_UART_BASE     0x01000000ull
 #define MEMMAP_UART_SIZE     0x8ull
-#define MEMMAP_UART2_BASE    0x01001000ull /* for firmware */
+#define MEMMAP_SPARE_UARTS   3 /* for firmware */
+#define MEMMAP_SPARE_UART(n) (0x01001000ull + 0x1000ull * (n))
 #define MEMMAP_RTC_BASE      0x01010000ull
 #define MEMMAP_RTC_SIZE      0x1000ull
 #define MEMMAP_MC146818_SIZE 0x2ull        /* in the same place, for firmware */
@@ -45,7 +46,7 @@
 
 /* Shared peripheral interrupt numbers (GIC INTID = SPI + 32). */
 #define MEMMAP_SPI_UART     0
-#define MEMMAP_SPI_UART2    1
+#define MEMMAP_SPI_SPARE    1  /* spare UART n has + n */
 #define MEMMAP_SPI_VIRTIO   4  /* to 63; virtio-mmio n has + n */
 #define MEMMAP_SPI_PCI      64 /* to 95: one for each slot */
 #define MEMMAP_NR_PCI_SLOTS 32

@@ -307,6 +307,13 @@ void vhosts_stop(struct vhost_port *port);
 /** vhosts_device() - lives as long as @port */
 struct vhost_dev *vhosts_device(struct vhost_port *port);
 
+/** struct spare_uart - a port for firmware, with nothing connected but its interrupt */
+struct spare_uart {
+	struct uart uart;
+	const struct arch_vm *arch;
+	uint32_t spi;
+};
+
 /**
  * struct machine - the devices of a machine; machine.c has their table
  * @arch: interrupts go there
@@ -324,7 +331,7 @@ struct machine {
 	struct arch_vm *arch;
 	struct bus bus;
 	struct uart uart;
-	struct uart uart2; /* for firmware; nobody hears it */
+	struct spare_uart spare_uarts[MEMMAP_SPARE_UARTS];
 	struct rtc rtc;
 	struct mc146818 mc146818; /* in its place, for firmware */
 	bool has_uart;
@@ -370,7 +377,6 @@ struct machine_config {
 	struct arch_vm *arch;
 	struct gmem *gmem;
 	struct uart_host uart_host;
-	struct uart_host uart2_host;
 	bool has_virtio;
 	bool has_pci;
 	bool has_firmware;

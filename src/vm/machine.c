@@ -16,8 +16,12 @@ static const struct {
 } windows[] = {
 	{"uart", MEMMAP_UART_BASE, MEMMAP_UART_SIZE, &uart_ops, offsetof(struct machine, uart),
 	 ALWAYS},
-	{"second uart", MEMMAP_UART2_BASE, MEMMAP_UART_SIZE, &uart_ops,
-	 offsetof(struct machine, uart2), HAS_FIRMWARE},
+	{"spare uart", MEMMAP_SPARE_UART(0), MEMMAP_UART_SIZE, &uart_ops,
+	 offsetof(struct machine, spare_uarts[0].uart), HAS_FIRMWARE},
+	{"spare uart", MEMMAP_SPARE_UART(1), MEMMAP_UART_SIZE, &uart_ops,
+	 offsetof(struct machine, spare_uarts[1].uart), HAS_FIRMWARE},
+	{"spare uart", MEMMAP_SPARE_UART(2), MEMMAP_UART_SIZE, &uart_ops,
+	 offsetof(struct machine, spare_uarts[2].uart), HAS_FIRMWARE},
 	{"rtc", MEMMAP_RTC_BASE, MEMMAP_RTC_SIZE, &rtc_ops, offsetof(struct machine, rtc),
 	 HAS_KERNEL},
 	{"rtc", MEMMAP_RTC_BASE, MEMMAP_MC146818_SIZE, &mc146818_ops,
@@ -62,13 +66,32 @@ static int add_windows(struct machine *machine, const struct machine_config *con
 	return 0;
 }
 
+static void on_spare_irq(void *ctx, bool level)
+{
+	const struct spare_uart *spare = ctx;
+
+	kvm_vm_irq_line(spare->arch->fd, spare->spi, level);
+}
+
+static void init_spare_uarts(struct machine *machine, const struct arch_vm *arch)
+{
+	for (uint32_t n = 0; n < MEMMAP_SPARE_UARTS; n++) {
+		struct spare_uart *spare = &machine->spare_uarts[n];
+		const struct uart_host host = {.set_irq = on_spare_irq, .ctx = spare};
+
+		spare->arch = arch;
+		spare->spi = MEMMAP_SPI_SPARE + n;
+		uart_init_unconnected(&spare->uart, &host);
+	}
+}
+
 int machine_init(struct machine *machine, const struct machine_config *config, struct ccr_err *err)
 {
 	int ret = uart_init(&machine->uart, &config->uart_host);
 
 	if (ret)
 		return err_set(err, ret, "uart: out of memory");
-	uart_init_unconnected(&machine->uart2, &config->uart2_host);
+	init_spare_uarts(machine, config->arch);
 	machine->has_uart = true;
 	machine->arch = config->arch;
 	rtc_init(&machine->rtc, NULL);
@@ -91,7 +114,8 @@ void machine_done(struct machine *machine)
 		return;
 	mc146818_done(&machine->mc146818);
 	rtc_done(&machine->rtc);
-	uart_done(&machine->uart2);
+	for (unsigned n = 0; n < MEMMAP_SPARE_UARTS; n++)
+		uart_done(&machine->spare_uarts[n].uart);
 	uart_done(&machine->uart);
 	machine->has_uart = false;
 }

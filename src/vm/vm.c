@@ -22,13 +22,6 @@ static void on_uart_irq(void *ctx, bool level)
 	kvm_vm_irq_line(vm->arch.fd, MEMMAP_SPI_UART, level);
 }
 
-static void on_uart2_irq(void *ctx, bool level)
-{
-	struct vm *vm = ctx;
-
-	kvm_vm_irq_line(vm->arch.fd, MEMMAP_SPI_UART2, level);
-}
-
 static void on_uart_kick(void *ctx)
 {
 	struct vm *vm = ctx;
@@ -386,7 +379,6 @@ static int create_devices(struct vm *vm, struct ccr_err *err)
 		.arch = &vm->arch,
 		.gmem = vm->gmem,
 		.uart_host = {on_uart_irq, on_uart_kick, vm},
-		.uart2_host = {.set_irq = on_uart2_irq, .ctx = vm},
 		.has_pci = vm->launch->has_pci,
 		.has_virtio = vm->launch->has_pci || vm->launch->has_virtio_mmio,
 		.has_firmware = vm->launch->is_firmware,

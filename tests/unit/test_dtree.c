@@ -105,7 +105,7 @@ static const struct machine machines[] = {
 	},
 	{
 		.name = "realm-1cpu-firmware",
-		.sha256 = "0a75e7f61ed254996d71ca4a09d0d78336b983e8e1d518a8fb5bdd7a43f02919",
+		.sha256 = "42e15dfc225192a926891a6014716a08b784166a28a2be5e5ff1bca04a7af5a1",
 		.ram_size = 128 * MIB,
 		.nr_vcpus = 1,
 		.psci_smc = true,
