@@ -424,7 +424,8 @@ build/host/demo.cpio: $(HOST_FILES) | deps-run
 # Newer than the host's image whenever other files are given than those that are in it.
 build/host/given: FORCE
 	@mkdir -p $(@D)
-	@echo '$(FIRMWARE) $(FIRMWARE_DISK)' | cmp -s - $@ || echo '$(FIRMWARE) $(FIRMWARE_DISK)' >$@
+	@echo '$(FIRMWARE) $(FIRMWARE_DISK)' >$@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 .PHONY: FORCE
 FORCE:
