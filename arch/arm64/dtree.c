@@ -308,14 +308,17 @@ static void write_for_firmware(struct writer *w)
 	write_mc146818(w);
 }
 
+/* EDK2 makes no ACPI table of a bus with all 32 slots. */
+#define FIRMWARE_PCI_SLOTS (MEMMAP_NR_PCI_SLOTS - 1)
+
 /* INTA of each slot has a line of its own; other pins do not exist. */
-static void prop_interrupt_map(struct writer *w)
+static void prop_interrupt_map(struct writer *w, unsigned nr_slots)
 {
 	static const uint32_t mask[] = {PCI_SLOT_MASK, 0, 0, PCI_PIN_MASK};
 	uint32_t cells[MEMMAP_NR_PCI_SLOTS * 10], *at = cells;
 	uint32_t mask_cells[4];
 
-	for (unsigned slot = 0; slot < MEMMAP_NR_PCI_SLOTS; slot++) {
+	for (unsigned slot = 0; slot < nr_slots; slot++) {
 		const uint32_t entry[] = {slot << PCI_SLOT_SHIFT,
 					  0,
 					  0,
@@ -333,11 +336,11 @@ static void prop_interrupt_map(struct writer *w)
 	for (unsigned i = 0; i < 4; i++)
 		mask_cells[i] = htobe32(mask[i]);
 	prop_bytes(w, "interrupt-map-mask", mask_cells, sizeof(mask_cells));
-	prop_bytes(w, "interrupt-map", cells, sizeof(cells));
+	prop_bytes(w, "interrupt-map", cells, (int)(nr_slots * 10 * sizeof(cells[0])));
 }
 
 /* PCI Bus Binding to Open Firmware, and the kernel's host-generic-pci binding. */
-static void write_pci(struct writer *w)
+static void write_pci(struct writer *w, unsigned nr_slots)
 {
 	static const uint32_t bus_range[] = {0, 0};
 	const uint32_t ranges[] = {
@@ -356,7 +359,7 @@ static void write_pci(struct writer *w)
 	prop_reg_one(w, MEMMAP_PCI_CFG_BASE, MEMMAP_PCI_CFG_SIZE);
 	prop_bytes(w, "ranges", ranges, sizeof(ranges));
 	prop_bytes(w, "msi-map", msi_map, sizeof(msi_map));
-	prop_interrupt_map(w);
+	prop_interrupt_map(w, nr_slots);
 	prop_empty(w, "dma-coherent");
 	end_node(w);
 }
@@ -404,7 +407,7 @@ static void write_root(struct writer *w, const struct dtree_config *config)
 	else
 		write_rtc(w);
 	if (config->has_pci)
-		write_pci(w);
+		write_pci(w, config->has_firmware ? FIRMWARE_PCI_SLOTS : MEMMAP_NR_PCI_SLOTS);
 	if (config->has_virtio_mmio)
 		write_virtio(w);
 	end_node(w);

@@ -105,10 +105,11 @@ static const struct machine machines[] = {
 	},
 	{
 		.name = "realm-1cpu-firmware",
-		.sha256 = "42e15dfc225192a926891a6014716a08b784166a28a2be5e5ff1bca04a7af5a1",
+		.sha256 = "36105f043f7e7dd17f9bcadad4cd9d5e7baaccf38bf94e2ac009811d7eb276f1",
 		.ram_size = 128 * MIB,
 		.nr_vcpus = 1,
 		.psci_smc = true,
+		.has_pci = true,
 		.has_firmware = true,
 	},
 };
