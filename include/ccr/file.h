@@ -59,6 +59,34 @@ int file_read_at(int fd, void *buf, size_t size, uint64_t offset);
  */
 int file_read_rest(int fd, void *buf, size_t size, uint64_t offset);
 
+/**
+ * struct file_stamp - what tells that a file was written to
+ * @size, @mtime_ns: of a regular file; of anything else, which has no such signs, 0
+ */
+struct file_stamp {
+	uint64_t size;
+	int64_t mtime_ns;
+};
+
+/**
+ * file_stamp() - look at an open file
+ *
+ * Its name does not matter: a file that another one is renamed over stays what it was.
+ *
+ * Return: 0, or -errno.
+ */
+int file_stamp(int fd, struct file_stamp *ret_stamp);
+
+/**
+ * file_check_stamp() - is it the same still?
+ *
+ * Writes within the clock tick of file_stamp(), a few milliseconds, are seen only by kernels whose
+ * time stamps are finer.
+ *
+ * Return: 0; -ESTALE if it was written to since; another -errno.
+ */
+int file_check_stamp(int fd, const struct file_stamp *stamp);
+
 /** file_load() - file_open_ro() and file_read_all() in one; same parameters and errors */
 int file_load(const char *path, size_t max_size, const char *what, struct blob *ret_blob,
 	      struct ccr_err *err);

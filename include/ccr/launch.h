@@ -50,6 +50,7 @@ struct launch_options {
 /**
  * struct launch_image - one of the owner's files
  * @fd: -1 for none
+ * @stamp: before any of it was read
  * @size: bytes of it that go to memory, or of what was packed in it
  * @bytes: those; the plan's segment points to them. None if they are still @in_file.
  * @in_file: nobody needs the bytes but the guest: they can be read straight to where they go
@@ -57,6 +58,7 @@ struct launch_options {
  */
 struct launch_image {
 	int fd;
+	struct file_stamp stamp;
 	uint64_t size;
 	struct blob bytes;
 	bool in_file;
@@ -121,7 +123,7 @@ int launch_write_log(struct launch *launch, const struct realm_host *host, const
  * launch_image_of() - the file of a segment that has no data
  *
  * Its head goes to memory as it was read; behind that comes what is in the file, which must have
- * the same size still.
+ * the same size still. launch_check_images() says afterwards whether all of it was one file.
  */
 const struct launch_image *launch_image_of(const struct launch *launch,
 					   const struct plan_segment *segment);
@@ -136,9 +138,23 @@ void launch_drop_images(struct launch *launch);
 /**
  * launch_reread_images() - the same images again, from the files kept open, for a reset
  *
- * Return: 0, also if nothing had been dropped; -ESTALE if a file has another size now, or the
- * errors of launch_load(); @err is set.
+ * Return: 0, also if nothing had been dropped; launch_set_stale() if a file has another size now,
+ * or the errors of launch_load(); @err is set.
  */
 int launch_reread_images(struct launch *launch, struct ccr_err *err);
+
+/**
+ * launch_check_images() - a plain VM's images, now in guest memory, are those of launch_load()
+ *
+ * To be called when they have been read for the last time, so that a file that was written to
+ * before or meanwhile is noticed. Nobody measures a plain VM's: without this it would be reset into
+ * another kernel than was launched, or into half of one.
+ *
+ * Return: 0; launch_set_stale() if a file was written to; another -errno; @err is set.
+ */
+int launch_check_images(const struct launch *launch, struct ccr_err *err);
+
+/** launch_set_stale() - -ESTALE, with the sentence about the image @name whose file has changed */
+int launch_set_stale(const char *name, struct ccr_err *err);
 
 #endif

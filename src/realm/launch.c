@@ -18,6 +18,18 @@ static const char *what_runs(const struct launch *launch)
 	return launch->is_firmware ? "firmware" : "kernel image";
 }
 
+static int open_image(struct launch_image *image, const char *path, const char *what,
+		      struct ccr_err *err)
+{
+	int ret;
+
+	image->fd = file_open_ro(path, what, err);
+	if (image->fd < 0)
+		return image->fd;
+	ret = file_stamp(image->fd, &image->stamp);
+	return ret ? err_set(err, ret, "%s %s: cannot read it: %s", what, path, strerror(-ret)) : 0;
+}
+
 static int read_image(struct launch_image *image, uint64_t max_size, const char *what,
 		      struct ccr_err *err)
 {
@@ -70,11 +82,10 @@ static bool place_by_head(struct launch *launch, int *ret, struct ccr_err *err)
 
 static int load_kernel(struct launch *launch, struct ccr_err *err)
 {
-	int ret;
+	int ret = open_image(&launch->kernel, launch->kernel_path, what_runs(launch), err);
 
-	launch->kernel.fd = file_open_ro(launch->kernel_path, what_runs(launch), err);
-	if (launch->kernel.fd < 0)
-		return launch->kernel.fd;
+	if (ret)
+		return ret;
 	return place_by_head(launch, &ret, err) ? ret : read_kernel(launch, &launch->image, err);
 }
 
@@ -85,9 +96,9 @@ static int load_initrd(struct launch *launch, const char *path, struct ccr_err *
 
 	if (!path)
 		return 0;
-	initrd->fd = file_open_ro(path, "initrd", err);
-	if (initrd->fd < 0)
-		return initrd->fd;
+	ret = open_image(initrd, path, "initrd", err);
+	if (ret)
+		return ret;
 	initrd->in_file = may_stay_in_file(launch, initrd, 1, INITRD_MAX_SIZE);
 	if (initrd->in_file)
 		return 0;
@@ -275,6 +286,14 @@ static bool is_dropped(const struct launch_image *image)
 	return image->fd >= 0 && !image->in_file && !image->bytes.data;
 }
 
+int launch_set_stale(const char *name, struct ccr_err *err)
+{
+	return err_set(err, -ESTALE,
+		       "%s: the file has changed since the launch; start the machine again to boot "
+		       "what is in it now",
+		       name);
+}
+
 /* The plan's segments know their sizes; only where the bytes are has changed. */
 static int point_segment(struct launch *launch, const char *name, const struct launch_image *image,
 			 struct ccr_err *err)
@@ -285,8 +304,7 @@ static int point_segment(struct launch *launch, const char *name, const struct l
 		if (strcmp(segment->name, name) != 0)
 			continue;
 		if (segment->data_size != image->size)
-			return err_set(err, -ESTALE, "%s: the file has changed since the launch",
-				       name);
+			return launch_set_stale(name, err);
 		segment->data = image->bytes.data;
 	}
 	return 0;
@@ -300,8 +318,7 @@ int launch_reread_images(struct launch *launch, struct ccr_err *err)
 	if (is_dropped(&launch->kernel))
 		ret = read_kernel(launch, &image, err);
 	if (!ret && image.entry_offset != launch->image.entry_offset)
-		ret = err_set(err, -ESTALE, "%s: the file has changed since the launch",
-			      segment_name(launch));
+		ret = launch_set_stale(segment_name(launch), err);
 	if (!ret && is_dropped(&launch->initrd))
 		ret = read_image(&launch->initrd, INITRD_MAX_SIZE, "initrd", err);
 	if (!ret)
@@ -309,4 +326,20 @@ int launch_reread_images(struct launch *launch, struct ccr_err *err)
 	if (!ret)
 		ret = point_segment(launch, "initrd", &launch->initrd, err);
 	return ret;
+}
+
+static int check_image(const struct launch_image *image, const char *name, struct ccr_err *err)
+{
+	const int ret = image->fd >= 0 ? file_check_stamp(image->fd, &image->stamp) : 0;
+
+	if (ret == -ESTALE)
+		return launch_set_stale(name, err);
+	return ret ? err_set(err, ret, "%s: cannot read it: %s", name, strerror(-ret)) : 0;
+}
+
+int launch_check_images(const struct launch *launch, struct ccr_err *err)
+{
+	const int ret = check_image(&launch->kernel, segment_name(launch), err);
+
+	return ret ? ret : check_image(&launch->initrd, "initrd", err);
 }

@@ -197,6 +197,32 @@ int file_read_rest(int fd, void *buf, size_t size, uint64_t offset)
 	return ret == -ENODATA ? 0 : ret ? ret : -ESTALE;
 }
 
+/* syscalls(build): newfstatat */
+int file_stamp(int fd, struct file_stamp *ret_stamp)
+{
+	struct stat st;
+
+	*ret_stamp = (struct file_stamp){0};
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (S_ISREG(st.st_mode))
+		*ret_stamp = (struct file_stamp){
+			.size = (uint64_t)st.st_size,
+			.mtime_ns = st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec,
+		};
+	return 0;
+}
+
+int file_check_stamp(int fd, const struct file_stamp *stamp)
+{
+	struct file_stamp now;
+	const int ret = file_stamp(fd, &now);
+
+	if (ret)
+		return ret;
+	return now.size == stamp->size && now.mtime_ns == stamp->mtime_ns ? 0 : -ESTALE;
+}
+
 int file_load(const char *path, size_t max_size, const char *what, struct blob *ret_blob,
 	      struct ccr_err *err)
 {

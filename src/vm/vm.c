@@ -116,8 +116,7 @@ static int load_segment(struct vm *vm, const struct plan_segment *segment, struc
 		return err_set(err, ret, "%s does not fit guest memory at 0x%llx", segment->name,
 			       (unsigned long long)at.v);
 	case -ESTALE:
-		return err_set(err, ret, "%s: the file has changed since the launch",
-			       segment->name);
+		return launch_set_stale(segment->name, err);
 	default:
 		return err_set(err, ret, "%s: cannot read it: %s", segment->name, strerror(-ret));
 	}
@@ -130,7 +129,7 @@ static int load_plain(struct vm *vm, struct ccr_err *err)
 
 	for (unsigned i = 0; i < plan->nr_segments && !ret; i++)
 		ret = load_segment(vm, &plan->segments[i], err);
-	return ret;
+	return ret ? ret : launch_check_images(vm->launch, err);
 }
 
 static void log_rim(const struct plan *plan, const uint8_t *rim, const char *how)
@@ -806,13 +805,18 @@ static int live(const struct vm_config *config, const struct arch_host *host,
 	const bool restarts = may_restart(config);
 	const struct runtime *runtime = config->runtime;
 	struct control control;
-	bool again;
+	bool has_run = false, again;
 	int ret;
 
 	control_init(&control, runtime ? runtime->name : "", runtime ? runtime->listen_fd : -1,
 		     &manage_ops);
 	do {
 		ret = live_once(config, host, ends, &control, sandbox, ret_outcome, err);
+		if (ret && has_run) {
+			*ret_outcome = VM_FAILED;
+			ret = 0;
+		}
+		has_run = true;
 		again = !ret && *ret_outcome == VM_RESET && restarts;
 		manage_ended(&control, ret ? VM_FAILED : *ret_outcome, again);
 	} while (again);

@@ -178,6 +178,48 @@ static void reads_the_rest(void **state)
 	assert_int_equal(file_read_rest(fd, bytes, 1, 0), -EBADF);
 }
 
+/* A file is another one if its size or the time of its last change is, whatever its name is now. */
+static void stamp_notices_writes(void **state)
+{
+	const struct timespec later[] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = 1, .tv_nsec = 1}};
+	struct file_stamp stamp;
+	int fd;
+
+	(void)state;
+	make("f", "hello", 5);
+	fd = open("f", O_RDWR | O_CLOEXEC);
+	assert_int_equal(file_stamp(fd, &stamp), 0);
+	assert_int_equal(stamp.size, 5);
+	make("new", "world", 5);
+	assert_int_equal(rename("new", "f"), 0);
+	assert_int_equal(file_check_stamp(fd, &stamp), 0);
+	assert_int_equal(futimens(fd, later), 0);
+	assert_int_equal(file_check_stamp(fd, &stamp), -ESTALE);
+	assert_int_equal(file_stamp(fd, &stamp), 0);
+	assert_int_equal(stamp.mtime_ns, 1000000001);
+	assert_int_equal(ftruncate(fd, 4), 0);
+	assert_int_equal(futimens(fd, later), 0);
+	assert_int_equal(file_check_stamp(fd, &stamp), -ESTALE);
+	close(fd);
+	assert_int_equal(file_check_stamp(fd, &stamp), -EBADF);
+}
+
+static void stamp_of_a_pipe_stays(void **state)
+{
+	struct file_stamp stamp = {1, 1};
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	assert_int_equal(file_stamp(ends[0], &stamp), 0);
+	assert_int_equal(stamp.size, 0);
+	assert_int_equal(stamp.mtime_ns, 0);
+	assert_int_equal(file_write_full(ends[1], "hello", 5), 0);
+	assert_int_equal(file_check_stamp(ends[0], &stamp), 0);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 static void refuses_what_is_too_large(void **state)
 {
 	struct blob blob = {(uint8_t *)1, 1};
@@ -473,6 +515,8 @@ int main(void)
 		in_directory(reads_from_the_start_whatever_the_offset),
 		in_directory(reads_a_part),
 		in_directory(reads_the_rest),
+		in_directory(stamp_notices_writes),
+		in_directory(stamp_of_a_pipe_stays),
 		in_directory(refuses_what_is_too_large),
 		in_directory(refuses_absurd_sparse_file),
 		in_directory(never_ending_file_is_refused),

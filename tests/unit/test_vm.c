@@ -18,6 +18,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -206,17 +207,26 @@ static int open_kernel(const struct bench *bench)
 	return fd;
 }
 
-/* What the guest was laid out by is what it finds; the rest is what the file has by then. */
+#define STALE_TEXT \
+	"the file has changed since the launch; start the machine again to boot what is in it now"
+
+/* Write where it does not show in the size, and later than the file's last change. */
+static void change(int fd, off_t offset)
+{
+	const struct timespec times[] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = 1}};
+
+	assert_int_equal(pwrite(fd, "changed", 7, offset), 7);
+	assert_int_equal(futimens(fd, times), 0);
+}
+
+/* The head, by which the guest was laid out, and what is behind it in the file. */
 static void test_image_is_loaded(void **state)
 {
 	struct bench *bench = begin(MACHINE_PLAIN);
-	const int fd = open_kernel(bench);
 	struct fake_op *first, *header, *behind, *last;
 
 	(void)state;
 	assert_true(bench->machine.launch.kernel.in_file);
-	assert_int_equal(pwrite(fd, "another", 8, 56), 8);
-	assert_int_equal(pwrite(fd, "changed", 8, 64), 8);
 	first = add_load(bench, 0, RAM, 8);
 	header = add_load(bench, 0, RAM + 56, 4);
 	behind = add_load(bench, 0, RAM + 64, 4);
@@ -225,10 +235,28 @@ static void test_image_is_loaded(void **state)
 	run(bench);
 	assert_int_equal(first->value, 0x1f1f1f1f1f1f1f1f);
 	assert_memory_equal(&header->value, "ARM\x64", 4);
-	assert_memory_equal(&behind->value, "chan", 4);
+	assert_int_equal(behind->value, 0x1f1f1f1f);
 	assert_int_equal(last->value, 0x1f1f1f1f1f1f1f1f);
-	close(fd);
 	end(bench);
+}
+
+/* In its head, which was read at the launch, or behind it. */
+static void test_image_is_another(void **state)
+{
+	static const off_t places[] = {32, 64, 8185};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		struct bench *bench = begin(MACHINE_PLAIN);
+		const int fd = open_kernel(bench);
+
+		change(fd, places[i]);
+		fake_machine_run(&bench->machine);
+		assert_int_equal(bench->machine.ret, -ESTALE);
+		assert_string_equal(bench->machine.err.msg, "kernel: " STALE_TEXT);
+		close(fd);
+		end(bench);
+	}
 }
 
 /* Longer or shorter, it is another kernel. */
@@ -244,8 +272,7 @@ static void test_image_has_another_size(void **state)
 		assert_int_equal(ftruncate(fd, sizes[i]), 0);
 		fake_machine_run(&bench->machine);
 		assert_int_equal(bench->machine.ret, -ESTALE);
-		assert_string_equal(bench->machine.err.msg,
-				    "kernel: the file has changed since the launch");
+		assert_string_equal(bench->machine.err.msg, "kernel: " STALE_TEXT);
 		close(fd);
 		end(bench);
 	}
@@ -283,8 +310,7 @@ static void test_initrd_is_loaded(void **state)
 	assert_int_equal(write(initrd, "2", 1), 1);
 	fake_machine_run(&bench->machine);
 	assert_int_equal(bench->machine.ret, -ESTALE);
-	assert_string_equal(bench->machine.err.msg,
-			    "initrd: the file has changed since the launch");
+	assert_string_equal(bench->machine.err.msg, "initrd: " STALE_TEXT);
 	close(kernel);
 	close(initrd);
 	end(bench);
@@ -298,21 +324,36 @@ static bool shorten(void *ctx)
 	return false;
 }
 
+static bool rewrite(void *ctx)
+{
+	const int *fd = ctx;
+
+	change(*fd, 4096);
+	return false;
+}
+
+/* A reset boots what was launched, or nothing. */
 static void test_image_changes_before_reset(void **state)
 {
-	struct fake_op second[] = {{.kind = FAKE_END}};
-	struct bench *bench = begin(MACHINE_PLAIN);
-	int fd = open_kernel(bench);
+	bool (*const changes[])(void *ctx) = {shorten, rewrite};
 
 	(void)state;
-	add_call(bench, 0, shorten, &fd);
-	add_smc(bench, 0, FAKE_PSCI_SYSTEM_RESET, 0);
-	fake_kvm_set_guest(1, 0, bench->ops[0]);
-	fake_kvm_set_guest(2, 0, second);
-	fake_machine_run(&bench->machine);
-	assert_int_equal(bench->machine.ret, -ESTALE);
-	close(fd);
-	end(bench);
+	for (unsigned i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		struct fake_op second[] = {{.kind = FAKE_END}};
+		struct bench *bench = begin(MACHINE_PLAIN);
+		int fd = open_kernel(bench);
+
+		add_call(bench, 0, changes[i], &fd);
+		add_smc(bench, 0, FAKE_PSCI_SYSTEM_RESET, 0);
+		fake_kvm_set_guest(1, 0, bench->ops[0]);
+		fake_kvm_set_guest(2, 0, second);
+		fake_machine_run(&bench->machine);
+		assert_int_equal(bench->machine.ret, 0);
+		assert_int_equal(bench->machine.outcome, VM_FAILED);
+		assert_string_equal(bench->machine.err.msg, "kernel: " STALE_TEXT);
+		close(fd);
+		end(bench);
+	}
 }
 
 static void test_reset_without_reboot(void **state)
@@ -1034,6 +1075,7 @@ int main(void)
 		cmocka_unit_test(test_much_output),
 		cmocka_unit_test(test_reset),
 		cmocka_unit_test(test_image_is_loaded),
+		cmocka_unit_test(test_image_is_another),
 		cmocka_unit_test(test_image_has_another_size),
 		cmocka_unit_test(test_initrd_is_loaded),
 		cmocka_unit_test(test_image_changes_before_reset),
