@@ -129,6 +129,8 @@ static int prepare_range(const struct blk *blk, struct blk_request *request)
 	if (nr_sectors == 0 || nr_sectors > (zero ? MAX_ZERO_SECTORS : MAX_DISCARD_SECTORS) ||
 	    !is_on_disk(blk, sector, nr_sectors))
 		return -EINVAL;
+	if (blk->disk->read_only)
+		return -EROFS;
 	request->io = (struct aio_request){
 		.op = zero ? AIO_ZERO : AIO_DISCARD,
 		.durable = zero && !is_write_back(blk),

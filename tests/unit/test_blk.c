@@ -413,6 +413,19 @@ static void test_bad_ranges(void **state)
 		assert_int_equal(on_disk(b, i), i + 1);
 }
 
+/* The driver asks in vain; the host has not failed it. */
+static void test_ranges_of_read_only(void **state)
+{
+	struct bench *b = *state;
+
+	plug(b, true);
+	start(b, PLATFORM);
+	assert_int_equal(free_range(b, VIRTIO_BLK_T_DISCARD, 0, 1, 0), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(free_range(b, VIRTIO_BLK_T_WRITE_ZEROES, 0, 1, 0), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(b->blk.virtio.stats.nr_host_errors, 0);
+	assert_int_equal(on_disk(b, 0), 1);
+}
+
 static void test_cache_switch(void **state)
 {
 	struct bench *b = *state;
@@ -776,6 +789,7 @@ int main(void)
 		BLK_TEST(test_serial),
 		BLK_TEST(test_write_zeroes),
 		BLK_TEST(test_bad_ranges),
+		BLK_TEST(test_ranges_of_read_only),
 		BLK_TEST(test_cache_switch),
 		BLK_TEST(test_flush_is_honest),
 		BLK_TEST(test_reset_under_load),
