@@ -70,12 +70,27 @@ static void find_alignment(struct disk *disk)
 								       : DISK_SECTOR_SIZE;
 }
 
+/* Devices that are only to be read are opened for writing all the same, and refuse each write. */
+/* syscalls(setup): ioctl:BLKGETSIZE64 ioctl:BLKROGET ioctl:BLKSSZGET */
+static int find_device_size(struct disk *disk)
+{
+	int block_size = 0, is_read_only = 0;
+
+	if (ioctl(disk->fd, BLKROGET, &is_read_only) < 0 ||
+	    ioctl(disk->fd, BLKGETSIZE64, &disk->size) < 0 ||
+	    ioctl(disk->fd, BLKSSZGET, &block_size) < 0)
+		return -errno;
+	if (is_read_only && !disk->read_only)
+		return -EROFS;
+	if (block_size > (int)DISK_SECTOR_SIZE)
+		disk->block_size = (uint32_t)block_size;
+	return 0;
+}
+
 /* struct stat is of the open file: @path may have become another since open_path() looked. */
-/* syscalls(setup): ioctl:BLKGETSIZE64 ioctl:BLKSSZGET */
 static int find_size(struct disk *disk)
 {
 	struct stat st;
-	int block_size = 0;
 
 	if (fstat(disk->fd, &st) < 0)
 		return -errno;
@@ -85,14 +100,7 @@ static int find_size(struct disk *disk)
 		disk->size = (uint64_t)st.st_size;
 		return 0;
 	}
-	if (!disk->is_device)
-		return -ENOTBLK;
-	if (ioctl(disk->fd, BLKGETSIZE64, &disk->size) < 0 ||
-	    ioctl(disk->fd, BLKSSZGET, &block_size) < 0)
-		return -errno;
-	if (block_size > (int)DISK_SECTOR_SIZE)
-		disk->block_size = (uint32_t)block_size;
-	return 0;
+	return disk->is_device ? find_device_size(disk) : -ENOTBLK;
 }
 
 static int take_lock(const struct disk *disk)
