@@ -56,18 +56,6 @@ static const struct breach breaches[] = {
 	{"an indirect table in private memory", P_PRIVATE, DESC_INDIRECT, 0, 32, false},
 };
 
-/* One rule of one kind of device, as it is printed. */
-static void report(struct lab *lab, const struct kind *kind, const char *what, bool ok)
-{
-	char name[sizeof(kind->name) + 64];
-	size_t size = strlen(kind->name);
-
-	memcpy(name, kind->name, size);
-	memcpy(name + size, ": ", 2);
-	memcpy(name + size + 2, what, strlen(what) + 1);
-	tap_check(&lab->tap, ok, name);
-}
-
 static bool starts(struct lab *lab, const struct kind *kind, const struct virtio *virtio)
 {
 	if (lab_start(lab, virtio, lab->features, kind->queue))
@@ -134,7 +122,7 @@ static void check_breaches(struct lab *lab, const struct kind *kind, const struc
 		ok = starts(lab, kind, virtio);
 		put_breach(lab, &breaches[i]);
 		ok = is_refused(lab, kind, virtio) && ok;
-		report(lab, kind, breaches[i].name, starts(lab, kind, virtio) && ok);
+		lab_check(lab, starts(lab, kind, virtio) && ok, kind->name, breaches[i].name);
 	}
 }
 
@@ -153,7 +141,8 @@ static void check_rings_of(struct lab *lab, const struct kind *kind, const struc
 		virtio_add_status(virtio, VIRTIO_DRIVER_OK);
 		ok = is_refused(lab, kind, virtio) && ok;
 	}
-	report(lab, kind, "rings where it must not reach", starts(lab, kind, virtio) && ok);
+	lab_check(lab, starts(lab, kind, virtio) && ok, kind->name,
+		  "rings where it must not reach");
 }
 
 static void check_choices_of(struct lab *lab, const struct kind *kind, const struct virtio *virtio)
@@ -166,7 +155,8 @@ static void check_choices_of(struct lab *lab, const struct kind *kind, const str
 			refused = !virtio_negotiate(virtio, lab->features | VIRTIO_F(bit)) &&
 				  refused;
 	}
-	report(lab, kind, "features that it has not offered", starts(lab, kind, virtio) && refused);
+	lab_check(lab, starts(lab, kind, virtio) && refused, kind->name,
+		  "features that it has not offered");
 }
 
 /*
@@ -194,8 +184,8 @@ static void check_storm(struct lab *lab, const struct kind *kind, const struct v
 		if (virtio->config)
 			mmio_write32(virtio->config + 4 * (i % CONFIG_WORDS), ~0u - i);
 	}
-	report(lab, kind, "a storm of notifications, its configuration written meanwhile",
-	       starts(lab, kind, virtio) && ok);
+	lab_check(lab, starts(lab, kind, virtio) && ok, kind->name,
+		  "a storm of notifications, its configuration written meanwhile");
 }
 
 static void check_resets(struct lab *lab, const struct kind *kind, const struct virtio *virtio)
@@ -210,7 +200,7 @@ static void check_resets(struct lab *lab, const struct kind *kind, const struct 
 		vring_notify(&lab->ring);
 		ok = virtio_reset(virtio) && ok;
 	}
-	report(lab, kind, "resets with a full queue", starts(lab, kind, virtio) && ok);
+	lab_check(lab, starts(lab, kind, virtio) && ok, kind->name, "resets with a full queue");
 }
 
 static void check_kind(struct lab *lab, const struct kind *kind)

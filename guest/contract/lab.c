@@ -146,6 +146,17 @@ void lab_write(uint64_t at, unsigned size, uint64_t value)
 	}
 }
 
+bool lab_check(struct lab *lab, bool ok, const char *device, const char *what)
+{
+	char name[96];
+	const size_t size = strlen(device);
+
+	memcpy(name, device, size);
+	memcpy(name + size, ": ", 2);
+	memcpy(name + size + 2, what, strlen(what) + 1);
+	return tap_check(&lab->tap, ok, name);
+}
+
 const char *lab_answer_name(enum virtio_answer answer)
 {
 	if (answer == ANSWER_DONE)

@@ -34,6 +34,7 @@
 #define BLK_F_SEG_MAX  VIRTIO_F(2)
 #define BLK_F_FLUSH    VIRTIO_F(9)
 #define BLK_F_WCE      VIRTIO_F(11)
+#define BLK_F_DISCARD  VIRTIO_F(13)
 #define BLK_WCE        32
 
 struct blk_header {
@@ -122,6 +123,9 @@ bool rng_works(struct lab *lab);
 /** console_works() - the same of the console: it takes an empty line */
 bool console_works(struct lab *lab);
 
+/** lab_check() - tap_check() of a check that several devices have: its name is "@device: @what" */
+bool lab_check(struct lab *lab, bool ok, const char *device, const char *what);
+
 /** lab_answer_name() - for diagnostics */
 const char *lab_answer_name(enum virtio_answer answer);
 
@@ -140,6 +144,7 @@ void check_registers(struct lab *lab);
 void check_unaligned(struct lab *lab);
 void check_bars(struct lab *lab);
 void check_9p(struct lab *lab);
+void check_ranges(struct lab *lab);
 void check_network(struct lab *lab);
 
 /* load.c */

@@ -7,7 +7,8 @@
  *
  * With ccr.elsewhere=network frames are a back end's, which may pass over what it cannot use.
  *
- * With ccr.only=9p on the command line it drives nothing but a shared directory.
+ * With ccr.only=9p on the command line it drives nothing but a shared directory; with
+ * ccr.only=ranges it discards and zeroes parts of every disk, and nothing else.
  *
  * With ccr.load=SECONDS on the command line it puts the devices and the host's memory accounting
  * under load instead (load.c). With ccr.order=NUMBER it writes that number where nothing is, unless
@@ -47,6 +48,10 @@ static void run_checks(struct lab *lab, const char *bootargs)
 {
 	if (str_contains(bootargs, "ccr.only=9p")) {
 		check_9p(lab);
+		return;
+	}
+	if (str_contains(bootargs, "ccr.only=ranges")) {
+		check_ranges(lab);
 		return;
 	}
 	lab->is_network_elsewhere = str_contains(bootargs, "ccr.elsewhere=network");

@@ -56,6 +56,73 @@ test_disk_mmio_realm() {
 	over_mmio --realm=emulated
 }
 
+# letters LETTER SECTORS
+letters() {
+	tr '\0' "$1" </dev/zero | head -c $(($2 * 512))
+}
+
+# loop FILE [OPTION] - a block device for it; sets device
+loop() {
+	device=$("$busybox" losetup -f) || skip "this host has no loop devices"
+	# shellcheck disable=SC2086 # none or one
+	"$busybox" losetup ${2:-} "$device" "$1" || skip "this user may make no loop devices"
+	devices="$devices $device"
+}
+
+detach() {
+	for device in $devices; do
+		"$busybox" losetup -d "$device"
+	done
+	umount "$dir/solid"
+}
+
+# Block devices, one whose file can have holes, one whose cannot, and one that is only to be read;
+# and a file. The guest fills 64 sectors with x, of which it discards 8 and then zeroes 8, 8 and 3;
+# the rest of each is y.
+test_disk_ranges() {
+	devices='' busybox=$top/bin/busybox
+	mkdir "$dir/solid"
+	mount -t ramfs none "$dir/solid" || skip "this user may mount nothing"
+	trap detach EXIT
+	for file in holes solid/disk read-only file; do
+		letters y 2048 >"$dir/$file"
+	done
+	loop "$dir/holes"
+	set -- -d "$device,direct"
+	loop "$dir/solid/disk"
+	set -- "$@" -d "$device,io=threads"
+	loop "$dir/read-only" -r
+	set -- "$@" -d "$device,ro" -d "$dir/file"
+	launch "$@" -m 64M -k "$guest/contract.img" -p ccr.only=ranges
+	want_tap
+	want_status 0
+	want "$out" '^# disk 0: discard: status 0'
+	want "$out" '^# disk 1: discard: status 2'
+	want "$out" '^ok .* disk 2: neither discards nor zeros'
+	want "$out" '^ok .* disk 3: works after that'
+	for discarded in '\0' x; do
+		letters x 8
+		letters "$discarded" 8
+		letters x 8
+		letters '\0' 8
+		letters x 8
+		letters '\0' 8
+		letters x 9
+		letters '\0' 3
+		letters x 4
+		letters y $((2048 - 64))
+	done >"$dir/wanted"
+	cmp "$dir/holes" "$dir/file" || fail "a file and a device differ"
+	cat "$dir/holes" "$dir/solid/disk" | cmp - "$dir/wanted" || fail "something else changed"
+	[ "$(tr -d y <"$dir/read-only")" = '' ] || fail "the read-only disk has changed"
+	# A loop device punches no holes for zeros any more once its file could not be zeroed.
+	[ "$(stat -c %b "$dir/holes")" -le $((2048 - 8)) ] || fail "the device was not discarded"
+	[ "$(stat -c %b "$dir/file")" = $((2048 - 8 - 8)) ] || fail "the file has not both holes"
+	launch -d "$device" -m 64M -k "$guest/contract.img"
+	want_status 1
+	want "$err" "disk $device: cannot open it for writing: .*; ask for it read-only"
+}
+
 # killed OPTIONS - ccr-run is killed while the guest writes: whatever the guest was told of as being
 # on the disk is in the file
 killed() {

@@ -64,7 +64,7 @@ cp build/kernel/Image "$root/guest/Image"
 if [ "$name" = test ]; then
 	cp tests/harness/host-shell "$root/harness/shell"
 	cp tests/harness/host-parity "$root/harness/parity"
-	add_modules virtio_mmio virtio_blk virtio_net tun vhost_net vhost_vsock
+	add_modules virtio_mmio virtio_blk virtio_net tun vhost_net vhost_vsock loop
 	mkdir -p "$root/tests"
 	cp tests/boot/*.sh "$root/tests/"
 	cp build/guest/vcat "$root/bin/"
