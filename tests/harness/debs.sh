@@ -31,8 +31,10 @@ set -eu
 APT_DIR=$PWD/build/apt
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 STABLE=bookworm
-# Newer QEMU, built for the stable release.
+# Newer programs, built for the stable release.
 BACKPORTS=$STABLE-backports
+# In order of preference; a host with an RMM needs 8.1.
+QEMU_SUITES="$BACKPORTS $STABLE"
 # The release after it.
 NEXT=trixie
 # In order of preference; a realm guest needs 6.13, an emulated realm's host 6.4.
@@ -244,26 +246,43 @@ kernel() {
 
 # qemu_from SUITE DIR - the emulator, and what this machine would have to install for it, into DIR
 qemu_from() {
-	local suite=$1 dir=$2 debs=$PWD/build/debs/$1 wanted package version file
+	local suite=$1 dir=$2 debs=$PWD/build/debs/$1 wanted version word
 
 	# Only simulated: apt's view of what is here decides which libraries are missing.
 	wanted=$(apt_in "$suite" apt-get -s --no-install-recommends \
 		-o Dir::State::Status=/var/lib/dpkg/status -t "$suite" install qemu-system-arm \
 		2>>"$APT_DIR/$suite.log" |
-		sed -n 's/^Inst \([^ ]*\) .*(\([^ ]*\) .*/\1 \2/p') && [ -n "$wanted" ] || return 1
+		sed -n 's/^Inst \([^ ]*\) .*(\([^ ]*\) .*/\1=\2/p') && [ -n "$wanted" ] || return 1
+	version=$(sed -n 's/^qemu-system-arm=//p' <<<"$wanted")
+	note "fetching QEMU $version and $(($(wc -l <<<"$wanted") - 1)) more packages from $suite"
 	mkdir -p "$debs"
+	# shellcheck disable=SC2086 # one word a package
+	(cd "$debs" && apt_in "$suite" apt-get download $wanted) >>"$APT_DIR/$suite.log" 2>&1 ||
+		return 1
 	rm -rf "$dir.tmp"
-	while read -r package version; do
-		note "fetching $package $version from $suite"
-		(cd "$debs" && apt_in "$suite" apt-get download "$package=$version") \
-			>>"$APT_DIR/$suite.log" 2>&1 || return 1
-		for file in "$debs/${package%:*}_${version//:/%3a}"_*.deb; do
-			unpack "$dir.tmp" "$file" || return 1
-		done
-		[ "$package" != qemu-system-arm ] || say "$version" >"$dir.tmp/VERSION"
-	done <<<"$wanted"
+	# Of PACKAGE:ARCHITECTURE=VERSION the file's name has all but the architecture.
+	for word in $(sed 's/:[^=]*=/=/; s/=/_/; s/:/%3a/g' <<<"$wanted"); do
+		unpack "$dir.tmp" "$debs/$word"_*.deb || return 1
+	done
+	say "$version" >"$dir.tmp/VERSION"
 	rm -rf "$dir"
 	mv "$dir.tmp" "$dir"
+}
+
+# qemu_runs - the one at hand, which needs libraries that this machine had when it was fetched
+qemu_runs() {
+	LD_LIBRARY_PATH=$(qemu_library_path) build/qemu/usr/bin/qemu-system-aarch64 --version \
+		>/dev/null 2>&1
+}
+
+qemu() {
+	local suite
+
+	for suite in $QEMU_SUITES; do
+		! with_suite "$suite" qemu_from "$suite" build/qemu || return 0
+		note "no usable QEMU in $suite"
+	done
+	die "no QEMU to be had (logs: build/apt/*.log)"
 }
 
 # libfdt_from SUITE DIR - the library alone; it needs nothing but an older libc
@@ -416,9 +435,7 @@ kernel-6.1)
 refresh) kernel again ;;
 qemu)
 	arch=$(dpkg --print-architecture)
-	[ -e build/qemu/VERSION ] ||
-		with_suite "$BACKPORTS" qemu_from "$BACKPORTS" build/qemu ||
-		failed "$BACKPORTS" "a QEMU"
+	qemu_runs || qemu
 	;;
 libfdt)
 	arch=$(dpkg --print-architecture)

@@ -73,6 +73,42 @@ can_run_here() {
 	[ "$(uname -m)" = aarch64 ] && [ -r /dev/kvm ] && [ -w /dev/kvm ]
 }
 
+# has_rme QEMU... - it is 8.1 or newer, which brought the CPU with RME, and is quicker than what was
+# before it
+has_rme() {
+	local major minor
+
+	read -r major minor < <("$@" --version 2>/dev/null |
+		sed -n 's/^QEMU emulator version \([0-9]*\)\.\([0-9]*\).*/\1 \2/p') || return 1
+	[ "$major" -gt 8 ] || { [ "$major" = 8 ] && [ "$minor" -ge 1 ]; }
+}
+
+# qemu_library_path - of the QEMU in build/
+qemu_library_path() {
+	find build/qemu/usr/lib build/qemu/lib -maxdepth 1 -name '*-linux-gnu' 2>/dev/null |
+		paste -s -d :
+}
+
+# find_qemu - set qemu, qemu_data and qemu_libs, for emulator_is: this machine's QEMU, or a newer
+# one, kept in build/
+# shellcheck disable=SC2034 # for the callers
+find_qemu() {
+	qemu="qemu-system-aarch64"
+	qemu_data=
+	qemu_libs=
+	! has_rme "$qemu" || return 0
+	tests/harness/debs.sh qemu
+	qemu=build/qemu/usr/bin/qemu-system-aarch64
+	qemu_data=build/qemu/usr/share/qemu
+	qemu_libs=$(qemu_library_path)
+}
+
+# emulator_is QEMU DATA LIBS - set emulator to its command line; DATA and LIBS may be empty
+emulator_is() {
+	emulator=("$1" ${2:+-L "$2"})
+	[ -z "$3" ] || emulator=(env "LD_LIBRARY_PATH=$3" "${emulator[@]}")
+}
+
 # busybox_tree DIR - the directories and commands that both a host and a guest start with
 busybox_tree() {
 	local applet

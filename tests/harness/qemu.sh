@@ -57,8 +57,11 @@ log=$LOG_DIR/$name.log
 monitor=$LOG_DIR/$name.monitor
 rm -f "$log" "$monitor"
 
+[ -n "$stack_of" ] || {
+	find_qemu
+	emulator_is "$qemu" "$qemu_data" "$qemu_libs"
+}
 # pauth-impdef: the architected pointer authentication is QEMU's slowest instruction by far.
-emulator=(qemu-system-aarch64)
 boot_args=(-M "virt,virtualization=on,gic-version=3" -cpu "max,pauth-impdef=on" -m "$memory"
 	-smp "$cpus" -serial chardev:console)
 words="quiet panic=-1 nokaslr ${QEMU_APPEND:-} $*"

@@ -250,6 +250,7 @@ choose_host
 goals=(run)
 [ "$host" != fvp ] || goals+=(fvp)
 [ -n "${NO_DEPS:-}" ] || tests/harness/deps.sh "${goals[@]}"
+[ "$host" != qemu ] || find_qemu
 host_image $system
 step "an arm64 Linux kernel"
 tests/harness/debs.sh kernel

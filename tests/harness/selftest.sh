@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # selftest.sh - TAP: a stack's description is read as Documentation/stack.md says, and what makes no
-# sense is refused in one sentence; so is a host that cannot be
+# sense is refused in one sentence; so is a host that cannot be; and which QEMU is taken
 set -eu
 # shellcheck source=lib.sh source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
@@ -71,7 +71,7 @@ run_refuses() {
 WITH_QEMU="${GOOD}qemu = /bin/true
 "
 
-say "1..28"
+say "1..30"
 refuses "an unknown key" ":3: unknown key 'kernal'" "${GOOD}kernal = Image"
 refuses "a key with a subscript" ":1: unknown key 'a[\$(touch $work/ran)]'" \
 	"a[\$(touch $work/ran)] = 1"
@@ -114,6 +114,23 @@ becomes "QEMU's own options" "${WITH_QEMU}qemu_args = -device x,y=* -s" -device 
 becomes "another QEMU" "${GOOD}qemu=flash.bin
 qemu_data=.
 qemu_libs=." env "LD_LIBRARY_PATH=$work/." "$work/flash.bin" -L "$work/."
+
+# installed VERSION - as if this were the machine's QEMU
+installed() {
+	printf '#!/bin/sh\necho QEMU emulator version %s\n' "$1" >"$work/qemu-system-aarch64"
+	chmod +x "$work/qemu-system-aarch64"
+}
+
+why=
+for version in 7.2.22 8.0.5 8.1.0 8.10.1 10.0.2; do
+	installed "$version"
+	if has_rme "$work/qemu-system-aarch64"; then why+=" $version"; fi
+done
+result "which QEMU is new enough" "${why# 8.1.0 8.10.1 10.0.2}"
+# That is the last of them.
+result "this machine's QEMU if it is" "$(PATH=$work:$PATH
+	find_qemu
+	[ "$qemu$qemu_data$qemu_libs" = qemu-system-aarch64 ] || say "is $qemu")"
 
 printf '%s' "$GOOD" >"$work/stack.conf"
 run_refuses "another host" "HOST=qemux is not qemu, fvp or native" CCR_HOST=qemux

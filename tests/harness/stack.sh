@@ -124,28 +124,13 @@ stack_load() {
 	done
 }
 
-# has_rme QEMU - it is 8.1 or newer, which brought the CPU with RME
-has_rme() {
-	local major minor
-
-	read -r major minor < <("$1" --version 2>/dev/null |
-		sed -n 's/^QEMU emulator version \([0-9]*\)\.\([0-9]*\).*/\1 \2/p') || return 1
-	[ "$major" -gt 8 ] || { [ "$major" = 8 ] && [ "$minor" -ge 1 ]; }
-}
-
-# stack_find_qemu - unless the stack brings its own: this machine's, or a newer one, kept in build/
+# stack_find_qemu - unless the stack brings its own
 stack_find_qemu() {
-	local libs=build/qemu/usr/lib triplet
-
 	[ -z "${stack[qemu]}" ] || return 0
-	stack[qemu]=qemu-system-aarch64
-	! has_rme "${stack[qemu]}" || return 0
-	tests/harness/debs.sh qemu
-	triplet=$(dpkg-architecture -qDEB_HOST_MULTIARCH 2>/dev/null) ||
-		triplet=$(uname -m)-linux-gnu
-	stack[qemu]=build/qemu/usr/bin/qemu-system-aarch64
-	: "${stack[qemu_data]:=build/qemu/usr/share/qemu}"
-	: "${stack[qemu_libs]:=$libs/$triplet}"
+	find_qemu
+	stack[qemu]=$qemu
+	: "${stack[qemu_data]:=$qemu_data}"
+	: "${stack[qemu_libs]:=$qemu_libs}"
 }
 
 # A comma in a file's name is doubled inside an option of QEMU.
@@ -160,9 +145,7 @@ stack_machine() {
 	read -ra more <<<"${stack[qemu_args]}"
 	words="console=${stack[console]} $*"
 	stack_find_qemu
-	emulator=("${stack[qemu]}" ${stack[qemu_data]:+-L "${stack[qemu_data]}"})
-	[ -z "${stack[qemu_libs]}" ] ||
-		emulator=(env "LD_LIBRARY_PATH=${stack[qemu_libs]}" "${emulator[@]}")
+	emulator_is "${stack[qemu]}" "${stack[qemu_data]}" "${stack[qemu_libs]}"
 	boot_args=(-M "${stack[machine]}" -cpu "${stack[cpu]}" -m "${stack[memory]}"
 		-smp "${stack[smp]}" -bios "${stack[firmware]}" -kernel "${stack[kernel]}"
 		"${more[@]}")
