@@ -50,15 +50,21 @@ struct broker_scope {
 
 /**
  * struct broker_config - how a broker is made; all of it is called in its process, in this order
+ * @scope: what it is for
  * @shrink: give back memory that is only the machine's; NULL for none
- * @confine: give up all rights that a broker of @scope does not need. It still opens files below
- *	/proc/self/fd through a descriptor that is open, and @scope's. NULL for no confinement.
+ * @enclose: before anything of @scope is opened, a root directory that has nothing but what is
+ *	needed: those of @nr_dirs directories that are not NULL, number n as /n, and /proc/self/fd
+ *	as /fd if files are opened. NULL for none. Return: false if all names are what they were.
+ * @confine: give up all rights that such a broker does not need. It still opens what it finds
+ *	through a descriptor that is open. NULL for no confinement.
  *	Return: 0, or -errno with @err set.
+ * @ctx: for these
  */
 struct broker_config {
 	struct broker_scope scope;
 	void (*shrink)(void *ctx);
-	int (*confine)(void *ctx, const struct broker_scope *scope, struct ccr_err *err);
+	bool (*enclose)(void *ctx, const char *const *dirs, unsigned nr_dirs);
+	int (*confine)(void *ctx, struct ccr_err *err);
 	void *ctx;
 };
 

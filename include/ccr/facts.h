@@ -68,6 +68,9 @@ struct facts_answers {
  * @user_ns: an ordinary user may create user namespaces
  * @vhost_net, @vhost_vsock: the kernel can be the back end of networks, of vsocks
  * @spaces: a process of this user may get such a name space of its own
+ * @encloses_shares: a process that opens files with all the power over them that this user has may
+ *	get a root directory of its own: by a name space of users if need be, unless it is root, who
+ *	would lose some of it there
  * @seccomp, @landlock: system call filters, restrictions on files
  * @landlock_abi: valid if @landlock is yes
  * @no_new_privs: already set
@@ -86,6 +89,7 @@ struct facts {
 	struct ccr_err vhost_vsock;
 	struct ccr_err user_ns;
 	struct ccr_err spaces[FACTS_NR_SPACES];
+	bool encloses_shares;
 	struct ccr_err seccomp;
 	struct ccr_err landlock;
 	unsigned landlock_abi;

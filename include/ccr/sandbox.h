@@ -143,19 +143,43 @@ int sandbox_thread_settle(enum sandbox_thread kind);
  * struct sandbox_task - what a broker's process does for a machine
  * @dir: it opens files there; NULL if it connects to sockets
  * @read_only: it changes none of them
+ * @has_users: set by sandbox_enclose(): it is in a name space of users
  */
 struct sandbox_task {
 	const char *dir;
 	bool read_only;
+	bool has_users;
 };
+
+/** SANDBOX_MAX_DIRS - directories that sandbox_enclose() can keep */
+#define SANDBOX_MAX_DIRS 32
+
+/**
+ * sandbox_enclose() - in a broker's process, before it opens anything
+ * @task: @task->dir becomes what it is called from then on
+ * @dirs: what is kept: @nr_dirs directories, NULL for a number that is not used
+ *
+ * The process gets name spaces of its own, as a machine's does, and in that of mounts a root
+ * directory that has only those of @dirs, number n as /n, with all that is below them, and for who
+ * shares files /proc/self/fd as /fd. Nothing can be changed below a directory of sockets, nor in
+ * one that is shared read-only.
+ *
+ * Root, where it may not have a name space of mounts, gets none for a share by a name space of
+ * users either: there it would have no power over the files of others.
+ *
+ * Return: false if all names are what they were, because this host lacks what is needed (Linux
+ * 5.12, name spaces, /proc) or with SANDBOX_OFF.
+ */
+bool sandbox_enclose(enum sandbox_mode mode, struct sandbox_task *task, const char *const *dirs,
+		     unsigned nr_dirs);
 
 /**
  * sandbox_broker() - in a broker's process, before it reads the first request
  *
- * A broker keeps its root directory, where its sockets and files are. Where the kernel has Landlock
- * (Linux 5.19), one that shares files can open, make, rename and remove files below @task->dir
- * only, and one that connects no file at all. What shares files keeps those capabilities that have
- * to do with owners and permissions of files; everything else goes.
+ * Where the kernel has Landlock (Linux 5.19), one that shares files can open, make, rename and
+ * remove files of its directory only, and one that connects no file at all. What shares files keeps
+ * those capabilities that have to do with owners and permissions of files, unless they would only
+ * be those of a name space of users; everything else goes.
  *
  * Return: 0, or -errno with @err set.
  */

@@ -278,15 +278,23 @@ static void print_confinement(const struct facts *facts)
 /* Landlock lets files be moved between directories since version 2. */
 #define LANDLOCK_MOVES 2
 
-/* And of a directory's broker (--9p). */
-static void print_share(const struct facts *facts)
+/* And of the brokers: that of a directory (--9p), and that of sockets. */
+static void print_brokers(const struct facts *facts)
 {
 	print_label("a 9p broker opens");
-	if (facts->landlock_abi >= LANDLOCK_MOVES)
-		printf("what is in its directory, and nothing else\n");
+	if (facts->encloses_shares)
+		printf("what is in its directory, and nothing else is there for it\n");
+	else if (facts->landlock_abi >= LANDLOCK_MOVES)
+		printf("what is in its directory; without a name space of mounts it sees what else "
+		       "there is\n");
 	else
 		printf("what you may open: Landlock, from Linux 5.19 on, would keep it in its "
 		       "directory\n");
+	print_label("another reaches");
+	if (facts->spaces[FACTS_SPACE_MOUNT].code == 0)
+		printf("sockets in the directories of those that it is for\n");
+	else
+		printf("any socket that you may: without a name space of mounts\n");
 }
 
 static void print_facts(const struct facts *facts)
@@ -298,7 +306,7 @@ static void print_facts(const struct facts *facts)
 	print_finding("vhost-net", &facts->vhost_net, "yes");
 	print_finding("vhost-vsock", &facts->vhost_vsock, "yes");
 	print_confinement(facts);
-	print_share(facts);
+	print_brokers(facts);
 	print_finding("user namespaces", &facts->user_ns, "yes");
 	print_spaces(facts);
 	print_finding("seccomp filters", &facts->seccomp, "yes");

@@ -168,6 +168,11 @@ static int leave_machine(void)
 	return 0;
 }
 
+bool broker_enclose(const struct broker_config *config, const char *const *dirs, unsigned nr_dirs)
+{
+	return config->enclose && config->enclose(config->ctx, dirs, nr_dirs);
+}
+
 /* syscalls(setup): prctl:PR_SET_NAME */
 static int set_up(const struct broker_config *config, const struct broker_service *service,
 		  void **ret_state, struct ccr_err *err)
@@ -179,9 +184,9 @@ static int set_up(const struct broker_config *config, const struct broker_servic
 	if (config->shrink)
 		config->shrink(config->ctx);
 	prctl(PR_SET_NAME, service->name);
-	ret = service->open(ret_state, &config->scope, err);
+	ret = service->open(ret_state, config, err);
 	if (!ret && config->confine)
-		ret = config->confine(config->ctx, &config->scope, err);
+		ret = config->confine(config->ctx, err);
 	return ret;
 }
 

@@ -635,9 +635,10 @@ static bool is_kernels_own(int fd)
 		fs.f_type == CGROUP2_SUPER_MAGIC);
 }
 
-static int open_root(struct files *files, const char *dir, struct ccr_err *err)
+/* @path: where it is found; @dir: what the user calls it. */
+static int open_root(struct files *files, const char *path, const char *dir, struct ccr_err *err)
 {
-	const int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int probe;
 
 	if (fd < 0)
@@ -665,24 +666,28 @@ static int open_root(struct files *files, const char *dir, struct ccr_err *err)
 	return 0;
 }
 
-static int files_open(void **ret_state, const struct broker_scope *scope, struct ccr_err *err)
+static int files_open(void **ret_state, const struct broker_config *config, struct ccr_err *err)
 {
+	const char *dir = config->scope.dir;
 	struct files *files = malloc(sizeof(*files));
+	bool is_enclosed;
 
 	if (!files)
-		return err_set(err, -ENOMEM, "9p %s: out of memory", scope->dir);
+		return err_set(err, -ENOMEM, "9p %s: out of memory", dir);
 	for (unsigned i = 0; i < BROKER_NR_HANDLES; i++)
 		files->handles[i] = (struct handle){-1, -1};
-	files->read_only = scope->read_only;
-	files->links = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	files->read_only = config->scope.read_only;
 	*ret_state = files;
+	is_enclosed = broker_enclose(config, &dir, 1);
+	files->links =
+		open(is_enclosed ? "/fd" : "/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (files->links < 0)
-		return err_set(err, -errno, "9p %s: the host has no /proc: %s", scope->dir,
+		return err_set(err, -errno, "9p %s: the host has no /proc: %s", dir,
 			       strerror(errno));
 	allow_many_fds();
 	/* The guest has applied its own. */
 	umask(0);
-	return open_root(files, scope->dir, err);
+	return open_root(files, is_enclosed ? "/0" : dir, dir, err);
 }
 
 const struct broker_service broker_files_service = {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -8,11 +9,79 @@
 
 #include "internal.h"
 
-static int sockets_open(void **ret_state, const struct broker_scope *scope, struct ccr_err *err)
+/**
+ * struct sockets - where what may be connected to is found
+ * @targets: as in the broker's scope, but by paths of this process, allocated
+ */
+struct sockets {
+	unsigned nr_targets;
+	struct broker_target targets[BROKER_MAX_TARGETS];
+};
+
+/* Of an absolute path, allocated. Return: NULL if there is no memory. */
+static char *directory_of(const char *path)
 {
-	(void)err;
-	/* Which is the process's own: it was forked with it. */
-	*ret_state = (void *)(uintptr_t)scope;
+	const size_t size = (size_t)(strrchr(path, '/') - path);
+
+	return strndup(path, size > 0 ? size : 1);
+}
+
+/* The directories of all targets; one for each, NULL where there is none. */
+static int list_dirs(char **dirs, const struct broker_scope *scope)
+{
+	for (unsigned i = 0; i < scope->nr_targets; i++) {
+		if (!scope->targets[i].path)
+			continue;
+		dirs[i] = directory_of(scope->targets[i].path);
+		if (!dirs[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Return: 0 or -ENOMEM. */
+static int find_target(struct broker_target *found, const struct broker_target *target, unsigned nr,
+		       bool is_enclosed)
+{
+	char *path;
+	int ret;
+
+	*found = (struct broker_target){.has_ports = target->has_ports};
+	if (!target->path)
+		return 0;
+	if (is_enclosed)
+		ret = asprintf(&path, "/%u%s", nr, strrchr(target->path, '/'));
+	else
+		ret = asprintf(&path, "%s", target->path);
+	found->path = ret < 0 ? NULL : path;
+	return ret < 0 ? -ENOMEM : 0;
+}
+
+static int find_targets(struct sockets *sockets, const struct broker_config *config)
+{
+	const struct broker_scope *scope = &config->scope;
+	char *dirs[BROKER_MAX_TARGETS] = {NULL};
+	int ret = list_dirs(dirs, scope);
+	bool is_enclosed;
+
+	if (!ret) {
+		is_enclosed = broker_enclose(config, (const char *const *)dirs, scope->nr_targets);
+		sockets->nr_targets = scope->nr_targets;
+		for (unsigned i = 0; i < scope->nr_targets && !ret; i++)
+			ret = find_target(&sockets->targets[i], &scope->targets[i], i, is_enclosed);
+	}
+	for (unsigned i = 0; i < BROKER_MAX_TARGETS; i++)
+		free(dirs[i]);
+	return ret;
+}
+
+static int sockets_open(void **ret_state, const struct broker_config *config, struct ccr_err *err)
+{
+	struct sockets *sockets = calloc(1, sizeof(*sockets));
+
+	*ret_state = sockets;
+	if (!sockets || find_targets(sockets, config))
+		return err_set(err, -ENOMEM, "broker of sockets: out of memory");
 	return 0;
 }
 
@@ -50,15 +119,15 @@ static int connect_to(const struct sockaddr_un *address, int *ret_fd)
 static int sockets_serve(void *state, const struct broker_request *request,
 			 struct broker_reply *reply, int *ret_fd)
 {
-	const struct broker_scope *scope = state;
+	const struct sockets *sockets = state;
 	const struct broker_target *target;
 	struct sockaddr_un address;
 	int ret;
 
 	(void)reply;
-	if (request->op != BROKER_CONNECT || request->handle >= scope->nr_targets)
+	if (request->op != BROKER_CONNECT || request->handle >= sockets->nr_targets)
 		return -EPERM;
-	target = &scope->targets[request->handle];
+	target = &sockets->targets[request->handle];
 	if (!target->path || request->offset > (target->has_ports ? UINT32_MAX : 0))
 		return -EPERM;
 	ret = make_address(&address, target, (uint32_t)request->offset);

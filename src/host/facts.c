@@ -322,6 +322,8 @@ void facts_read(const char *root, const struct facts_answers *answers, struct fa
 	check_user_ns(root, answers->euid, &ret_facts->user_ns);
 	for (enum facts_space i = 0; i < FACTS_NR_SPACES; i++)
 		check_space(root, i, answers->is_admin, &ret_facts->user_ns, &ret_facts->spaces[i]);
+	ret_facts->encloses_shares = ret_facts->spaces[FACTS_SPACE_MOUNT].code == 0 &&
+				     (answers->is_admin || answers->euid != 0);
 	check_seccomp(answers->seccomp, &ret_facts->seccomp);
 	check_landlock(answers->landlock, &ret_facts->landlock);
 	if (answers->landlock > 0)

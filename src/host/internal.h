@@ -38,16 +38,19 @@ int chardev_make_raw(int fd);
 /**
  * struct broker_service - what a kind of broker does, in its process
  * @name: of the process
- * @open: everything that is opened by path; @scope is the process's own, and stays
+ * @open: encloses the process, and opens everything that is opened by path
  * @serve: one request, decoded. @reply is all zeros, and @ret_fd -1; a descriptor given there is
  *	passed on and closed. Return: 0 or -errno.
  */
 struct broker_service {
 	const char *name;
-	int (*open)(void **ret_state, const struct broker_scope *scope, struct ccr_err *err);
+	int (*open)(void **ret_state, const struct broker_config *config, struct ccr_err *err);
 	int (*serve)(void *state, const struct broker_request *request, struct broker_reply *reply,
 		     int *ret_fd);
 };
+
+/** broker_enclose() - config->enclose(), or false if there is none */
+bool broker_enclose(const struct broker_config *config, const char *const *dirs, unsigned nr_dirs);
 
 extern const struct broker_service broker_files_service, broker_sockets_service;
 

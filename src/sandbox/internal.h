@@ -9,13 +9,43 @@
 enum isolate_caps { ISOLATE_NO_CAPS, ISOLATE_FILE_CAPS };
 
 /**
- * isolate_namespaces() - as many name spaces of its own as the host allows
- * @ret_has_mounts: one of mounts is among them
+ * struct isolate_spaces - which name spaces a process has of its own
+ * @has_users: one of users, in which it is the same user and there are no others
+ * @has_mounts: one of mounts
  */
-void isolate_namespaces(bool *ret_has_mounts);
+struct isolate_spaces {
+	bool has_users;
+	bool has_mounts;
+};
 
-/** isolate_root() - the root directory is an empty one. Return: 0 or -errno. */
-int isolate_root(void);
+/**
+ * isolate_namespaces() - as many name spaces of its own as the host allows
+ * @keeps_users: none of users
+ */
+void isolate_namespaces(bool keeps_users, struct isolate_spaces *ret_spaces);
+
+/**
+ * struct root_kept - what a root directory of one's own has of the old one
+ * @dirs: @nr_dirs directories, at most SANDBOX_MAX_DIRS, as /0, /1 and so on; NULL for none
+ * @has_links: /proc/self/fd, as /fd
+ * @read_only: nothing can be changed in @dirs
+ */
+struct root_kept {
+	const char *const *dirs;
+	unsigned nr_dirs;
+	bool has_links;
+	bool read_only;
+};
+
+/** ROOT_FIRST_DIR - the first of these directories from then on */
+#define ROOT_FIRST_DIR "/0"
+
+/**
+ * root_replace() - with a name space of mounts: a root directory that has nothing but this
+ *
+ * Return: 0, or -errno, and all names are what they were.
+ */
+int root_replace(const struct root_kept *kept);
 
 /** isolate_files() - Landlock denies all files. Return: false if this kernel cannot. */
 bool isolate_files(void);

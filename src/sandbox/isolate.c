@@ -7,16 +7,12 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "ccr/log.h"
 #include "internal.h"
-
-/* A directory that is there on every host with KVM; what is in it is not touched. */
-#define ANY_DIR "/dev"
 
 /* Linux 5.13; older C libraries have no name for them, and the numbers are the same everywhere. */
 #define NR_LANDLOCK_CREATE_RULESET 444
@@ -74,7 +70,7 @@ static bool keep_ids(uid_t uid, gid_t gid)
 }
 
 /* syscalls(setup): unshare */
-void isolate_namespaces(bool *ret_has_mounts)
+void isolate_namespaces(bool keeps_users, struct isolate_spaces *ret_spaces)
 {
 	static const struct {
 		int flag;
@@ -88,48 +84,21 @@ void isolate_namespaces(bool *ret_has_mounts)
 	const uid_t uid = geteuid();
 	const gid_t gid = getegid();
 
-	*ret_has_mounts = unshare(CLONE_NEWNS) == 0;
-	if (!*ret_has_mounts && unshare(CLONE_NEWUSER) == 0) {
+	*ret_spaces = (struct isolate_spaces){.has_mounts = unshare(CLONE_NEWNS) == 0};
+	if (!ret_spaces->has_mounts && !keeps_users && unshare(CLONE_NEWUSER) == 0) {
 		if (!keep_ids(uid, gid))
 			log_debug("sandbox: user name space without this user: %s",
 				  strerror(errno));
-		*ret_has_mounts = unshare(CLONE_NEWNS) == 0;
+		ret_spaces->has_users = true;
+		ret_spaces->has_mounts = unshare(CLONE_NEWNS) == 0;
 	}
-	if (!*ret_has_mounts)
+	if (!ret_spaces->has_mounts)
 		log_debug("sandbox: no name space of mounts: %s", strerror(errno));
 	for (size_t i = 0; i < sizeof(spaces) / sizeof(spaces[0]); i++) {
 		if (unshare(spaces[i].flag) < 0)
 			log_debug("sandbox: no name space of its own, %s: %s", spaces[i].name,
 				  strerror(errno));
 	}
-}
-
-/* Where the root is the kernel's first file system, which cannot be left, it is covered. */
-static int cover_root(void)
-{
-	if (mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0)
-		return -errno;
-	return 0;
-}
-
-/* syscalls(setup): mount pivot_root umount2 chdir chroot */
-int isolate_root(void)
-{
-	const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY;
-	int ret;
-
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("none", ANY_DIR, "tmpfs", flags, "size=4k,nr_inodes=2,mode=0") < 0 ||
-	    chdir(ANY_DIR) < 0)
-		return -errno;
-	if (syscall(__NR_pivot_root, ".", ".") < 0) {
-		ret = cover_root();
-		if (ret)
-			return ret;
-	} else if (umount2(".", MNT_DETACH) < 0) {
-		return -errno;
-	}
-	return chdir("/") < 0 ? -errno : 0;
 }
 
 static struct landlock_attr everything(long version)

@@ -130,18 +130,22 @@ static void follow_keeper(void)
 
 int sandbox_after_open(struct sandbox *sandbox, struct ccr_err *err)
 {
+	struct isolate_spaces spaces;
+
 	(void)err;
 	if (sandbox->mode == SANDBOX_OFF)
 		return 0;
 	close_inherited(sandbox);
-	isolate_namespaces(&sandbox->has_mounts);
+	isolate_namespaces(false, &spaces);
+	sandbox->has_mounts = spaces.has_mounts;
 	follow_keeper();
 	return 0;
 }
 
 static void hide_files(const struct sandbox *sandbox)
 {
-	const int ret = sandbox->has_mounts ? isolate_root() : -EPERM;
+	static const struct root_kept nothing = {0};
+	const int ret = sandbox->has_mounts ? root_replace(&nothing) : -EPERM;
 
 	if (ret)
 		log_debug("sandbox: no empty root directory: %s", strerror(-ret));
@@ -209,6 +213,30 @@ int sandbox_before_run(struct sandbox *sandbox, struct ccr_err *err)
 	return 0;
 }
 
+bool sandbox_enclose(enum sandbox_mode mode, struct sandbox_task *task, const char *const *dirs,
+		     unsigned nr_dirs)
+{
+	const struct root_kept kept = {
+		.dirs = dirs,
+		.nr_dirs = nr_dirs,
+		.has_links = task->dir,
+		.read_only = !task->dir || task->read_only,
+	};
+	struct isolate_spaces spaces;
+	int ret;
+
+	if (mode == SANDBOX_OFF)
+		return false;
+	isolate_namespaces(task->dir && geteuid() == 0, &spaces);
+	task->has_users = spaces.has_users;
+	ret = spaces.has_mounts ? root_replace(&kept) : -EPERM;
+	if (ret)
+		log_debug("broker: no root directory of its own: %s", strerror(-ret));
+	else if (task->dir)
+		task->dir = ROOT_FIRST_DIR;
+	return ret == 0;
+}
+
 /* What connects needs no file opened; what shares files is for those of one directory. */
 static void narrow_files(const struct sandbox_task *task)
 {
@@ -220,12 +248,13 @@ static void narrow_files(const struct sandbox_task *task)
 
 int sandbox_broker(enum sandbox_mode mode, const struct sandbox_task *task, struct ccr_err *err)
 {
+	const bool keeps_caps = task->dir && !task->has_users;
 	int ret;
 
 	if (mode == SANDBOX_OFF)
 		return 0;
 	narrow_files(task);
-	ret = isolate_caps(task->dir ? ISOLATE_FILE_CAPS : ISOLATE_NO_CAPS);
+	ret = isolate_caps(keeps_caps ? ISOLATE_FILE_CAPS : ISOLATE_NO_CAPS);
 	if (ret)
 		return err_set(err, ret, "broker: capabilities cannot be dropped: %s",
 			       strerror(-ret));

@@ -585,30 +585,53 @@ static int live_once(const struct vm_config *config, const struct arch_host *hos
 	return ret;
 }
 
-/* In a broker's process: the images that are about to be loaded are not for it. */
+/* A broker's process in the making. */
+struct new_broker {
+	const struct vm_config *config;
+	struct sandbox_task task;
+};
+
+/* The images that are about to be loaded are not for it. */
 static void shrink_broker(void *ctx)
 {
-	const struct vm_config *config = ctx;
+	const struct new_broker *new = ctx;
 
-	launch_drop_images(config->launch);
+	launch_drop_images(new->config->launch);
 }
 
-static int confine_broker(void *ctx, const struct broker_scope *scope, struct ccr_err *err)
+static enum sandbox_mode sandbox_mode(const struct vm_config *config)
 {
-	const struct vm_config *config = ctx;
-	const struct sandbox_task task = {.dir = scope->dir, .read_only = scope->read_only};
+	return config->sandbox ? config->sandbox->mode : SANDBOX_OFF;
+}
 
-	return config->sandbox ? sandbox_broker(config->sandbox->mode, &task, err) : 0;
+static bool enclose_broker(void *ctx, const char *const *dirs, unsigned nr_dirs)
+{
+	struct new_broker *new = ctx;
+
+	_Static_assert(BROKER_MAX_TARGETS <= SANDBOX_MAX_DIRS, "each may be in another directory");
+	return sandbox_enclose(sandbox_mode(new->config), &new->task, dirs, nr_dirs);
+}
+
+static int confine_broker(void *ctx, struct ccr_err *err)
+{
+	const struct new_broker *new = ctx;
+
+	return sandbox_broker(sandbox_mode(new->config), &new->task, err);
 }
 
 static int start_broker(const struct vm_config *config, const struct broker_scope *scope,
 			struct broker *broker, struct ccr_err *err)
 {
+	struct new_broker new = {
+		.config = config,
+		.task = {.dir = scope->dir, .read_only = scope->read_only},
+	};
 	const struct broker_config broker_config = {
 		.scope = *scope,
 		.shrink = shrink_broker,
+		.enclose = enclose_broker,
 		.confine = confine_broker,
-		.ctx = (void *)(uintptr_t)config,
+		.ctx = &new,
 	};
 
 	return broker_start(broker, &broker_config, err);

@@ -105,7 +105,7 @@ test_hook_in_a_share() {
 		skip "a kernel without Landlock"
 	for nr in 1 2 3; do
 		hijack_share "$nr" "$@"
-		want "$err" "^hook: $(attempt_name "$nr"): EACCES"
+		want "$err" "^hook: $(attempt_name "$nr"): E[A-Z]*"
 		want_tap
 		want_status 0
 	done

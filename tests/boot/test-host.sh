@@ -58,8 +58,9 @@ test_check_sees_confinement() {
 	fi
 	if grep -q landlock /sys/kernel/security/lsm 2>/dev/null; then
 		want "$out" '^Landlock: *yes, version [1-9]'
-		want "$out" '^a 9p broker opens: *what is in its directory'
 	fi
+	want "$out" '^a 9p broker opens: *what is in its directory, and nothing else'
+	want "$out" '^another reaches: *sockets in the directories'
 	want "$out" '^no_new_privs: *yes, not set yet'
 	if [ -e /dev/vhost-net ]; then
 		want "$out" '^vhost-net: *yes'

@@ -134,8 +134,9 @@ HOST_RESOURCES = (
 HOST_RESOURCE_USERS = {
     "src/util/file.c": "open file_open_ro",
     "src/sandbox/filter.c": "syscall",
-    "src/sandbox/isolate.c": "open mount syscall",
+    "src/sandbox/isolate.c": "open syscall",
     "src/sandbox/keeper.c": "fork pipe2",
+    "src/sandbox/root.c": "mount syscall",
     "src/mem/gmem.c": "memfd_create mmap",
     "src/kvm/sys.c": "open mmap",
     "src/kvm/record.c": "open",
@@ -267,6 +268,7 @@ BEFORE_CONFINEMENT = (
     "src/kvm/record.c",
     "src/sandbox/isolate.c",
     "src/sandbox/keeper.c",
+    "src/sandbox/root.c",
     "src/sandbox/sandbox.c",
     "arch/arm64/kvm/host.c",
     "arch/arm64/kvm/offer.c",

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * links: src/host/broker.c src/host/broker_proto.c src/host/broker_files.c
- *	src/host/broker_sockets.c src/util/err.c tests/fake/scratch.c
+ *	src/host/broker_sockets.c src/sandbox/filter.c src/sandbox/isolate.c src/sandbox/root.c
+ *	src/sandbox/sandbox.c src/sandbox/thread.c src/util/err.c src/util/log.c
+ *	tests/fake/scratch.c build/generated/syscalls.c
  */
-/* Real brokers, in processes of their own, of directories and sockets in /tmp. */
+/*
+ * Real brokers, in processes of their own, of directories and sockets in /tmp; in the root
+ * directory of this machine, and in one of their own.
+ */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,6 +19,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -22,9 +28,12 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "ccr/broker.h"
+#include "ccr/log.h"
+#include "ccr/sandbox.h"
 #include "../fake/scratch.h"
 
 /* @scratch has share/, which is shared, and outside, a file that must not be reached. */
@@ -48,6 +57,28 @@ static int bench_begin(void **state)
 	scratch_put(&b->scratch, "outside", "secret");
 	b->fd = -1;
 	*state = b;
+	return 0;
+}
+
+static bool enclose(void *ctx, const char *const *dirs, unsigned nr_dirs)
+{
+	const struct bench *b = ctx;
+	struct sandbox_task task = {
+		.dir = b->config.scope.dir,
+		.read_only = b->config.scope.read_only,
+	};
+
+	return sandbox_enclose(SANDBOX_ON, &task, dirs, nr_dirs);
+}
+
+static int bench_begin_enclosed(void **state)
+{
+	struct bench *b;
+
+	bench_begin(state);
+	b = *state;
+	b->config.enclose = enclose;
+	b->config.ctx = b;
 	return 0;
 }
 
@@ -507,13 +538,13 @@ static void on_shrink(void *ctx)
 	mkdir(scratch_path(&b->scratch, "share/shrunk", room), 0755);
 }
 
-static int on_confine(void *ctx, const struct broker_scope *scope, struct ccr_err *err)
+static int on_confine(void *ctx, struct ccr_err *err)
 {
 	struct bench *b = ctx;
 	char room[SCRATCH_PATH_SIZE];
 
 	if (b->config.scope.read_only)
-		return err_set(err, -ENOSYS, "no confinement for %s", scope->dir);
+		return err_set(err, -ENOSYS, "no confinement for %s", b->config.scope.dir);
 	return access(scratch_path(&b->scratch, "share/shrunk", room), F_OK) ||
 	       mkdir(scratch_path(&b->scratch, "share/confined", room), 0755);
 }
@@ -676,32 +707,109 @@ static void test_sockets(void **state)
 	close(listeners[1]);
 	assert_int_equal(broker_connect(&b->broker, 1, 0), -ECONNREFUSED);
 	close(listeners[0]);
+	/* Who comes back makes its socket anew. */
+	assert_int_equal(unlink(vhost), 0);
+	assert_int_equal(broker_connect(&b->broker, 1, 0), -ENOENT);
+	listeners[1] = listen_at(vhost);
+	fd = broker_connect(&b->broker, 1, 0);
+	assert_true(fd >= 0);
+	close(fd);
+	close(listeners[1]);
 	done(b);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, bench_begin, bench_end)
+/* What is in the root directory of a broker's process, with a blank behind each name. */
+static const char *names_of_root(const struct bench *b, char names[256])
+{
+	struct dirent **entries;
+	char path[64];
+	int nr;
+
+	snprintf(path, sizeof(path), "/proc/%d/root/", b->broker.pid);
+	nr = scandir(path, &entries, NULL, alphasort);
+	assert_true(nr >= 2);
+	names[0] = '\0';
+	for (int i = 0; i < nr; i++) {
+		if (entries[i]->d_name[0] != '.')
+			strcat(strcat(names, entries[i]->d_name), " ");
+		free(entries[i]);
+	}
+	free(entries);
+	return names;
+}
+
+/* Hosts differ in what they allow; without name spaces the brokers above were like any other. */
+static void need_mounts(void)
+{
+	int status;
+	const pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(unshare(CLONE_NEWNS) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (status)
+		skip();
+}
+
+static void test_names_of_a_share(void **state)
+{
+	struct bench *b = *state;
+	char names[256];
+
+	need_mounts();
+	start(b, false);
+	assert_string_equal(names_of_root(b, names), "0 fd ");
+	done(b);
+}
+
+static void test_names_of_sockets(void **state)
+{
+	struct bench *b = *state;
+	char names[256], path[128], other[128];
+
+	need_mounts();
+	scratch_path(&b->scratch, "share/a", path);
+	scratch_path(&b->scratch, "b", other);
+	b->config.scope = (struct broker_scope){
+		.nr_targets = 5,
+		.targets = {{path, true}, {NULL, false}, {other, false}, {"/c", false}},
+	};
+	assert_int_equal(broker_start(&b->broker, &b->config, &b->err), 0);
+	assert_string_equal(names_of_root(b, names), "0 2 3 ");
+	assert_int_equal(broker_connect(&b->broker, 1, 0), -EPERM);
+	assert_int_equal(broker_connect(&b->broker, 2, 0), -ENOENT);
+	assert_int_equal(broker_connect(&b->broker, 3, 0), -ENOENT);
+	done(b);
+}
+
+#define TEST(f)     cmocka_unit_test_setup_teardown(f, bench_begin, bench_end)
+#define ENCLOSED(f) cmocka_unit_test_setup_teardown(f, bench_begin_enclosed, bench_end)
+#define BOTH(f)     TEST(f), ENCLOSED(f)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_files),
-		TEST(test_directories),
-		TEST(test_attributes),
-		TEST(test_outside),
-		TEST(test_special_files),
-		TEST(test_read_only),
-		TEST(test_race),
-		TEST(test_mounts),
-		TEST(test_limits),
-		TEST(test_refused),
+		BOTH(test_files),
+		BOTH(test_directories),
+		BOTH(test_attributes),
+		BOTH(test_outside),
+		BOTH(test_special_files),
+		BOTH(test_read_only),
+		BOTH(test_race),
+		BOTH(test_mounts),
+		BOTH(test_limits),
+		BOTH(test_refused),
 		TEST(test_confine),
-		TEST(test_leaves_machine),
-		TEST(test_broker_dies),
-		TEST(test_machine_aborts),
-		TEST(test_ends_with_machine),
-		TEST(test_hostile_machine),
-		TEST(test_sockets),
+		BOTH(test_leaves_machine),
+		BOTH(test_broker_dies),
+		BOTH(test_machine_aborts),
+		BOTH(test_ends_with_machine),
+		BOTH(test_hostile_machine),
+		BOTH(test_sockets),
+		ENCLOSED(test_names_of_a_share),
+		ENCLOSED(test_names_of_sockets),
 	};
 
+	log_init(LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

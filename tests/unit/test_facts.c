@@ -193,9 +193,17 @@ static void test_name_spaces(void **state)
 	put(state, "/proc/self/ns/user", "");
 	facts = look(state, &answers);
 	assert_int_equal(facts.spaces[FACTS_SPACE_MOUNT].code, 0);
+	assert_true(facts.encloses_shares);
 	assert_int_equal(facts.spaces[FACTS_SPACE_NETWORK].code, -EOPNOTSUPP);
 	assert_non_null(strstr(facts.spaces[FACTS_SPACE_NETWORK].msg, "CONFIG_NET_NS"));
 	assert_non_null(strstr(facts.spaces[FACTS_SPACE_PID].msg, "CONFIG_PID_NS"));
+
+	/* Root that is no administrator would lose its power over files. */
+	answers.euid = 0;
+	facts = look(state, &answers);
+	assert_int_equal(facts.spaces[FACTS_SPACE_MOUNT].code, 0);
+	assert_false(facts.encloses_shares);
+	answers.euid = modern.euid;
 
 	/* Where ordinary users have no user name spaces, they have no others. */
 	put(state, "/proc/self/ns/net", "");
@@ -203,9 +211,11 @@ static void test_name_spaces(void **state)
 	facts = look(state, &answers);
 	assert_int_equal(facts.spaces[FACTS_SPACE_MOUNT].code, -EPERM);
 	assert_int_equal(facts.spaces[FACTS_SPACE_NETWORK].code, -EPERM);
+	assert_false(facts.encloses_shares);
 	answers.is_admin = true;
 	facts = look(state, &answers);
 	assert_int_equal(facts.spaces[FACTS_SPACE_MOUNT].code, 0);
+	assert_true(facts.encloses_shares);
 	put(state, "/proc/sys/user/max_net_namespaces", "0\n");
 	facts = look(state, &answers);
 	assert_int_equal(facts.spaces[FACTS_SPACE_MOUNT].code, 0);

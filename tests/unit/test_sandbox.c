@@ -3,8 +3,9 @@
  * Confinement, on this machine's kernel: what a process can do after each phase, what kills it, and
  * what its keeper makes of that. Built without sanitizers, which need system calls of their own.
  *
- * links: src/sandbox/filter.c src/sandbox/isolate.c src/sandbox/keeper.c src/sandbox/sandbox.c
- *	src/sandbox/thread.c src/util/err.c src/util/log.c build/generated/syscalls.c
+ * links: src/sandbox/filter.c src/sandbox/isolate.c src/sandbox/keeper.c src/sandbox/root.c
+ *	src/sandbox/sandbox.c src/sandbox/thread.c src/util/err.c src/util/log.c
+ *	build/generated/syscalls.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,6 +27,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "ccr/log.h"
@@ -431,14 +434,43 @@ static void test_threads_come_later(void **state)
 }
 
 /*
- * The broker of a directory: @share is in @place, with the file `file` and the directory `sub`, and
- * beside it is the file `outside`.
+ * Brokers. In @place are the directory `share` with the file `file`, the directory `sub` and the
+ * socket `socket`, and beside it the file `outside` and the socket `elsewhere`; there is another
+ * socket without a file. @is_enclosed: by a root directory, in which `share` is all there is.
  */
 struct yard {
 	char place[32];
 	char share[48];
 	int place_fd;
+	int sockets[3];
+	struct sockaddr_un abstract;
+	socklen_t abstract_size;
+	bool is_enclosed;
 };
+
+struct where {
+	char path[64];
+};
+
+static struct where where(const struct yard *yard, const char *name)
+{
+	struct where where;
+
+	if (yard->is_enclosed && !strncmp(name, "share", 5))
+		snprintf(where.path, sizeof(where.path), "/0%s", name + 5);
+	else
+		snprintf(where.path, sizeof(where.path), "%s/%s", yard->place, name);
+	return where;
+}
+
+static struct sockaddr_un address_of(const struct yard *yard, const char *name)
+{
+	const struct where at = where(yard, name);
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	strcpy(address.sun_path, at.path);
+	return address;
+}
 
 static void put(int dir_fd, const char *name)
 {
@@ -448,9 +480,23 @@ static void put(int dir_fd, const char *name)
 	close(fd);
 }
 
+/* @size: of the family alone for an address that the kernel makes up. */
+static int listen_at(const struct sockaddr_un *address, socklen_t size)
+{
+	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (const struct sockaddr *)address, size), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	return fd;
+}
+
 static void yard_begin(struct yard *yard)
 {
-	strcpy(yard->place, "/tmp/test_sandbox.XXXXXX");
+	const struct sockaddr_un any = {.sun_family = AF_UNIX};
+	struct sockaddr_un address;
+
+	*yard = (struct yard){.place = "/tmp/test_sandbox.XXXXXX"};
 	assert_non_null(mkdtemp(yard->place));
 	snprintf(yard->share, sizeof(yard->share), "%s/share", yard->place);
 	assert_int_equal(mkdir(yard->share, 0700), 0);
@@ -458,11 +504,21 @@ static void yard_begin(struct yard *yard)
 	put(yard->place_fd, "outside");
 	put(yard->place_fd, "share/file");
 	assert_int_equal(mkdirat(yard->place_fd, "share/sub", 0700), 0);
+	address = address_of(yard, "share/socket");
+	yard->sockets[0] = listen_at(&address, sizeof(address));
+	address = address_of(yard, "elsewhere");
+	yard->sockets[1] = listen_at(&address, sizeof(address));
+	yard->sockets[2] = listen_at(&any, sizeof(sa_family_t));
+	yard->abstract_size = sizeof(yard->abstract);
+	assert_int_equal(getsockname(yard->sockets[2], (struct sockaddr *)&yard->abstract,
+				     &yard->abstract_size),
+			 0);
 }
 
 static void yard_end(struct yard *yard)
 {
-	static const char *const names[] = {"outside", "share/file", "share/new", "share/sub/moved",
+	static const char *const names[] = {"outside",      "elsewhere", "share/file",
+					    "share/socket", "share/new", "share/sub/moved",
 					    "share/link"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -470,6 +526,8 @@ static void yard_end(struct yard *yard)
 	unlinkat(yard->place_fd, "share/sub", AT_REMOVEDIR);
 	unlinkat(yard->place_fd, "share", AT_REMOVEDIR);
 	close(yard->place_fd);
+	for (size_t i = 0; i < sizeof(yard->sockets) / sizeof(yard->sockets[0]); i++)
+		close(yard->sockets[i]);
 	assert_int_equal(rmdir(yard->place), 0);
 }
 
@@ -477,28 +535,42 @@ static void yard_end(struct yard *yard)
 
 static long try_to_read(const struct yard *yard, const char *name)
 {
-	return syscall(SYS_openat, yard->place_fd, name, O_RDONLY | O_CLOEXEC);
+	return syscall(SYS_openat, AT_FDCWD, where(yard, name).path, O_RDONLY | O_CLOEXEC);
 }
 
 static long try_to_write(const struct yard *yard, const char *name)
 {
-	return syscall(SYS_openat, yard->place_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
-		       0600);
+	return syscall(SYS_openat, AT_FDCWD, where(yard, name).path,
+		       O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 }
 
 static long try_to_link(const struct yard *yard, const char *name)
 {
-	return syscall(SYS_linkat, yard->place_fd, name, yard->place_fd, "share/link", 0);
+	return syscall(SYS_linkat, AT_FDCWD, where(yard, name).path, AT_FDCWD,
+		       where(yard, "share/link").path, 0);
 }
 
 static long try_to_move(const struct yard *yard, const char *name)
 {
-	return syscall(SYS_renameat, yard->place_fd, name, yard->place_fd, "share/sub/moved");
+	return syscall(SYS_renameat, AT_FDCWD, where(yard, name).path, AT_FDCWD,
+		       where(yard, "share/sub/moved").path);
 }
 
 static long try_to_remove(const struct yard *yard, const char *name)
 {
-	return syscall(SYS_unlinkat, yard->place_fd, name, 0);
+	return syscall(SYS_unlinkat, AT_FDCWD, where(yard, name).path, 0);
+}
+
+static long try_to_see(const struct yard *yard, const char *name)
+{
+	struct stat st;
+
+	return syscall(SYS_newfstatat, AT_FDCWD, where(yard, name).path, &st, 0);
+}
+
+static long try_to_change_mode(const struct yard *yard, const char *name)
+{
+	return syscall(SYS_fchmodat, AT_FDCWD, where(yard, name).path, 0777);
 }
 
 static const struct {
@@ -506,35 +578,60 @@ static const struct {
 	const char *name;
 	bool is_inside;
 	bool changes;
+	bool needs_root; /* to be refused: Landlock has no rule for it */
 } attempts[] = {
-	{try_to_read, "outside", false, false},  {try_to_write, "outside", false, true},
-	{try_to_write, "beside", false, true},   {try_to_move, "outside", false, true},
-	{try_to_link, "outside", false, true},   {try_to_remove, "outside", false, true},
-	{try_to_read, ".", false, false},        {try_to_read, "share/file", true, false},
-	{try_to_read, "share", true, false},     {try_to_write, "share/file", true, true},
-	{try_to_write, "share/new", true, true}, {try_to_link, "share/new", true, true},
-	{try_to_move, "share/new", true, true},  {try_to_remove, "share/link", true, true},
+	{try_to_read, "outside", false, false, false},
+	{try_to_write, "outside", false, true, false},
+	{try_to_write, "beside", false, true, false},
+	{try_to_move, "outside", false, true, false},
+	{try_to_link, "outside", false, true, false},
+	{try_to_remove, "outside", false, true, false},
+	{try_to_read, ".", false, false, false},
+	{try_to_see, "outside", false, false, true},
+	{try_to_see, "share/../outside", false, false, true},
+	{try_to_see, "../../proc/1/root", false, false, true},
+	{try_to_change_mode, "outside", false, true, true},
+	{try_to_read, "share/file", true, false, false},
+	{try_to_read, "share", true, false, false},
+	{try_to_see, "share/file", true, false, false},
+	{try_to_change_mode, "share/file", true, true, true},
+	{try_to_write, "share/file", true, true, false},
+	{try_to_write, "share/new", true, true, false},
+	{try_to_link, "share/new", true, true, false},
+	{try_to_move, "share/new", true, true, false},
+	{try_to_remove, "share/link", true, true, false},
 };
 
 #define NR_ATTEMPTS (sizeof(attempts) / sizeof(attempts[0]))
 
 /* In a process of its own. */
-static void be_broker(const struct yard *yard, bool read_only, int fd)
+static void confine(struct yard *yard, struct sandbox_task *task, bool encloses)
 {
-	const struct sandbox_task task = {.dir = yard->share, .read_only = read_only};
+	const char *const dirs[] = {yard->share};
 	struct sandbox sandbox;
 	struct ccr_err err = {0};
-	int results[NR_ATTEMPTS] = {0};
 
 	log_init(LOG_ERROR);
-	if (sandbox_initial(&sandbox, SANDBOX_ON, &err) || sandbox_broker(SANDBOX_ON, &task, &err))
+	if (sandbox_initial(&sandbox, SANDBOX_ON, &err))
 		_exit(1);
+	if (encloses)
+		yard->is_enclosed = sandbox_enclose(SANDBOX_ON, task, dirs, 1);
+	if (yard->is_enclosed != encloses || sandbox_broker(SANDBOX_ON, task, &err))
+		_exit(1);
+}
+
+static void be_share(struct yard *yard, bool read_only, bool encloses, int fd)
+{
+	struct sandbox_task task = {.dir = yard->share, .read_only = read_only};
+	int results[NR_ATTEMPTS] = {0};
+
+	confine(yard, &task, encloses);
 	for (size_t i = 0; i < NR_ATTEMPTS; i++)
 		results[i] = attempts[i].attempt(yard, attempts[i].name) < 0 ? -errno : 0;
 	_exit(write(fd, results, sizeof(results)) == sizeof(results) ? 0 : 1);
 }
 
-static void test_share(bool read_only)
+static void test_share(bool read_only, bool encloses)
 {
 	int results[NR_ATTEMPTS], fds[2];
 	struct yard yard;
@@ -542,7 +639,7 @@ static void test_share(bool read_only)
 	yard_begin(&yard);
 	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
 	if (fork() == 0)
-		be_broker(&yard, read_only, fds[1]);
+		be_share(&yard, read_only, encloses, fds[1]);
 	close(fds[1]);
 	assert_int_equal(read(fds[0], results, sizeof(results)), sizeof(results));
 	close(fds[0]);
@@ -551,7 +648,8 @@ static void test_share(bool read_only)
 		const bool allowed = attempts[i].is_inside && !(read_only && attempts[i].changes);
 
 		print_message("%s: %d\n", attempts[i].name, results[i]);
-		assert_true(allowed ? results[i] == 0 : results[i] < 0);
+		if (encloses || !attempts[i].needs_root)
+			assert_true(allowed ? results[i] == 0 : results[i] < 0);
 	}
 }
 
@@ -562,18 +660,95 @@ static void want_landlock(void)
 		skip();
 }
 
+/* Name spaces of mounts, if need be by one of users. */
+static void want_mounts(void)
+{
+	int status;
+	const pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(unshare(CLONE_NEWNS) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (status)
+		skip();
+}
+
 static void test_a_share_is_its_directory(void **state)
 {
 	(void)state;
 	want_landlock();
-	test_share(false);
+	test_share(false, false);
 }
 
 static void test_a_share_that_changes_nothing(void **state)
 {
 	(void)state;
 	want_landlock();
-	test_share(true);
+	test_share(true, false);
+}
+
+static void test_an_enclosed_share(void **state)
+{
+	(void)state;
+	want_mounts();
+	test_share(false, true);
+}
+
+static void test_an_enclosed_share_that_changes_nothing(void **state)
+{
+	(void)state;
+	want_mounts();
+	test_share(true, true);
+}
+
+/* Return: 0 or -errno. */
+static int try_to_connect(const struct sockaddr_un *address, socklen_t size)
+{
+	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	return connect(fd, (const struct sockaddr *)address, size) < 0 ? -errno : 0;
+}
+
+static const char *const sockets[] = {"share/socket", "elsewhere", "share/../elsewhere"};
+
+#define NR_SOCKETS (sizeof(sockets) / sizeof(sockets[0]))
+
+static void be_broker_of_sockets(struct yard *yard, int fd)
+{
+	struct sandbox_task task = {0};
+	int results[NR_SOCKETS + 1];
+
+	confine(yard, &task, true);
+	for (size_t i = 0; i < NR_SOCKETS; i++) {
+		const struct sockaddr_un address = address_of(yard, sockets[i]);
+
+		results[i] = try_to_connect(&address, sizeof(address));
+	}
+	results[NR_SOCKETS] = try_to_connect(&yard->abstract, yard->abstract_size);
+	_exit(write(fd, results, sizeof(results)) == sizeof(results) ? 0 : 1);
+}
+
+static void test_other_sockets_are_not_there(void **state)
+{
+	int results[NR_SOCKETS + 1], fds[2];
+	struct yard yard;
+
+	(void)state;
+	want_mounts();
+	yard_begin(&yard);
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	if (fork() == 0)
+		be_broker_of_sockets(&yard, fds[1]);
+	close(fds[1]);
+	assert_int_equal(read(fds[0], results, sizeof(results)), sizeof(results));
+	close(fds[0]);
+	assert_int_equal(results[0], 0);
+	assert_int_equal(results[1], -ENOENT);
+	assert_int_equal(results[2], -ENOENT);
+	assert_int_equal(results[3], -ECONNREFUSED);
+	/* From here, all of them can be reached. */
+	assert_int_equal(try_to_connect(&yard.abstract, yard.abstract_size), 0);
+	yard_end(&yard);
 }
 
 static void test_modes_have_names(void **state)
@@ -606,6 +781,9 @@ int main(void)
 		cmocka_unit_test(test_threads_come_later),
 		cmocka_unit_test(test_a_share_is_its_directory),
 		cmocka_unit_test(test_a_share_that_changes_nothing),
+		cmocka_unit_test(test_an_enclosed_share),
+		cmocka_unit_test(test_an_enclosed_share_that_changes_nothing),
+		cmocka_unit_test(test_other_sockets_are_not_there),
 		cmocka_unit_test(test_modes_have_names),
 	};
 
