@@ -4,7 +4,7 @@
 GUEST_CONTRACT_SRC := $(addprefix guest/contract/,main.c lab.c check_chain.c check_ring.c \
 			check_status.c check_others.c check_registers.c check_unaligned.c \
 			check_bars.c check_9p.c check_network.c check_mmio.c check_channels.c \
-			check_balloon.c check_ranges.c check_each.c load.c)
+			check_balloon.c check_vsock.c check_ranges.c check_each.c load.c)
 GUEST_CONTRACT_OBJ := $(patsubst guest/%,build/guest/obj/%.o,$(GUEST_LIB_SRC) \
 			$(GUEST_CONTRACT_SRC))
 

@@ -146,6 +146,7 @@ void check_bars(struct lab *lab);
 void check_9p(struct lab *lab);
 void check_ranges(struct lab *lab);
 void check_network(struct lab *lab);
+void check_vsock(struct lab *lab);
 
 /* load.c */
 

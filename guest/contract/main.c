@@ -7,8 +7,9 @@
  *
  * With ccr.elsewhere=network frames are a back end's, which may pass over what it cannot use.
  *
- * With ccr.only=9p on the command line it drives nothing but a shared directory; with
- * ccr.only=ranges it discards and zeroes parts of every disk, and nothing else.
+ * With ccr.only=9p on the command line it drives nothing but a shared directory, with
+ * ccr.only=vsock nothing but a vsock; with ccr.only=ranges it discards and zeroes parts of every
+ * disk, and nothing else.
  *
  * With ccr.load=SECONDS on the command line it puts the devices and the host's memory accounting
  * under load instead (load.c). With ccr.order=NUMBER it writes that number where nothing is, unless
@@ -33,6 +34,20 @@ static unsigned number_of(const char *bootargs, const char *key)
 /* Between the clock and virtio-mmio: no layout has anything there. */
 #define HOOK_AT 0x02000000u
 
+/* Return: false if the command line does not narrow it down. */
+static bool run_only(struct lab *lab, const char *bootargs)
+{
+	if (str_contains(bootargs, "ccr.only=9p"))
+		check_9p(lab);
+	else if (str_contains(bootargs, "ccr.only=vsock"))
+		check_vsock(lab);
+	else if (str_contains(bootargs, "ccr.only=ranges"))
+		check_ranges(lab);
+	else
+		return false;
+	return true;
+}
+
 static void give_order(struct lab *lab, unsigned order, const char *bootargs)
 {
 	const bool taken = cpu_try_write32(lab->cpu, HOOK_AT | lab->realm.shared_bit, order);
@@ -40,20 +55,13 @@ static void give_order(struct lab *lab, unsigned order, const char *bootargs)
 	tap_note(&lab->tap, "ORDER %s", taken ? "taken" : "refused");
 	tap_check(&lab->tap, rng_works(lab), "the event loop works");
 	tap_check(&lab->tap, blk_works(lab), "a disk's thread works");
-	if (str_contains(bootargs, "ccr.only=9p"))
-		check_9p(lab);
+	run_only(lab, bootargs);
 }
 
 static void run_checks(struct lab *lab, const char *bootargs)
 {
-	if (str_contains(bootargs, "ccr.only=9p")) {
-		check_9p(lab);
+	if (run_only(lab, bootargs))
 		return;
-	}
-	if (str_contains(bootargs, "ccr.only=ranges")) {
-		check_ranges(lab);
-		return;
-	}
 	lab->is_network_elsewhere = str_contains(bootargs, "ccr.elsewhere=network");
 	check_discovery(lab);
 	check_chains(lab);
@@ -71,6 +79,7 @@ static void run_checks(struct lab *lab, const char *bootargs)
 	check_network(lab);
 	check_channels(lab);
 	check_balloon(lab);
+	check_vsock(lab);
 	check_each(lab);
 }
 
