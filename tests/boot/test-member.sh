@@ -6,6 +6,8 @@
 
 # shellcheck source=confine.sh source-path=SCRIPTDIR
 . "$here/confine.sh"
+# shellcheck source=9p.sh source-path=SCRIPTDIR
+. "$here/9p.sh"
 # shellcheck source=vsock.sh source-path=SCRIPTDIR
 . "$here/vsock.sh"
 
@@ -96,6 +98,26 @@ test_member_realm() {
 }
 
 # Without user name spaces, Landlock keeps the files, and one sentence says nothing of that.
+# A broker that was taken over is in a root directory of its own, by a name space of users.
+test_member_brokers() {
+	plant_hook
+	as_member
+	"$ccr_run" check >"$out" 2>"$err"
+	want "$out" '^a 9p broker opens: .*, and nothing else is there for it'
+	for name in open stat chmod; do
+		hijack_share "$(attempt_number $name)"
+		want "$err" "^hook: $name: ENOENT"
+		want_tap
+		want_status 0
+	done
+	hijack_sockets "$(attempt_number connect)"
+	want "$err" '^hook: connect: ENOENT'
+	hijack_sockets "$(attempt_number connect-abstract)"
+	want "$err" '^hook: connect-abstract: ECONNREFUSED'
+	want_tap
+	want_status 0
+}
+
 test_member_without_namespaces() {
 	plant_hook
 	as_member
@@ -108,4 +130,11 @@ test_member_without_namespaces() {
 	done
 	hijack 2 1
 	want_status 70
+	# What Landlock has no rule for is left to brokers.
+	hijack_share "$(attempt_number open)"
+	want "$err" '^hook: open: EACCES'
+	hijack_share "$(attempt_number stat)"
+	want "$err" '^hook: stat: done'
+	want_tap
+	want_status 0
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A planted hook: what a guest could do that has taken over a thread of the machine's process, or
- * the broker of a directory that it shares.
+ * A planted hook: what a guest could do that has taken over a thread of the machine's process, the
+ * broker of a directory that it shares, or that of its sockets.
  *
  * It is linked into build/hook/ccr-run, between files of ccr-run that know nothing of it (the
  * linker's --wrap), and into no other program. A guest writes an order to an address that has no
@@ -24,7 +24,9 @@
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "ccr/blk.h"
@@ -49,9 +51,28 @@ static _Atomic unsigned *orders;
 /* Somebody else's process: the one that started us. getppid() is not for a machine to call. */
 static pid_t victim;
 
+/* Two sockets of somebody else, one of which has a place in no directory. */
+static const struct sockaddr_un other = {AF_UNIX, "/tmp/hook.socket"};
+static struct sockaddr_un nowhere = {.sun_family = AF_UNIX};
+static socklen_t nowhere_size = sizeof(nowhere);
+
+/* At @address; Linux makes one up if there is only the family of it. */
+static int listen_at(const struct sockaddr_un *address, socklen_t size)
+{
+	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (bind(fd, (const struct sockaddr *)address, size) == 0)
+		listen(fd, 8);
+	return fd;
+}
+
 __attribute__((constructor)) static void look_around(void)
 {
 	victim = getppid();
+	unlink(other.sun_path);
+	listen_at(&other, sizeof(other));
+	getsockname(listen_at(&nowhere, sizeof(sa_family_t)), (struct sockaddr *)&nowhere,
+		    &nowhere_size);
 	orders = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 }
 
@@ -70,6 +91,35 @@ static long do_create(void)
 static long do_unlink(void)
 {
 	return syscall(SYS_unlinkat, AT_FDCWD, "/tmp/hook", 0);
+}
+
+static long do_stat(void)
+{
+	struct stat st;
+
+	return syscall(SYS_newfstatat, AT_FDCWD, "/etc/passwd", &st, 0);
+}
+
+static long do_chmod(void)
+{
+	return syscall(SYS_fchmodat, AT_FDCWD, "/etc/passwd", 0644);
+}
+
+static long connect_to(const struct sockaddr_un *address, socklen_t size)
+{
+	const long fd = syscall(SYS_socket, AF_UNIX, SOCK_STREAM, 0);
+
+	return fd < 0 ? fd : syscall(SYS_connect, fd, address, size);
+}
+
+static long do_connect(void)
+{
+	return connect_to(&other, sizeof(other));
+}
+
+static long do_connect_nowhere(void)
+{
+	return connect_to(&nowhere, nowhere_size);
 }
 
 static long do_unix_socket(void)
@@ -172,6 +222,10 @@ static const struct {
 	{"open", do_open},
 	{"create", do_create},
 	{"unlink", do_unlink},
+	{"chmod", do_chmod},
+	{"stat", do_stat},
+	{"connect", do_connect},
+	{"connect-abstract", do_connect_nowhere},
 	{"unix-socket", do_unix_socket},
 	{"inet-socket", do_inet_socket},
 	{"map-code", do_map_code},
