@@ -45,4 +45,7 @@ void jstream_done(struct jstream *stream);
 int jstream_next(struct jstream *stream, const char **bytes, size_t *size,
 		 struct json_object **ret_object);
 
+/** jstream_is_between() - no object has begun */
+bool jstream_is_between(const struct jstream *stream);
+
 #endif

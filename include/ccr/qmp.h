@@ -75,7 +75,7 @@ struct qmp_machine {
  * struct qmp_session - one client
  * @negotiated: qmp_capabilities has been answered
  * @broken: the client must be dropped
- * @passed_fd: a descriptor that came with the bytes and that no command has taken; -1 for none
+ * @passed_fd: a descriptor that came with the bytes and is for the next command; -1 for none
  * @in, @in_size: bytes not yet looked at
  * @out, @out_size: bytes to be sent
  */
@@ -102,7 +102,12 @@ size_t qmp_room(const struct qmp_session *session);
 /** qmp_receive() - @size bytes have come, at most qmp_room(); they are copied */
 void qmp_receive(struct qmp_session *session, const char *bytes, size_t size);
 
-/** qmp_receive_fd() - a descriptor has come; the session owns it. The last one counts. */
+/**
+ * qmp_receive_fd() - a descriptor has come, before the bytes that it came with
+ *
+ * The session owns it. It is closed unless the command that these bytes end or begin takes it. Of
+ * several the last one counts.
+ */
 void qmp_receive_fd(struct qmp_session *session, int fd);
 
 /** qmp_run() - carry out what has come, as far as the client reads the replies */

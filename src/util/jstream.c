@@ -88,3 +88,8 @@ int jstream_next(struct jstream *stream, const char **bytes, size_t *size,
 		return fail(stream, -EINVAL);
 	}
 }
+
+bool jstream_is_between(const struct jstream *stream)
+{
+	return stream->size == 0;
+}

@@ -97,11 +97,17 @@ int qmp_open(struct qmp_session *session)
 	return 0;
 }
 
+static void drop_fd(struct qmp_session *session)
+{
+	if (session->passed_fd >= 0)
+		close(session->passed_fd);
+	session->passed_fd = -1;
+}
+
 void qmp_close(struct qmp_session *session)
 {
 	jstream_done(&session->stream);
-	if (session->passed_fd >= 0)
-		close(session->passed_fd);
+	drop_fd(session);
 	free(session->out);
 	memset(session, 0, sizeof(*session));
 	session->passed_fd = -1;
@@ -437,8 +443,7 @@ void qmp_receive(struct qmp_session *session, const char *bytes, size_t size)
 
 void qmp_receive_fd(struct qmp_session *session, int fd)
 {
-	if (session->passed_fd >= 0)
-		close(session->passed_fd);
+	drop_fd(session);
 	session->passed_fd = fd;
 }
 
@@ -472,6 +477,9 @@ void qmp_run(struct qmp_session *session, const struct qmp_machine *machine)
 	}
 	memmove(session->in, at, left);
 	session->in_size = left;
+	/* Nobody has taken what came with the last command. */
+	if (left == 0 && jstream_is_between(&session->stream))
+		drop_fd(session);
 }
 
 void qmp_sent(struct qmp_session *session, size_t size)

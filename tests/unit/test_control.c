@@ -612,7 +612,13 @@ static void test_unwanted_descriptors(void **state)
 		pass(b, fd, "{\"execute\":\"query-name\"}", many, 8);
 		pass(b, fd, "\n", many, 1 + (unsigned)i % 4);
 	}
+	assert_int_equal(nr_fds(), before);
+	/* While its command has not ended, one is kept. */
+	pass(b, fd, "{\"execute\":", many, 8);
 	assert_int_equal(nr_fds(), before + 1);
+	say(b, fd, "\"query-name\"}");
+	assert_int_equal(nr_fds(), before);
+	pass(b, fd, "{\"execute\":", many, 8);
 	close(fd);
 	serve(b);
 	assert_int_equal(nr_fds(), before - 2);
