@@ -12,7 +12,11 @@
 
 #include "ccr/qmp.h"
 
-/** CONTROL_MAX_CLIENTS - connections at a time; more are refused */
+/**
+ * CONTROL_MAX_CLIENTS - connections at a time
+ *
+ * One more takes the place of who has not negotiated within a second, or is refused.
+ */
 #define CONTROL_MAX_CLIENTS 8
 /** CONTROL_NR_SOURCES - descriptors that control_set_sources() asks to be polled */
 #define CONTROL_NR_SOURCES (1 + CONTROL_MAX_CLIENTS)
@@ -20,10 +24,12 @@
 /**
  * struct control_client - one connection
  * @fd: -1 for none
+ * @since_ms: when it came
  * @moved_ms: when it last had nothing to read, or read some of it
  */
 struct control_client {
 	int fd;
+	uint64_t since_ms;
 	uint64_t moved_ms;
 	struct qmp_session session;
 };

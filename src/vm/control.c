@@ -18,6 +18,9 @@
 /* After it could not take a connection, for want of descriptors, for how long it does not try. */
 #define REST_MS 1000
 
+/* How long a client has for its negotiation when others want its place. */
+#define NEGOTIATE_MS 1000
+
 /* Descriptors taken from one message; all but the last are closed. */
 #define MAX_PASSED_FDS 4
 
@@ -137,13 +140,23 @@ static void serve_client(struct control *control, struct control_client *client,
 		drop(client);
 }
 
-static struct control_client *free_slot(struct control *control)
+/* A free one, or that of who has been too long about its negotiation. NULL if there is none. */
+static struct control_client *find_place(struct control *control)
 {
+	struct control_client *idle = NULL;
+
 	for (int i = 0; i < CONTROL_MAX_CLIENTS; i++) {
-		if (control->clients[i].fd < 0)
-			return &control->clients[i];
+		struct control_client *client = &control->clients[i];
+
+		if (client->fd < 0)
+			return client;
+		if (!client->session.negotiated && (!idle || client->since_ms < idle->since_ms))
+			idle = client;
 	}
-	return NULL;
+	if (!idle || now_ms() - idle->since_ms < NEGOTIATE_MS)
+		return NULL;
+	drop(idle);
+	return idle;
 }
 
 /* syscalls(loop): sendto */
@@ -171,18 +184,20 @@ static int ms_until(uint64_t at)
 static void take_client(struct control *control)
 {
 	const int fd = accept4(control->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	struct control_client *client = free_slot(control);
+	struct control_client *client;
 
 	if (fd < 0) {
 		control->rest_end_ms = now_ms() + REST_MS;
 		return;
 	}
+	client = find_place(control);
 	if (!client || qmp_open(&client->session)) {
 		refuse_client(fd);
 		return;
 	}
 	client->fd = fd;
-	client->moved_ms = now_ms();
+	client->since_ms = now_ms();
+	client->moved_ms = client->since_ms;
 	put_output(client);
 }
 

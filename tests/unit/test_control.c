@@ -469,6 +469,39 @@ static void test_many_clients(void **state)
 		close(fds[i]);
 }
 
+/* Who has not even negotiated, for a second, gives way; who has, does not. */
+static void test_silent_clients_give_way(void **state)
+{
+	struct bench *b = *state;
+	int fds[CONTROL_MAX_CLIENTS], late[CONTROL_MAX_CLIENTS];
+	bool end;
+
+	fds[0] = negotiated(b);
+	for (int i = 1; i < CONTROL_MAX_CLIENTS; i++)
+		fds[i] = dial(b);
+	late[0] = dial(b);
+	assert_non_null(strstr(hear(b, late[0], &end), "too many clients"));
+	assert_true(end);
+	close(late[0]);
+	for (int i = 0; i < CONTROL_MAX_CLIENTS; i++) {
+		b->control.clients[i].since_ms -= 1000;
+		b->control.clients[i].since_ms -= i == 3;
+	}
+	for (int i = 1; i < CONTROL_MAX_CLIENTS; i++)
+		late[i] = negotiated(b);
+	hear(b, fds[3], &end);
+	assert_true(end);
+	/* Nobody is left to give way. */
+	late[0] = dial(b);
+	assert_non_null(strstr(hear(b, late[0], &end), "too many clients"));
+	say(b, fds[0], "{\"execute\":\"query-name\"}");
+	expect(b, fds[0], "{\"return\":{\"name\":\"demo\"}}\r\n");
+	for (int i = 0; i < CONTROL_MAX_CLIENTS; i++) {
+		close(fds[i]);
+		close(late[i]);
+	}
+}
+
 /* Commands of a client that reads no replies wait; what they cost stays bounded. */
 static void test_client_that_does_not_read(void **state)
 {
@@ -686,6 +719,7 @@ int main(void)
 		WITH_BENCH(test_long_message),
 		WITH_BENCH(test_events),
 		WITH_BENCH(test_many_clients),
+		WITH_BENCH(test_silent_clients_give_way),
 		WITH_BENCH(test_client_that_does_not_read),
 		WITH_BENCH(test_client_that_ignores_events),
 		WITH_BENCH(test_clients_that_leave),
