@@ -11,6 +11,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -21,6 +22,7 @@
 #include <unistd.h>
 #include <json-c/json.h>
 
+#include "ccr/control.h"
 #include "../../src/cli/client.h"
 #include "../fake/fake_machine.h"
 
@@ -329,6 +331,317 @@ static void test_stat(void **state)
 	end(bench);
 }
 
+/*
+ * Hostile clients of a machine that runs. Each does its worst, and leaves; meanwhile the client of
+ * the bench is served and the guest gets on, and afterwards there is nothing left of the others.
+ */
+
+static int dial(struct bench *bench)
+{
+	int pid;
+
+	return runtime_connect(bench->dir, "demo", &pid, NULL);
+}
+
+/* As much as is taken at once. Return: bytes. */
+static size_t push(int fd, const char *bytes, size_t size)
+{
+	size_t at = 0;
+	ssize_t done;
+
+	while (at < size &&
+	       (done = send(fd, bytes + at, size - at, MSG_DONTWAIT | MSG_NOSIGNAL)) > 0)
+		at += (size_t)done;
+	return at;
+}
+
+static bool say(int fd, const char *text)
+{
+	return send(fd, text, strlen(text), MSG_NOSIGNAL) == (ssize_t)strlen(text);
+}
+
+/* Read until there were so many lines. */
+static bool hears_lines(int fd, unsigned nr)
+{
+	char bytes[4096];
+	ssize_t got;
+
+	while (nr > 0 && (got = recv(fd, bytes, sizeof(bytes), 0)) > 0) {
+		for (ssize_t i = 0; i < got && nr > 0; i++)
+			nr -= bytes[i] == '\n';
+	}
+	return nr == 0;
+}
+
+#define NEGOTIATE "{\"execute\": \"qmp_capabilities\"}\n"
+
+/* Past the greeting and the answer to that. */
+static int dial_and_negotiate(struct bench *bench)
+{
+	const int fd = dial(bench);
+
+	if (fd < 0 || (say(fd, NEGOTIATE) && hears_lines(fd, 2)))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static bool is_well(struct bench *bench)
+{
+	return has_status(bench, "running") && goes_on(bench, LONG_MS);
+}
+
+/* Somebody new, who is as patient as others are silent. */
+static bool serves_another(struct bench *bench)
+{
+	for (unsigned ms = 0; ms < LONG_MS; ms += 100) {
+		const int fd = dial_and_negotiate(bench);
+
+		if (fd >= 0) {
+			close(fd);
+			return true;
+		}
+		usleep(100000);
+	}
+	return false;
+}
+
+#define NR_SILENT (2 * CONTROL_MAX_CLIENTS)
+
+static unsigned be_silent(struct bench *bench)
+{
+	int fds[NR_SILENT];
+
+	for (unsigned i = 0; i < NR_SILENT; i++) {
+		fds[i] = dial(bench);
+		NEED(fds[i] >= 0);
+		/* Some begin to say something; some of these are refused already. */
+		if (i % 2)
+			push(fds[i], NEGOTIATE, 12);
+	}
+	NEED(is_well(bench));
+	NEED(serves_another(bench));
+	for (unsigned i = 0; i < NR_SILENT; i++)
+		close(fds[i]);
+	return 0;
+}
+
+static unsigned stop_halfway(struct bench *bench)
+{
+	static const char command[] = "{\"execute\": \"stop\"}";
+
+	for (size_t size = 1; size < sizeof(command) - 1; size++) {
+		const int fd = dial_and_negotiate(bench);
+
+		NEED(fd >= 0);
+		NEED(push(fd, command, size) == size);
+		close(fd);
+	}
+	return 0;
+}
+
+#define LONG_SIZE ((size_t)1 << 20)
+
+static unsigned never_end(struct bench *bench)
+{
+	const int fd = dial_and_negotiate(bench);
+	char *bytes = malloc(LONG_SIZE);
+	unsigned failed = 0;
+
+	memset(bytes, 'a', LONG_SIZE);
+	memcpy(bytes, "{\"execute\": \"", 13);
+	if (fd < 0 || send(fd, bytes, LONG_SIZE, MSG_NOSIGNAL) != (ssize_t)LONG_SIZE ||
+	    !hears_lines(fd, 1) || !is_well(bench))
+		failed = __LINE__;
+	/* What was too long is over at the end of its line. */
+	if (!failed && (!say(fd, "\n{\"execute\": \"query-name\"}\n") || !hears_lines(fd, 1)))
+		failed = __LINE__;
+	free(bytes);
+	close(fd);
+	return failed;
+}
+
+static unsigned talk_nonsense(struct bench *bench)
+{
+	static const char words[] = "{}[]\":,\\ \n\r\t\xff\x80nulltruE019.-e";
+	char bytes[4096];
+	unsigned seed = 1;
+
+	for (unsigned i = 0; i < 32; i++) {
+		const int fd = i % 2 ? dial(bench) : dial_and_negotiate(bench);
+
+		NEED(fd >= 0);
+		for (size_t j = 0; j < sizeof(bytes); j++)
+			bytes[j] = words[(unsigned)rand_r(&seed) % sizeof(words)];
+		push(fd, bytes, sizeof(bytes));
+		close(fd);
+	}
+	return 0;
+}
+
+#define NR_COMMANDS 1000
+#define STAT        "{\"execute\": \"x-ccr-stat\"}\n"
+
+static char *many_commands(void)
+{
+	char *text = malloc(NR_COMMANDS * strlen(STAT) + 1);
+
+	for (unsigned i = 0; i < NR_COMMANDS; i++)
+		strcpy(text + i * strlen(STAT), STAT);
+	return text;
+}
+
+static unsigned ask_at_once(struct bench *bench)
+{
+	const int fd = dial_and_negotiate(bench);
+	char *text = many_commands();
+	const bool done = fd >= 0 && say(fd, text) && hears_lines(fd, NR_COMMANDS);
+
+	free(text);
+	close(fd);
+	NEED(done);
+	return 0;
+}
+
+/* Some leave in the middle of an answer, some have read no more than the greeting. */
+static unsigned be_deaf(struct bench *bench)
+{
+	int fds[CONTROL_MAX_CLIENTS - 1];
+	char *text = many_commands();
+	unsigned failed = 0;
+
+	for (unsigned i = 0; i < CONTROL_MAX_CLIENTS - 1; i++) {
+		fds[i] = dial_and_negotiate(bench);
+		push(fds[i], text, strlen(text));
+	}
+	if (!is_well(bench))
+		failed = __LINE__;
+	for (unsigned i = 0; i < CONTROL_MAX_CLIENTS - 1; i++) {
+		if (i % 2)
+			recv(fds[i], text, 100, 0);
+		close(fds[i]);
+	}
+	free(text);
+	return failed;
+}
+
+/* With so many of @passed as a machine may take, or with more. */
+static bool pass(int fd, const char *text, int passed, unsigned nr)
+{
+	union {
+		char space[CMSG_SPACE(16 * sizeof(int))];
+		struct cmsghdr align;
+	} control = {{0}};
+	struct iovec iov = {(void *)(uintptr_t)text, strlen(text)};
+	struct msghdr message = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = CMSG_SPACE(nr * sizeof(int)),
+	};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(nr * sizeof(int));
+	for (unsigned i = 0; i < nr; i++)
+		memcpy(CMSG_DATA(header) + i * sizeof(int), &passed, sizeof(int));
+	return sendmsg(fd, &message, MSG_NOSIGNAL) == (ssize_t)strlen(text);
+}
+
+/* A pipe's end that nobody has any more shows at the other: also before its client has left. */
+static unsigned pass_descriptors(struct bench *bench)
+{
+	static const unsigned numbers[] = {1, 2, 4, 5, 16};
+	const int fd = dial_and_negotiate(bench);
+	struct pollfd end = {.events = POLLIN};
+	int pipe_fds[2];
+
+	NEED(fd >= 0 && pipe(pipe_fds) == 0);
+	for (unsigned i = 0; i < 5; i++) {
+		/* A pipe is no terminal's socket. */
+		NEED(pass(fd, "{\"execute\": \"x-ccr-console\"}\n", pipe_fds[1], numbers[i]));
+		NEED(pass(fd, "{\"execute\": \"query-name\"}\n", pipe_fds[1], numbers[i]));
+		NEED(pass(fd, " \n", pipe_fds[1], numbers[i]));
+		NEED(pass(fd, "}\n", pipe_fds[1], numbers[i]));
+		NEED(hears_lines(fd, 3));
+	}
+	close(pipe_fds[1]);
+	end.fd = pipe_fds[0];
+	NEED(poll(&end, 1, LONG_MS) == 1 && end.revents == POLLHUP);
+	close(pipe_fds[0]);
+	close(fd);
+	return 0;
+}
+
+static unsigned come_and_go(struct bench *bench)
+{
+	for (unsigned i = 0; i < 500; i++) {
+		const int fd = dial(bench);
+
+		NEED(fd >= 0);
+		close(fd);
+	}
+	return 0;
+}
+
+/* Of the address sanitizer; gcc 12 has no header for it. */
+size_t __sanitizer_get_current_allocated_bytes(void);
+
+/* Descriptors and memory of this process, which is the machine's as well. */
+struct usage {
+	unsigned nr_fds;
+	size_t nr_bytes;
+};
+
+static struct usage usage(void)
+{
+	return (struct usage){fake_machine_nr_fds(), __sanitizer_get_current_allocated_bytes()};
+}
+
+static bool is_back_at(struct usage before)
+{
+	for (unsigned ms = 0; ms < LONG_MS; ms++) {
+		const struct usage now = usage();
+
+		if (now.nr_fds == before.nr_fds && now.nr_bytes == before.nr_bytes)
+			return true;
+		usleep(1000);
+	}
+	return false;
+}
+
+static unsigned suffer(struct bench *bench)
+{
+	static unsigned (*const clients[])(struct bench *) = {
+		be_silent,   stop_halfway, never_end,        talk_nonsense,
+		ask_at_once, be_deaf,      pass_descriptors, come_and_go,
+	};
+	struct usage before;
+
+	NEED(is_well(bench));
+	before = usage();
+	for (unsigned i = 0; i < sizeof(clients) / sizeof(clients[0]); i++) {
+		const unsigned line = clients[i](bench);
+
+		if (line)
+			return line;
+		NEED(is_well(bench));
+		NEED(is_back_at(before));
+	}
+	return 0;
+}
+
+static void test_hostile_clients(void **state)
+{
+	struct bench *bench = begin(MACHINE_EMULATED);
+
+	(void)state;
+	control(bench, suffer);
+	assert_int_equal(bench->machine.outcome, VM_STOPPED);
+	end(bench);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -338,6 +651,7 @@ int main(void)
 		cmocka_unit_test(test_no_reset),
 		cmocka_unit_test(test_grace),
 		cmocka_unit_test(test_stat),
+		cmocka_unit_test(test_hostile_clients),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
