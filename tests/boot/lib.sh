@@ -121,6 +121,16 @@ machine_pid() {
 	echo "$keeper"
 }
 
+# start_bare NAME ARGUMENT... - a machine for a test in which the guest is of no account: bare metal
+# that runs and prints nothing, and there at once. On return the machine has been asked, and runs
+start_bare() {
+	start --name "$@" -k "$guest/rsi.img" -m 64M -p ccr.rsi=silent
+	until "$ccr_run" stat "$1" 2>/dev/null </dev/null | grep -q '^status  *running'; do
+		kill -0 "$pid" 2>/dev/null || fail "ended before it answered: $(cat "$err")"
+		sleep 0.2
+	done
+}
+
 # await FILE PATTERN [COUNT] - until COUNT lines of FILE match, or what was started has ended
 await() {
 	while [ "$(grep -c -- "$2" "$1")" -lt "${3:-1}" ]; do

@@ -65,14 +65,18 @@ want_apart() {
 	[ -z "$(ls -A "/proc/$1/root/")" ] || fail "it sees files: $(ls "/proc/$1/root/")"
 }
 
-# member_run ARGUMENT... - a disk and a vsock, to the end; then one that is looked at while it runs
+# member_run ARGUMENT... - a disk and a vsock, to the end, looked at while it runs; then one that
+# crashes
 member_run() {
 	as_member
 	dd if=/dev/zero of="$dir/disk" bs=1M count=4 2>/dev/null
+	meanwhile() {
+		machine=$(machine_pid)
+		want_confined "$machine"
+		want_apart "$machine"
+	}
 	streams --disk "$dir/disk" "$@"
-	start -k "$guest/Image" -i "$guest/initrd.gz" -p "$quick ccr.then=hang" \
-		--disk "$dir/disk" --vsock "$dir/vsock" "$@"
-	await "$out" CCR-GUEST-READY
+	start_bare crashes --disk "$dir/disk" --vsock "$dir/vsock" "$@"
 	machine=$(machine_pid)
 	want_confined "$machine"
 	want_apart "$machine"

@@ -30,6 +30,9 @@ echoed() {
 	call 52 <"$dir/data$1" >"$dir/back$1" && cmp "$dir/data$1" "$dir/back$1"
 }
 
+# meanwhile - what else a test has to do while its guest waits for its streams
+meanwhile() { :; }
+
 # both_ways WORDS ARGUMENT... - several streams at once, and those that nobody takes, of which the
 # host's program says WORDS
 both_ways() {
@@ -40,6 +43,7 @@ both_ways() {
 	start -k "$guest/Image" -i "$guest/initrd.gz" \
 		-p "$quick ccr.modules=$vsock_modules ccr.run=vsock ccr.then=poweroff" "$@"
 	await "$out" 'CCR-GUEST-VSOCK ready'
+	meanwhile
 	clients=''
 	for nr in 1 2 3 4; do
 		echoed "$nr" &
