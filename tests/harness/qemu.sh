@@ -64,7 +64,9 @@ rm -f "$log" "$monitor"
 # pauth-impdef: the architected pointer authentication is QEMU's slowest instruction by far.
 boot_args=(-M "virt,virtualization=on,gic-version=3" -cpu "max,pauth-impdef=on" -m "$memory"
 	-smp "$cpus" -serial chardev:console)
-words="quiet panic=-1 nokaslr ${QEMU_APPEND:-} $*"
+# Without what takes an emulated CPU long and serves nobody here (tests/boot/lib.sh).
+words="quiet panic=-1 nokaslr cryptomgr.notests damon_stat.enabled=0"
+words="$words initcall_blacklist=load_system_certificate_list,trace_eval_init ${QEMU_APPEND:-} $*"
 if [ -n "$disk" ]; then
 	[ -r "$FIRMWARE" ] || die "$FIRMWARE is missing: install qemu-efi-aarch64"
 	drive="if=none,id=disk,format=raw,snapshot=on"
