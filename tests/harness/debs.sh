@@ -261,9 +261,9 @@ qemu_from() {
 		return 1
 	rm -rf "$dir.tmp"
 	# Of PACKAGE:ARCHITECTURE=VERSION the file's name has all but the architecture.
-	for word in $(sed 's/:[^=]*=/=/; s/=/_/; s/:/%3a/g' <<<"$wanted"); do
+	while read -r word; do
 		unpack "$dir.tmp" "$debs/$word"_*.deb || return 1
-	done
+	done < <(sed 's/:[^=]*=/=/; s/=/_/; s/:/%3a/g' <<<"$wanted")
 	say "$version" >"$dir.tmp/VERSION"
 	rm -rf "$dir"
 	mv "$dir.tmp" "$dir"
