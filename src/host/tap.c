@@ -151,12 +151,26 @@ static ssize_t tap_receive(struct net *net, unsigned pair, const struct iovec *i
 	return errno == EAGAIN || errno == EINTR ? -EAGAIN : -errno;
 }
 
+static void accept_everything(struct net *net)
+{
+	const struct net_filter everything = {.promiscuous = true};
+
+	tap_set_filter(net, &everything);
+}
+
+/* A filter is the interface's, and would keep frames from whoever uses that next. */
+static void tap_close(struct net *net)
+{
+	accept_everything(net);
+}
+
 static const struct net_ops tap_ops = {
 	.send = tap_send,
 	.receive = tap_receive,
 	.set_offloads = tap_set_offloads,
 	.set_filter = tap_set_filter,
 	.set_pairs = tap_set_pairs,
+	.close = tap_close,
 };
 
 static int explain_open(const struct net *net, int code, struct ccr_err *err)
@@ -234,7 +248,6 @@ static void ask_interface(struct net *net, struct ifreq *request)
 /* syscalls(setup): ioctl:TUNGETIFF */
 static int finish(struct net *net, struct ccr_err *err)
 {
-	const struct net_filter everything = {.promiscuous = true};
 	struct ifreq request;
 	int ret = 0;
 
@@ -245,7 +258,7 @@ static int finish(struct net *net, struct ccr_err *err)
 	if (ret)
 		return ret;
 	net->features = find_features(net->fds[0]);
-	tap_set_filter(net, &everything);
+	accept_everything(net);
 	if (net->mtu == 0 && ioctl(net->fds[0], TUNGETIFF, &request) == 0)
 		ask_interface(net, &request);
 	return 0;

@@ -11,14 +11,21 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_packet.h>
+#include <linux/if_tun.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "ccr/net.h"
@@ -377,6 +384,104 @@ static void test_wait_for_several(void **state)
 	close(ends[0][1]);
 }
 
+#define TAP_NAME "ccrtap"
+
+/* Return: a descriptor of an interface that stays until the name space ends; -1 where none is. */
+static int make_tap(void)
+{
+	struct ifreq request = {.ifr_name = TAP_NAME,
+				.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
+	const int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	int header_size = sizeof(struct virtio_net_hdr_v1);
+
+	if (fd < 0 || ioctl(fd, TUNSETIFF, &request) < 0 ||
+	    ioctl(fd, TUNSETVNETHDRSZ, &header_size) < 0 || ioctl(fd, TUNSETPERSIST, 1) < 0)
+		return -1;
+	return fd;
+}
+
+/* Return: the interface's number, and it is up. */
+static int set_up(int fd)
+{
+	struct ifreq request = {.ifr_name = TAP_NAME, .ifr_flags = IFF_UP};
+
+	if (ioctl(fd, SIOCSIFFLAGS, &request) < 0 || ioctl(fd, SIOCGIFINDEX, &request) < 0)
+		return -1;
+	return request.ifr_ifindex;
+}
+
+/* A frame for @mac; of a type of its own, as the kernel has things to say there as well. */
+static int send_frame_to(const uint8_t mac[NET_MAC_SIZE])
+{
+	const int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_ll to = {.sll_family = AF_PACKET,
+				 .sll_protocol = htobe16(0x88b5),
+				 .sll_halen = NET_MAC_SIZE,
+				 .sll_ifindex = set_up(fd)};
+
+	memcpy(to.sll_addr, mac, NET_MAC_SIZE);
+	return sendto(fd, "frame", 5, 0, (struct sockaddr *)&to, sizeof(to)) == 5 ? 0 : -1;
+}
+
+/* Return: whether it has come to the one who has the interface at @fd. */
+static bool has_come(int fd, const uint8_t mac[NET_MAC_SIZE])
+{
+	struct pollfd source = {.fd = fd, .events = POLLIN};
+	uint8_t bytes[2048];
+
+	while (poll(&source, 1, 1000) == 1) {
+		const ssize_t size = read(fd, bytes, sizeof(bytes));
+		const uint8_t *frame = bytes + sizeof(struct virtio_net_hdr_v1);
+
+		if (size >= (ssize_t)(sizeof(struct virtio_net_hdr_v1) + ETHER_HDR_LEN) &&
+		    memcmp(frame, mac, NET_MAC_SIZE) == 0 && frame[12] == 0x88 && frame[13] == 0xb5)
+			return true;
+	}
+	return false;
+}
+
+enum { WAS_FREE, NO_TAPS, WAS_FILTERED, NOT_FILTERED };
+
+/* In a network of its own: what a guest wanted to hear is nothing to who comes next. */
+static int use_tap_twice(void)
+{
+	const struct net_config config = {.kind = NET_TAP, .where = TAP_NAME, .nr_pairs = 1};
+	const struct net_filter own = {.nr_macs = 1, .macs = {{2, 0, 0, 0, 0, 1}}};
+	const uint8_t next[NET_MAC_SIZE] = {2, 0, 0, 0, 0, 2};
+	struct net net;
+	int fd;
+
+	if (unshare(CLONE_NEWNET) < 0 || (fd = make_tap()) < 0)
+		return NO_TAPS;
+	close(fd);
+	if (net_open(&net, &config, "test", 0, NULL))
+		return NO_TAPS;
+	net.ops->set_filter(&net, &own);
+	if (send_frame_to(next) || has_come(net.fds[0], next))
+		return NOT_FILTERED;
+	net_close(&net);
+	fd = make_tap();
+	if (fd < 0 || send_frame_to(next) || !has_come(fd, next))
+		return WAS_FILTERED;
+	return WAS_FREE;
+}
+
+static void test_tap_keeps_no_filter(void **state)
+{
+	const pid_t pid = fork();
+	int status;
+
+	(void)state;
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(use_tap_twice());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == NO_TAPS)
+		skip();
+	assert_int_equal(WEXITSTATUS(status), WAS_FREE);
+}
+
 static int open_error(enum net_kind kind, const char *where, struct ccr_err *err)
 {
 	const struct net_config config = {.kind = kind, .where = where, .nr_pairs = 1};
@@ -538,6 +643,7 @@ int main(void)
 		cmocka_unit_test(test_peer_takes_nothing),
 		cmocka_unit_test(test_wait),
 		cmocka_unit_test(test_wait_for_several),
+		cmocka_unit_test(test_tap_keeps_no_filter),
 		cmocka_unit_test(test_nobody_listens),
 		cmocka_unit_test(test_descriptors_that_are_no_network),
 		cmocka_unit_test(test_passt_is_started),
