@@ -10,11 +10,12 @@ set -eu
 # A guest's libraries are read once and never again: packing costs more than it saves.
 root=build/host/bench
 
-# add_guest NAME PROGRAM|none MODULE... - /guest/bench-NAME.cpio
+# add_guest NAME PROGRAM|none KERNEL MODULE... - /guest/bench-NAME.cpio; KERNEL is whose modules they
+# are: 6.1, or nothing for the usual one
 add_guest() {
-	local name=$1 program=$2 tree=$root.guest ko
+	local name=$1 program=$2 kernel=$3 tree=$root.guest ko
 
-	shift 2
+	shift 3
 	rm -rf "$tree"
 	busybox_tree "$tree"
 	ln -s busybox "$tree/bin/ping"
@@ -23,9 +24,9 @@ add_guest() {
 		tests/harness/debs.sh program "$program"
 		cp -r "build/programs/$program/bin" "build/programs/$program/lib" "$tree/"
 	fi
-	cp "tests/bench/guest-$name" "$tree/bench/$name"
+	cp "tests/bench/guest-${name%-*}" "$tree/bench/${name%-*}"
 	cp tests/bench/guest-setup "$tree/bench/setup"
-	for ko in $(tests/harness/debs.sh module "$@"); do
+	for ko in $(tests/harness/debs.sh ${kernel:+"$kernel"} module "$@"); do
 		cp "$ko" "$tree/bench/"
 		say "${ko##*/}" >>"$tree/bench/modules"
 	done
@@ -52,11 +53,12 @@ add_peer() {
 # What the boot tests have and nothing here needs would only take time to unpack.
 rm -rf "$root"
 cp -r build/host/test "$root"
-rm -r "$root/back-ends" "$root"/guest/*-6.1* "$root"/guest/*-full*
+rm -r "$root/back-ends" "$root"/guest/vmlinuz-6.1* "$root"/guest/*-full*
 mkdir -p "$root/guest" "$root/bin" "$root/peers" "$root/lib/modules"
-add_guest boot none virtio_mmio virtio_blk virtio_net
-add_guest block fio virtio_mmio virtio_blk
-add_guest network iperf3 virtio_mmio virtio_net
+add_guest boot none '' virtio_mmio virtio_blk virtio_net
+add_guest boot-6.1 none 6.1 virtio_mmio virtio_blk virtio_net
+add_guest block fio '' virtio_mmio virtio_blk
+add_guest network iperf3 '' virtio_mmio virtio_net
 add_meter
 for ko in $(tests/harness/debs.sh module brd); do
 	cp "$ko" "$root/lib/modules/"

@@ -11,7 +11,7 @@ set -eu
 # shellcheck source=../harness/lib.sh source-path=SCRIPTDIR
 . "$(dirname "$0")/../harness/lib.sh"
 
-LIMIT=2400
+LIMIT=7200
 SECTIONS=(measure boot memory idle block block_realm network network_realm)
 JSON=$LOG_DIR/bench.json
 

@@ -20,7 +20,7 @@
 #   module       build/kernel/ko/*.ko     unpacked, with what they depend on; prints load order
 #
 # "full" before kernel or module means build/kernel-full/ instead, Debian's kernel that is not for
-# clouds only: a guest with the client of 9p.
+# clouds only: a guest with the client of 9p. "6.1" before module means build/kernel-6.1/.
 #
 # Everything is kept: only a first run and `refresh` use the network. Each suite has an apt state
 # of its own, so that a mirror that lacks one suite does not spoil the others.
@@ -417,11 +417,17 @@ mkdir -p "$APT_DIR" build/arm64
 exec 9>"$APT_DIR/lock"
 flock 9
 
-if [ "${1:-}" = full ]; then
+case ${1:-} in
+full)
 	KERNEL_PACKAGE=linux-image-arm64
 	KERNEL_DIR=build/kernel-full
 	shift
-fi
+	;;
+6.1)
+	KERNEL_DIR=build/kernel-6.1
+	shift
+	;;
+esac
 
 case ${1:-} in
 sysroot) sysroot ;;
