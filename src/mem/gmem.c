@@ -149,6 +149,7 @@ static int cannot_map(uint64_t size, struct ccr_err *err)
 /* syscalls(build): memfd_create ftruncate fcntl:F_ADD_SEALS */
 static int backing_open(struct backing *side, uint64_t size, int prot, struct ccr_err *err)
 {
+	const unsigned long long mib = size >> 20;
 	void *map;
 
 	side->fd = memfd_create("ccr-shared", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -157,8 +158,10 @@ static int backing_open(struct backing *side, uint64_t size, int prot, struct cc
 			       strerror(errno));
 	if (ftruncate(side->fd, (off_t)size) < 0 ||
 	    fcntl(side->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
-		return err_set(err, -errno, "guest memory: no memfd of %llu MiB: %s",
-			       (unsigned long long)(size >> 20), strerror(errno));
+		return err_set(err, -errno, "guest memory: no memfd of %llu MiB: %s%s", mib,
+			       strerror(errno),
+			       errno == EFBIG ? "; raise the limit of files' sizes (ulimit -f)"
+					      : "");
 	map = mmap(NULL, size, prot, MAP_SHARED | MAP_NORESERVE, side->fd, 0);
 	if (map == MAP_FAILED)
 		return cannot_map(size, err);
