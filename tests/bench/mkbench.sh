@@ -10,8 +10,8 @@ set -eu
 # A guest's libraries are read once and never again: packing costs more than it saves.
 root=build/host/bench
 
-# add_guest NAME PROGRAM|none KERNEL MODULE... - /guest/bench-NAME.cpio; KERNEL is whose modules they
-# are: 6.1, or nothing for the usual one
+# add_guest NAME PROGRAM|none KERNEL MODULE... - /guest/bench-NAME.cpio; KERNEL is whose modules
+# they are: 6.1, or nothing for the usual one
 add_guest() {
 	local name=$1 program=$2 kernel=$3 tree=$root.guest ko
 

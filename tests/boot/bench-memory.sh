@@ -13,7 +13,8 @@
 nr_idle=50
 idle_seconds=10
 
-# ready SECTION VMM CPUS MIB [RELEASE] - to the guest's userspace, where the meter looks at the memory
+# ready SECTION VMM CPUS MIB [-RELEASE] - to the userspace of a guest of this or the usual kernel,
+# where the meter looks at the memory
 ready() {
 	metered "$1" "$2" 600 "$3" "$4" "quiet panic=-1 rdinit=/bench/boot" "$guest/Image${5:-}" \
 		"$guest/bench-boot${5:-}.cpio" "$dir/disk" ccrbench
@@ -62,7 +63,8 @@ idle() {
 	for nr in $(seq "$nr_idle"); do
 		dd if=/dev/null of="$dir/disk$nr" bs=1M seek=8 2>/dev/null
 		command_of "$1" 1 128 "quiet" "$guest/idle.img" '' "$dir/disk$nr" ''
-		with_command sh -c 'exec "$@"' sh >>"$out" 2>>"$err" &
+		# Not as a child of a shell, which would be what is killed.
+		with_command exec >>"$out" 2>>"$err" &
 		pids="$pids $!"
 	done
 	# shellcheck disable=SC2086 # a list of words

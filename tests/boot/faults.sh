@@ -91,8 +91,8 @@ launch_and_end() {
 	refuse "$err" 'bug of ours'
 }
 
-# out_of_memory ARGUMENT... - memory of a control group ends: the machine in it dies, with a sentence,
-# and its neighbour lives
+# out_of_memory ARGUMENT... - memory of a control group ends: the machine in it dies, with a
+# sentence, and its neighbour lives
 out_of_memory() {
 	[ -z "$top" ] || skip "not on a machine that is more than a test host"
 	groups=$dir/groups
@@ -147,8 +147,8 @@ told_is_written() {
 	progress "$((last + 1)) durable writes, then: $(grep 'was told' "$err" | head -n 1)"
 }
 
-# full_disk OPTIONS ARGUMENT... - the file system of the disk's file is full; the guest gets errors, and
-# goes on
+# full_disk OPTIONS ARGUMENT... - the file system of the disk's file is full; the guest gets errors,
+# and goes on
 full_disk() {
 	[ -z "$top" ] || skip "not on a machine that is more than a test host"
 	options=$1
@@ -169,8 +169,8 @@ full_disk() {
 	[ $result = 0 ] || exit 1
 }
 
-# file_size_limit OPTIONS ARGUMENT... - the user's limit of files' sizes: an error for the guest, and not
-# a signal for us
+# file_size_limit OPTIONS ARGUMENT... - the user's limit of files' sizes: an error for the guest, and
+# not a signal for us
 file_size_limit() {
 	options=$1
 	shift
@@ -200,8 +200,8 @@ rtc_is() {
 	[ "$rtc" -le $(($1 + 30)) ] || fail "the guest's clock: $rtc, not $1"
 }
 
-# clock_jumps ARGUMENT... - the host's time of day jumps, and its processes stand still for a while: the
-# guest's own time goes on, its clock on the bus follows the host's, and whoever asks gets answers
+# clock_jumps ARGUMENT... - the host's time of day jumps, and its processes stand still for a while:
+# the guest's own time goes on, its clock on the bus follows the host's, and whoever asks gets answers
 clock_jumps() {
 	[ -z "$top" ] || skip "not on a machine that is more than a test host"
 	now=$(date +%s)
