@@ -169,8 +169,8 @@ full_disk() {
 	[ $result = 0 ] || exit 1
 }
 
-# file_size_limit OPTIONS ARGUMENT... - the user's limit of files' sizes: an error for the guest, and
-# not a signal for us
+# file_size_limit OPTIONS ARGUMENT... - the user's limit of files' sizes: the guest gets an error, and
+# we no signal
 file_size_limit() {
 	options=$1
 	shift
@@ -200,8 +200,8 @@ rtc_is() {
 	[ "$rtc" -le $(($1 + 30)) ] || fail "the guest's clock: $rtc, not $1"
 }
 
-# clock_jumps ARGUMENT... - the host's time of day jumps, and its processes stand still for a while:
-# the guest's own time goes on, its clock on the bus follows the host's, and whoever asks gets answers
+# clock_jumps ARGUMENT... - the host's time of day jumps, its processes stand still for a while:
+# the guest's own time goes on, its clock on the bus follows the host's, who asks gets answers
 clock_jumps() {
 	[ -z "$top" ] || skip "not on a machine that is more than a test host"
 	now=$(date +%s)
