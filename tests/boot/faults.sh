@@ -169,8 +169,8 @@ full_disk() {
 	[ $result = 0 ] || exit 1
 }
 
-# file_size_limit OPTIONS ARGUMENT... - the user's limit of files' sizes: the guest gets an error, and
-# we no signal
+# file_size_limit OPTIONS ARGUMENT... - the user's limit of files' sizes: an error for the guest, no
+# signal for us
 file_size_limit() {
 	options=$1
 	shift
