@@ -46,6 +46,7 @@ enum facts_space {
  * struct facts_answers - what the kernel answers to whom it runs
  * @landlock: the version of its interface, or -errno
  * @seccomp: 0 if filters can be installed, or -errno
+ * @copies_mounts: it has mount_setattr(), as Linux from 5.12 on
  * @no_new_privs: already set in this process
  * @is_admin: the process has CAP_SYS_ADMIN
  * @memlock: bytes that it may lock; FACTS_NO_LIMIT
@@ -54,6 +55,7 @@ enum facts_space {
 struct facts_answers {
 	int landlock;
 	int seccomp;
+	bool copies_mounts;
 	bool no_new_privs;
 	bool is_admin;
 	uint64_t memlock;
@@ -68,9 +70,9 @@ struct facts_answers {
  * @user_ns: an ordinary user may create user namespaces
  * @vhost_net, @vhost_vsock: the kernel can be the back end of networks, of vsocks
  * @spaces: a process of this user may get such a name space of its own
- * @encloses_shares: a process that opens files with all the power over them that this user has may
- *	get a root directory of its own: by a name space of users if need be, unless it is root, who
- *	would lose some of it there
+ * @encloses: a process may get a root directory of its own, with some directories of the old one
+ * @encloses_shares: so may one that needs all the power over files that this user has, which root
+ *	would lose in a name space of users
  * @seccomp, @landlock: system call filters, restrictions on files
  * @landlock_abi: valid if @landlock is yes
  * @no_new_privs: already set
@@ -89,6 +91,7 @@ struct facts {
 	struct ccr_err vhost_vsock;
 	struct ccr_err user_ns;
 	struct ccr_err spaces[FACTS_NR_SPACES];
+	bool encloses;
 	bool encloses_shares;
 	struct ccr_err seccomp;
 	struct ccr_err landlock;

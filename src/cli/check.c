@@ -285,16 +285,15 @@ static void print_brokers(const struct facts *facts)
 	if (facts->encloses_shares)
 		printf("what is in its directory, and nothing else is there for it\n");
 	else if (facts->landlock_abi >= LANDLOCK_MOVES)
-		printf("what is in its directory; without a name space of mounts it sees what else "
-		       "there is\n");
+		printf("what is in its directory; without a root directory of its own it sees what "
+		       "else there is\n");
 	else
 		printf("what you may open: Landlock, from Linux 5.19 on, would keep it in its "
 		       "directory\n");
 	print_label("another reaches");
-	if (facts->spaces[FACTS_SPACE_MOUNT].code == 0)
-		printf("sockets in the directories of those that it is for\n");
-	else
-		printf("any socket that you may: without a name space of mounts\n");
+	printf("%s\n", facts->encloses ? "sockets in the directories of those that it is for"
+				       : "any socket that you may, without a root directory of its "
+					 "own");
 }
 
 static void print_facts(const struct facts *facts)

@@ -301,6 +301,9 @@ void facts_ask(struct facts_answers *ret_answers)
 
 	*ret_answers = (struct facts_answers){
 		.landlock = landlock < 0 ? -errno : (int)landlock,
+		/* Of no mount at all: a kernel that has it does not get as far as to look. */
+		.copies_mounts = syscall(SYS_mount_setattr, -1, "", 0, NULL, 0) == 0 ||
+				 errno != ENOSYS,
 		.no_new_privs = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1,
 		.is_admin = is_admin(),
 		.memlock = memlock_limit(),
@@ -322,7 +325,9 @@ void facts_read(const char *root, const struct facts_answers *answers, struct fa
 	check_user_ns(root, answers->euid, &ret_facts->user_ns);
 	for (enum facts_space i = 0; i < FACTS_NR_SPACES; i++)
 		check_space(root, i, answers->is_admin, &ret_facts->user_ns, &ret_facts->spaces[i]);
-	ret_facts->encloses_shares = ret_facts->spaces[FACTS_SPACE_MOUNT].code == 0 &&
+	ret_facts->encloses = answers->copies_mounts &&
+			      ret_facts->spaces[FACTS_SPACE_MOUNT].code == 0;
+	ret_facts->encloses_shares = ret_facts->encloses &&
 				     (answers->is_admin || answers->euid != 0);
 	check_seccomp(answers->seccomp, &ret_facts->seccomp);
 	check_landlock(answers->landlock, &ret_facts->landlock);

@@ -22,7 +22,7 @@
 
 #include "ccr/facts.h"
 
-static const struct facts_answers modern = {.landlock = 5, .euid = 1000};
+static const struct facts_answers modern = {.landlock = 5, .copies_mounts = true, .euid = 1000};
 
 struct tree {
 	char root[64];
@@ -198,10 +198,17 @@ static void test_name_spaces(void **state)
 	assert_non_null(strstr(facts.spaces[FACTS_SPACE_NETWORK].msg, "CONFIG_NET_NS"));
 	assert_non_null(strstr(facts.spaces[FACTS_SPACE_PID].msg, "CONFIG_PID_NS"));
 
+	/* Linux before 5.12 cannot give them to anybody. */
+	answers.copies_mounts = false;
+	facts = look(state, &answers);
+	assert_false(facts.encloses || facts.encloses_shares);
+	answers.copies_mounts = true;
+
 	/* Root that is no administrator would lose its power over files. */
 	answers.euid = 0;
 	facts = look(state, &answers);
 	assert_int_equal(facts.spaces[FACTS_SPACE_MOUNT].code, 0);
+	assert_true(facts.encloses);
 	assert_false(facts.encloses_shares);
 	answers.euid = modern.euid;
 
