@@ -232,13 +232,16 @@ void vnet_control_reset(struct vnet_control *control)
 
 void vnet_control_break(struct vnet_control *control, int code)
 {
+	/* Once a life; how many lives a guest makes of it, the log counts. */
+	struct log_limit once = {.nr_left = 1};
 	const uint16_t down = 0;
 
 	if (control->is_broken)
 		return;
 	control->is_broken = true;
-	log_warn("%s: the host end is gone: %s; the guest's link is down", control->net->name,
-		 strerror(code));
+	if (log_allow(&once))
+		log_warn("%s: the host end is gone: %s; the guest's link is down",
+			 control->net->name, strerror(code));
 	virtio_update_config(control->virtio, offsetof(struct virtio_net_config, status), &down,
 			     sizeof(down));
 }
