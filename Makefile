@@ -112,7 +112,7 @@ UNIT_PROGRAMS := $(UNIT_TESTS:%=build/unit/%)
 UNSANITIZED := build/unit/test_sandbox
 # Those whose threads meet.
 RACE_PROGRAMS := $(addprefix build/race/,test_aio test_blk test_control test_emulated test_gmem \
-	test_log test_races test_vcpu test_vm)
+	test_log test_manage test_races test_vcpu test_vm)
 REPLAY_PROGRAMS := $(FUZZERS:%=build/replay/%)
 FUZZ_PROGRAMS := $(FUZZERS:%=build/fuzz/%)
 COVERAGE_PROGRAMS := $(FUZZERS:%=build/cov/%)
