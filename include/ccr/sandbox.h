@@ -164,8 +164,8 @@ struct sandbox_task {
  * shares files /proc/self/fd as /fd. Nothing can be changed below a directory of sockets, nor in
  * one that is shared read-only.
  *
- * Root, where it may not have a name space of mounts, gets none for a share by a name space of
- * users either: there it would have no power over the files of others.
+ * For a share, a name space of users is only taken if it leads to that, because in there the files
+ * of others are nobody's; and never by root, who would lose its power over them.
  *
  * Return: false if all names are what they were, because this host lacks what is needed (Linux
  * 5.12, name spaces, /proc) or with SANDBOX_OFF.

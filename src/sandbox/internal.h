@@ -47,6 +47,13 @@ struct root_kept {
  */
 int root_replace(const struct root_kept *kept);
 
+/**
+ * keeper_try() - would @attempt succeed here? Found out in a process that ends with it.
+ *
+ * Return: true if it returned 0 there.
+ */
+bool keeper_try(int (*attempt)(void *ctx), void *ctx);
+
 /** isolate_files() - Landlock denies all files. Return: false if this kernel cannot. */
 bool isolate_files(void);
 

@@ -145,3 +145,19 @@ int sandbox_keep(const struct sandbox *sandbox, const struct sandbox_sides *side
 	close(fds[1]);
 	return ret;
 }
+
+bool keeper_try(int (*attempt)(void *ctx), void *ctx)
+{
+	const pid_t pid = fork();
+	int status;
+
+	if (pid == 0)
+		_exit(attempt(ctx) != 0);
+	if (pid < 0)
+		return false;
+	while (waitpid(pid, &status, 0) < 0) {
+		if (errno != EINTR)
+			return false;
+	}
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}

@@ -213,23 +213,54 @@ int sandbox_before_run(struct sandbox *sandbox, struct ccr_err *err)
 	return 0;
 }
 
+/* A root directory that has only what is kept, and the name spaces that come before it. */
+struct enclosure {
+	struct root_kept kept;
+	bool keeps_users;
+	struct isolate_spaces spaces;
+};
+
+/* Return: 0 or -errno. */
+static int enclose(void *ctx)
+{
+	struct enclosure *enclosure = ctx;
+
+	isolate_namespaces(enclosure->keeps_users, &enclosure->spaces);
+	return enclosure->spaces.has_mounts ? root_replace(&enclosure->kept) : -EPERM;
+}
+
+/*
+ * In a name space of users all that is left of other owners is that they are others. Hosts allow
+ * one and then nothing in it: for a share, it is only taken if it leads to a root directory.
+ */
+static int enclose_share(struct enclosure *enclosure)
+{
+	const bool is_root = geteuid() == 0;
+
+	if (!is_root && !keeper_try(enclose, enclosure))
+		return -EPERM;
+	enclosure->keeps_users = is_root;
+	return enclose(enclosure);
+}
+
 bool sandbox_enclose(enum sandbox_mode mode, struct sandbox_task *task, const char *const *dirs,
 		     unsigned nr_dirs)
 {
-	const struct root_kept kept = {
-		.dirs = dirs,
-		.nr_dirs = nr_dirs,
-		.has_links = task->dir,
-		.read_only = !task->dir || task->read_only,
+	struct enclosure enclosure = {
+		.kept =
+			{
+				.dirs = dirs,
+				.nr_dirs = nr_dirs,
+				.has_links = task->dir,
+				.read_only = !task->dir || task->read_only,
+			},
 	};
-	struct isolate_spaces spaces;
 	int ret;
 
 	if (mode == SANDBOX_OFF)
 		return false;
-	isolate_namespaces(task->dir && geteuid() == 0, &spaces);
-	task->has_users = spaces.has_users;
-	ret = spaces.has_mounts ? root_replace(&kept) : -EPERM;
+	ret = task->dir ? enclose_share(&enclosure) : enclose(&enclosure);
+	task->has_users = enclosure.spaces.has_users;
 	if (ret)
 		log_debug("broker: no root directory of its own: %s", strerror(-ret));
 	else if (task->dir)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * links: src/host/broker.c src/host/broker_proto.c src/host/broker_files.c
- *	src/host/broker_sockets.c src/sandbox/filter.c src/sandbox/isolate.c src/sandbox/root.c
- *	src/sandbox/sandbox.c src/sandbox/thread.c src/util/err.c src/util/log.c
+ *	src/host/broker_sockets.c src/sandbox/filter.c src/sandbox/isolate.c src/sandbox/keeper.c
+ *	src/sandbox/root.c src/sandbox/sandbox.c src/sandbox/thread.c src/util/err.c src/util/log.c
  *	tests/fake/scratch.c build/generated/syscalls.c
  */
 /*

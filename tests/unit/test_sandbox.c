@@ -701,6 +701,35 @@ static void test_an_enclosed_share_that_changes_nothing(void **state)
 	test_share(true, true);
 }
 
+/* In a process of its own, of an ordinary user. Return: 0 if nothing came of it. */
+static int enclose_in_vain(void)
+{
+	const char *const dirs[] = {"/nobody-has-this"};
+	struct sandbox_task task = {.dir = dirs[0]};
+	char before[64] = "", after[64] = "";
+
+	log_init(LOG_ERROR);
+	if (geteuid() == 0 && setuid(65534) < 0)
+		return 1;
+	if (readlink("/proc/self/ns/user", before, sizeof(before) - 1) < 0 ||
+	    sandbox_enclose(SANDBOX_ON, &task, dirs, 1) ||
+	    readlink("/proc/self/ns/user", after, sizeof(after) - 1) < 0)
+		return 1;
+	return strcmp(before, after) != 0 || task.has_users || task.dir != dirs[0];
+}
+
+static void test_no_name_space_of_users_in_vain(void **state)
+{
+	int status;
+	const pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0)
+		_exit(enclose_in_vain());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 /* Return: 0 or -errno. */
 static int try_to_connect(const struct sockaddr_un *address, socklen_t size)
 {
@@ -783,6 +812,7 @@ int main(void)
 		cmocka_unit_test(test_a_share_that_changes_nothing),
 		cmocka_unit_test(test_an_enclosed_share),
 		cmocka_unit_test(test_an_enclosed_share_that_changes_nothing),
+		cmocka_unit_test(test_no_name_space_of_users_in_vain),
 		cmocka_unit_test(test_other_sockets_are_not_there),
 		cmocka_unit_test(test_modes_have_names),
 	};
