@@ -356,8 +356,9 @@ static int set_disk(struct cli_options *options, const char *value, struct ccr_e
 	disk->is_vhost = !strncmp(disk->path, CLI_VHOST_USER, strlen(CLI_VHOST_USER));
 	if (disk->is_vhost)
 		disk->path += strlen(CLI_VHOST_USER);
-	if (disk->is_vhost && !*disk->path)
-		return err_set(err, -EINVAL, "--disk %s: not a path for a socket", value);
+	if (!*disk->path)
+		return err_set(err, -EINVAL, "--disk %s: not a path for a %s", value,
+			       disk->is_vhost ? "socket" : "disk");
 	while (!ret && (part = strsep(&rest, ",")))
 		ret = set_disk_part(disk, part, err);
 	return ret;
@@ -1057,6 +1058,13 @@ static int add_bounce(struct cli_options *options, struct ccr_err *err)
 
 	if (options->bounce_size == 0)
 		return 0;
+	if (options->bounce_size >= options->launch.ram_size)
+		return err_set(
+			err, -EINVAL,
+			"--bounce: a pool of %llu MiB does not fit RAM of %llu MiB; give the "
+			"guest more of it with --mem",
+			(unsigned long long)(options->bounce_size >> 20),
+			(unsigned long long)(options->launch.ram_size >> 20));
 	if (asprintf(&options->cmdline, "%s%sswiotlb=%llu", cmdline ? cmdline : "",
 		     cmdline && *cmdline ? " " : "",
 		     (unsigned long long)(options->bounce_size / SWIOTLB_SLOT_SIZE)) < 0) {

@@ -34,6 +34,15 @@ static int set_tap(struct net_config *config, const char *value, struct ccr_err 
 	return set_kind(config, NET_TAP, value, err);
 }
 
+static bool has_fd(const struct net_config *config, unsigned nr, int fd)
+{
+	for (unsigned i = 0; i < nr; i++) {
+		if (config->fds[i] == fd)
+			return true;
+	}
+	return false;
+}
+
 /* Several are queues of one interface: 3:4:5. */
 static int set_fd(struct net_config *config, const char *value, struct ccr_err *err)
 {
@@ -47,6 +56,8 @@ static int set_fd(struct net_config *config, const char *value, struct ccr_err *
 		(void)snprintf(number, sizeof(number), "%.*s", (int)size, value);
 		if (size >= sizeof(number) || parse_u64(number, &fd) || fd < 3 || fd > INT32_MAX)
 			break;
+		if (has_fd(config, nr, (int)fd))
+			return err_set(err, -EINVAL, "fd=: %d is there twice", (int)fd);
 		config->fds[nr++] = (int)fd;
 		if (!value[size]) {
 			config->nr_fds = nr;
@@ -70,7 +81,7 @@ static int set_mode(struct net_config *config, const char *value, struct ccr_err
 
 static int set_mac(struct net_config *config, const char *value, struct ccr_err *err)
 {
-	unsigned parts[NET_MAC_SIZE];
+	unsigned parts[NET_MAC_SIZE], any = 0;
 	int size = 0;
 
 	if (sscanf(value, "%2x:%2x:%2x:%2x:%2x:%2x%n", &parts[0], &parts[1], &parts[2], &parts[3],
@@ -79,8 +90,12 @@ static int set_mac(struct net_config *config, const char *value, struct ccr_err 
 		return err_set(err, -EINVAL, "%s: not an address such as 02:00:00:00:00:01", value);
 	if (parts[0] & 1)
 		return err_set(err, -EINVAL, "%s: an address of many stations", value);
-	for (unsigned i = 0; i < NET_MAC_SIZE; i++)
+	for (unsigned i = 0; i < NET_MAC_SIZE; i++) {
 		config->mac[i] = (uint8_t)parts[i];
+		any |= parts[i];
+	}
+	if (!any)
+		return err_set(err, -EINVAL, "%s: no address of a station", value);
 	config->has_mac = true;
 	return 0;
 }
@@ -152,9 +167,11 @@ static int set_part(struct net_config *config, char *part, struct ccr_err *err)
 			return err_set(err, -EINVAL, "%s: takes no value", part);
 		return parts[i].set(config, value, err);
 	}
+	if (!strcmp(part, "none"))
+		return err_set(err, -EINVAL, "none stands alone");
 	return err_set(
 		err, -EINVAL,
-		"%s is none of user, passt=, tap=, fd=, mac=, mtu=, queues=, vhost= and none",
+		"'%s' is none of user, passt=, tap=, fd=, mac=, mtu=, queues=, vhost= and none",
 		part);
 }
 
