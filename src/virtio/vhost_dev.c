@@ -230,7 +230,10 @@ static void start(struct vhost_dev *dev)
 	dev->is_running = true;
 	virtio_begin_io(&dev->virtio);
 	ret = hand_over(dev, queues, accepted);
-	if (ret)
+	/* The kernel's word for rings that are not there, or are not shared any more. */
+	if (ret == -EFAULT)
+		vhost_dev_break(dev);
+	else if (ret)
 		vhost_dev_lose(dev, ret);
 }
 

@@ -331,6 +331,36 @@ static void test_broken(void **state)
 	destroy(b);
 }
 
+static int cannot_reach(struct vhost *vhost, uint32_t which)
+{
+	(void)vhost;
+	(void)which;
+	return -EFAULT;
+}
+
+/* Rings that the kernel does not reach are the driver's fault, and no reason to give it up. */
+static void test_unreachable_rings(void **state)
+{
+	struct bench *b = *state;
+	const struct vhost_carrier *carrier;
+	struct vhost_carrier blind;
+
+	create(b);
+	carrier = b->vhost.carrier;
+	blind = *carrier;
+	blind.run = cannot_reach;
+	b->vhost.carrier = &blind;
+	drive(b, 0);
+	assert_int_equal(guest_status(&b->device), NEEDS_RESET);
+	assert_false(b->dev.is_running);
+	assert_false(vhost_dev_is_lost(&b->dev));
+	b->vhost.carrier = carrier;
+	guest_common_write(&b->device, VIRTIO_PCI_COMMON_STATUS, 1, 0);
+	drive(b, 0);
+	echo(b, "one", false);
+	destroy(b);
+}
+
 static void test_private_rings(void **state)
 {
 	struct bench *b = *state;
@@ -652,6 +682,7 @@ int main(void)
 		test(test_reset_waits),
 		test(test_bus_master),
 		test(test_broken),
+		test(test_unreachable_rings),
 		test(test_private_rings),
 		test(test_idle_loss),
 		test(test_busy_loss),
