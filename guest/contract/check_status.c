@@ -196,18 +196,10 @@ static bool reset_in_flight(struct lab *lab, unsigned round)
 
 static void check_queue_reset(struct lab *lab)
 {
-	/* QueueReset, of the same meaning, is at 0x0c0 (4.2.2). */
-	const struct virtio *blk = &lab->blk;
 	bool is_refused;
 
-	lab_start(lab, blk, lab->features, 0);
-	if (blk->mmio) {
-		mmio_write32(blk->mmio + 0x0c0, 1);
-		is_refused = mmio_read32(blk->mmio + 0x0c0) == 0;
-	} else {
-		mmio_write16(blk->common + COMMON_QUEUE_RESET, 1);
-		is_refused = mmio_read16(blk->common + COMMON_QUEUE_RESET) == 0;
-	}
+	lab_start(lab, &lab->blk, lab->features, 0);
+	is_refused = !virtio_reset_queue(&lab->blk);
 	blk_put(lab, BLK_OUT, 0, SECTOR_SIZE);
 	tap_check(&lab->tap, is_refused && blk_run(lab) == BLK_OK,
 		  "reset: of a queue, which was not negotiated, is ignored");

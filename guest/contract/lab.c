@@ -67,7 +67,6 @@ bool lab_open(struct lab *lab, struct machine *machine, struct console *console)
 		return missing(lab, "rng");
 	if (!lab_find(lab, &lab->console, VIRTIO_ID_CONSOLE, 0))
 		return missing(lab, "console");
-	lab->has_network = lab_find(lab, &lab->network, VIRTIO_ID_NETWORK, 0);
 	lab->features = lab_base_features() | VIRTIO_F_INDIRECT;
 	return true;
 }
@@ -82,7 +81,7 @@ uint64_t lab_base_features(void)
 	return VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM;
 }
 
-bool lab_start(struct lab *lab, const struct virtio *virtio, uint64_t features, uint16_t index)
+bool lab_prepare(struct lab *lab, const struct virtio *virtio, uint64_t features, uint16_t index)
 {
 	if (!virtio_negotiate(virtio, features))
 		return false;
@@ -92,8 +91,18 @@ bool lab_start(struct lab *lab, const struct virtio *virtio, uint64_t features, 
 		return false;
 	virtio_set_queue(virtio, &lab->ring);
 	virtio_enable_queue(virtio, index);
+	return true;
+}
+
+bool lab_go(const struct virtio *virtio)
+{
 	virtio_add_status(virtio, VIRTIO_DRIVER_OK);
 	return !(virtio_status(virtio) & VIRTIO_NEEDS_RESET);
+}
+
+bool lab_start(struct lab *lab, const struct virtio *virtio, uint64_t features, uint16_t index)
+{
+	return lab_prepare(lab, virtio, features, index) && lab_go(virtio);
 }
 
 void blk_put(struct lab *lab, uint32_t type, uint64_t sector, uint32_t size)

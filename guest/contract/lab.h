@@ -49,7 +49,8 @@ struct blk_header {
 #define AT_TABLE     (AT_HEADER + 1024)
 #define AT_DATA      (AT_HEADER + PAGE_SIZE)
 #define DATA_SIZE    (4 * PAGE_SIZE)
-#define SHARED_SIZE  (AT_DATA + DATA_SIZE)
+#define AT_IDLE      (AT_DATA + DATA_SIZE)
+#define SHARED_SIZE  (AT_IDLE + VRING_PAGES * PAGE_SIZE)
 #define PRIVATE_SIZE PAGE_SIZE
 
 /**
@@ -59,7 +60,7 @@ struct blk_header {
  * @private: PRIVATE_SIZE bytes right behind, private in a realm, filled with a pattern
  * @free, @free_top: RAM for who needs more
  * @has_pci: devices are on the @pci bus, and not in places of their own
- * @has_network: there is a @network, which not every machine has
+ * @is_vsock_elsewhere: its packets are a back end's
  * @features: what a driver that keeps the rules accepts of @blk
  */
 struct lab {
@@ -69,9 +70,8 @@ struct lab {
 	struct realm realm;
 	struct pci pci;
 	bool has_pci;
-	struct virtio blk, rng, console, network;
-	bool has_network;
-	bool is_network_elsewhere; /* a back end takes its frames */
+	bool is_vsock_elsewhere;
+	struct virtio blk, rng, console;
 	struct vring ring;
 	uint64_t hole, shared, private;
 	uint64_t free, free_top;
@@ -96,7 +96,13 @@ void *lab_at(const struct lab *lab, uint64_t offset);
 uint64_t lab_read(uint64_t at, unsigned size);
 void lab_write(uint64_t at, unsigned size, uint64_t value);
 
-/** lab_start() - queue 0 or @index of a device in working order, by the rules */
+/** lab_prepare() - from reset to queue 0 or @index of a device in working order, by the rules */
+bool lab_prepare(struct lab *lab, const struct virtio *virtio, uint64_t features, uint16_t index);
+
+/** lab_go() - DRIVER_OK. Return: whether the device is content */
+bool lab_go(const struct virtio *virtio);
+
+/** lab_start() - both */
 bool lab_start(struct lab *lab, const struct virtio *virtio, uint64_t features, uint16_t index);
 
 /** lab_base_features() - what every device needs */

@@ -25,6 +25,7 @@
 #define MMIO_NOTIFY        0x050
 #define MMIO_STATUS        0x070
 #define MMIO_DESC          0x080
+#define MMIO_QUEUE_RESET   0x0c0
 #define MMIO_PART          0x010 /* from one part of a queue to the next */
 #define MMIO_CONFIG        0x100
 #define MAGIC              0x74726976u
@@ -254,6 +255,16 @@ bool virtio_is_ready(const struct virtio *virtio)
 {
 	return virtio->mmio ? mmio_read32(virtio->mmio + MMIO_READY)
 			    : mmio_read16(virtio->common + COMMON_ENABLE);
+}
+
+bool virtio_reset_queue(const struct virtio *virtio)
+{
+	if (virtio->mmio) {
+		mmio_write32(virtio->mmio + MMIO_QUEUE_RESET, 1);
+		return mmio_read32(virtio->mmio + MMIO_QUEUE_RESET);
+	}
+	mmio_write16(virtio->common + COMMON_QUEUE_RESET, 1);
+	return mmio_read16(virtio->common + COMMON_QUEUE_RESET);
 }
 
 static uint64_t notify_place(const struct virtio *virtio, uint16_t index)

@@ -151,6 +151,9 @@ void virtio_write_address(const struct virtio *virtio, enum vring_part part, uin
 void virtio_write_ready(const struct virtio *virtio, bool is_ready);
 bool virtio_is_ready(const struct virtio *virtio);
 
+/** virtio_reset_queue() - ask for a reset of the selected queue. Return: whether it has begun */
+bool virtio_reset_queue(const struct virtio *virtio);
+
 /** virtio_notify() - of any queue, also one that there is not */
 void virtio_notify(const struct virtio *virtio, uint16_t index);
 

@@ -8,7 +8,7 @@
 . "$here/contract.sh"
 
 test_stack_contract() {
-	contract 900 --realm=kvm -m 64M -c 2 --bounce 4M
+	contract 900 --realm=kvm -m 64M -c 2 --bounce 4M --vsock "$dir/vsock"
 	want "$out" '^# a realm'
 }
 

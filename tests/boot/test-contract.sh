@@ -9,18 +9,20 @@
 . "$here/contract.sh"
 
 test_contract_plain() {
-	contract 500 -m 64M -c 2 --balloon
+	contract_of_all 500 -m 64M -c 2 --balloon
 	want "$out" '^# a plain VM.* PCI'
-	want "$out" '^ok .* balloon: resets with a full queue'
+	want "$out" '^ok .* balloon: works after all that'
 }
 
 test_contract_realm() {
-	contract 500 --realm=emulated -m 64M -c 2 --bounce 4M
+	contract_of_all 500 --realm=emulated -m 64M -c 2 --bounce 8M
 	want "$out" '^# a realm.* PCI'
 }
 
 test_contract_mmio_realm() {
-	contract 500 --realm=emulated -m 64M --virtio-transport mmio --bounce 4M
+	contract 500 --realm=emulated -m 64M --virtio-transport mmio --bounce 4M \
+		--vsock vhost,cid=77 -p ccr.elsewhere=vsock
+	want "$out" '^ok .* vsock: works after all that'
 	want "$out" '^# a realm.* MMIO'
 }
 

@@ -63,30 +63,6 @@ test_network_rim() {
 		fail "a network changes the RIM"
 }
 
-# network_contract VHOST WORDS - one broken rule at a time; nobody else uses the tap
-network_contract() {
-	# shellcheck disable=SC2034 # lib.sh uses it
-	limit=240
-	servers=''
-	tap ccrtap2 10.7.0.1
-	dd if=/dev/zero of="$dir/disk" bs=1M count=16 2>/dev/null
-	launch --realm=emulated -m 64M -c 2 -k "$guest/contract.img" --disk "$dir/disk" \
-		-n "tap=ccrtap2,vhost=$1" --bounce 4M -p "$2"
-	"$busybox" tunctl -d ccrtap2 >/dev/null 2>&1
-	want_tap
-	want_status 0
-	want "$out" '^ok .* network: private memory is untouched'
-}
-
-test_network_contract() {
-	network_contract off ''
-}
-
-test_network_contract_vhost() {
-	network_contract on ccr.elsewhere=network
-	want "$err" 'vhost-net: .* broke a rule: the back end cannot use what is in a queue'
-}
-
 # removed OPTIONS - a tap that is removed takes the link down, once, and the machine goes on
 removed() {
 	tap ccrtap3 10.6.0.1
