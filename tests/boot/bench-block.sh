@@ -18,7 +18,7 @@ block_rounds() {
 	for _ in $(seq "$rounds"); do
 		for vmm; do
 			more=''
-			[ "$vmm" != bounced ] || more=swiotlb=force
+			[ "$vmm" != bounced ] || more=$bounces
 			metered block "$vmm" 600 1 1024 "quiet panic=-1 $more rdinit=/bench/block" \
 				"$guest/Image" "$guest/bench-block.cpio" /dev/ram0 ''
 		done

@@ -20,7 +20,7 @@ network_rounds() {
 	for _ in $(seq "$rounds"); do
 		for vmm; do
 			more=''
-			[ "$vmm" != bounced ] || more=swiotlb=force
+			[ "$vmm" != bounced ] || more=$bounces
 			metered network "$vmm" 600 1 1024 \
 				"quiet panic=-1 $more rdinit=/bench/network" \
 				"$guest/Image" "$guest/bench-network.cpio" '' ccrbench

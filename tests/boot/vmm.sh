@@ -8,7 +8,7 @@
 #
 # A candidate is one of
 #   ccr       ccr-run, a plain VM              qemu      Debian's qemu-system-aarch64
-#   bounced   the same, swiotlb=force          lkvm      kvmtool, if PEER= has brought it
+#   bounced   the same, swiotlb=...,force      lkvm      kvmtool, if PEER= has brought it
 #   realm     ccr-run, an emulated realm
 
 # A section's limit is that of its guests together.
@@ -17,6 +17,9 @@ meter=$top/bin/meter
 peers=$top/peers
 rounds=$(sed -n 's/.*ccr\.rounds=\([0-9]*\).*/\1/p' /proc/cmdline)
 rounds=${rounds:-1}
+# A guest that bounces without need, with the pool of 64 MiB that one in a realm makes: of itself
+# Linux makes one of a thousandth of its memory then, and waits for ever for more.
+bounces=swiotlb=32768,force
 # That of QEMU: a network's queues are run by the kernel.
 vhost=off
 
