@@ -22,6 +22,14 @@
 uint64_t bounce_default_size(uint64_t ram_size);
 
 /**
+ * bounce_slots() - what to say after swiotlb= for a pool of at least @size bytes
+ *
+ * Linux takes its own default of 64 MiB, asked for by name, for no wish at all, and on arm64 makes
+ * the pool of bounce_default_size() then: a set more is asked for instead.
+ */
+uint64_t bounce_slots(uint64_t size);
+
+/**
  * struct bounce_limits - what a disk allows its driver
  * @queue_size: requests in flight in each queue, a power of two
  * @seg_max, @size_max: segments a request, and bytes a segment; @size_max 0 for any

@@ -10,6 +10,7 @@
 
 #include "ccr/affinity.h"
 #include "ccr/blk.h"
+#include "ccr/bounce.h"
 #include "ccr/cli.h"
 #include "ccr/parse.h"
 #include "ccr/qmp.h"
@@ -1049,8 +1050,6 @@ static int unexpected_argument(const struct cli_command *command, char **argv, s
 		       command->name);
 }
 
-#define SWIOTLB_SLOT_SIZE 2048 /* what swiotlb= counts in */
-
 /* The pool's size goes to the guest on its command line, which is measured like the rest of it. */
 static int add_bounce(struct cli_options *options, struct ccr_err *err)
 {
@@ -1067,7 +1066,7 @@ static int add_bounce(struct cli_options *options, struct ccr_err *err)
 			(unsigned long long)(options->launch.ram_size >> 20));
 	if (asprintf(&options->cmdline, "%s%sswiotlb=%llu", cmdline ? cmdline : "",
 		     cmdline && *cmdline ? " " : "",
-		     (unsigned long long)(options->bounce_size / SWIOTLB_SLOT_SIZE)) < 0) {
+		     (unsigned long long)bounce_slots(options->bounce_size)) < 0) {
 		options->cmdline = NULL;
 		return err_set(err, -ENOMEM, "command line: out of memory");
 	}

@@ -62,6 +62,13 @@ uint64_t bounce_default_size(uint64_t ram_size)
 	return size < POOL_MAX_SIZE ? size : POOL_MAX_SIZE;
 }
 
+uint64_t bounce_slots(uint64_t size)
+{
+	if (align_up(size, POOL_SET_SIZE) == POOL_MAX_SIZE)
+		size = POOL_MAX_SIZE + POOL_SET_SIZE;
+	return align_up(size, SLOT_SIZE) / SLOT_SIZE;
+}
+
 /* Of each channel and of the control messages, the pages of an input queue; see OTHERS_SIZE. */
 #define CHANNEL_SIZE (2 * 16u * 1024)
 

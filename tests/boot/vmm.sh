@@ -17,9 +17,10 @@ meter=$top/bin/meter
 peers=$top/peers
 rounds=$(sed -n 's/.*ccr\.rounds=\([0-9]*\).*/\1/p' /proc/cmdline)
 rounds=${rounds:-1}
-# A guest that bounces without need, with the pool of 64 MiB that one in a realm makes: of itself
-# Linux makes one of a thousandth of its memory then, and waits for ever for more.
-bounces=swiotlb=32768,force
+# A guest that bounces without need, with a pool as large as that of the realm. 64 MiB would be the
+# default, which Linux on arm64 takes for no wish at all: a guest of 1 GiB has 1 MiB then, and waits
+# for ever for the rest.
+bounces=swiotlb=32896,force
 # That of QEMU: a network's queues are run by the kernel.
 vhost=off
 
@@ -42,7 +43,7 @@ command_words() {
 		[ -z "$6" ] || printf '%s\n' -i "$6"
 		[ -z "$7" ] || printf '%s\n' -d "$7,direct"
 		[ -z "$8" ] || printf '%s\n' -n "tap=$8"
-		[ "$1" != realm ] || echo --realm=emulated
+		[ "$1" != realm ] || printf '%s\n' --realm=emulated --bounce 64M
 		;;
 	qemu)
 		# The loader is named because nothing of Debian's is in its place here.

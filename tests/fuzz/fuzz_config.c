@@ -3,7 +3,8 @@
  * links: src/cli/config.c src/cli/options.c src/util/jsontext.c src/util/parse.c src/util/err.c
  * src/util/hash.c src/util/log.c src/host/chardev.c src/host/chardev_file.c src/host/chardev_pty.c
  * src/host/chardev_socket.c src/host/chardev_stdio.c src/host/net_parse.c src/host/runtime.c
- * src/realm/features.c src/realm/plan.c arch/arm64/kvm/realm_abi.c src/vm/affinity.c
+ * src/realm/features.c src/realm/plan.c src/virtio/bounce.c arch/arm64/kvm/realm_abi.c
+ * src/vm/affinity.c
  */
 /* about: src/cli/config.c src/cli/options.c src/host/net_parse.c src/realm/features.c */
 /*

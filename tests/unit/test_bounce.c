@@ -25,6 +25,19 @@ static void test_default_size(void **state)
 	assert_int_equal(bounce_default_size(1024 * GIB), 64 * MIB);
 }
 
+static void test_slots(void **state)
+{
+	(void)state;
+	assert_int_equal(bounce_slots(64 * KIB), 32);
+	assert_int_equal(bounce_slots(16 * MIB), 8192);
+	/* Whatever would be rounded up to the default. */
+	assert_int_equal(bounce_slots(64 * MIB - 256 * KIB), 32640);
+	assert_int_equal(bounce_slots(64 * MIB - 255 * KIB), 32896);
+	assert_int_equal(bounce_slots(64 * MIB), 32896);
+	assert_int_equal(bounce_slots(64 * MIB + KIB), 32769);
+	assert_int_equal(bounce_slots(65 * MIB), 33280);
+}
+
 static const struct {
 	uint64_t pool_size;
 	unsigned nr_disks;
@@ -238,6 +251,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_default_size),
+		cmocka_unit_test(test_slots),
 		cmocka_unit_test(test_known_limits),
 		cmocka_unit_test(test_channels),
 		cmocka_unit_test(test_everything_fits),
