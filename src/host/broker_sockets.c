@@ -18,25 +18,26 @@ struct sockets {
 	struct broker_target targets[BROKER_MAX_TARGETS];
 };
 
-/* Of an absolute path, allocated. Return: NULL if there is no memory. */
-static char *directory_of(const char *path)
-{
-	const size_t size = (size_t)(strrchr(path, '/') - path);
+#define SOCKET_PATH_SIZE sizeof(((struct sockaddr_un *)NULL)->sun_path)
 
-	return strndup(path, size > 0 ? size : 1);
-}
+/* The directories of all targets; NULL where there is none, or a name too long for any socket. */
+struct dirs {
+	char texts[BROKER_MAX_TARGETS][SOCKET_PATH_SIZE];
+	const char *list[BROKER_MAX_TARGETS];
+};
 
-/* The directories of all targets; one for each, NULL where there is none. */
-static int list_dirs(char **dirs, const struct broker_scope *scope)
+static void list_dirs(struct dirs *dirs, const struct broker_scope *scope)
 {
+	*dirs = (struct dirs){0};
 	for (unsigned i = 0; i < scope->nr_targets; i++) {
-		if (!scope->targets[i].path)
+		const char *path = scope->targets[i].path;
+		const size_t size = path ? (size_t)(strrchr(path, '/') - path) : 0;
+
+		if (!path || size >= SOCKET_PATH_SIZE)
 			continue;
-		dirs[i] = directory_of(scope->targets[i].path);
-		if (!dirs[i])
-			return -ENOMEM;
+		memcpy(dirs->texts[i], path, size > 0 ? size : 1);
+		dirs->list[i] = dirs->texts[i];
 	}
-	return 0;
 }
 
 /* Return: 0 or -ENOMEM. */
@@ -60,18 +61,15 @@ static int find_target(struct broker_target *found, const struct broker_target *
 static int find_targets(struct sockets *sockets, const struct broker_config *config)
 {
 	const struct broker_scope *scope = &config->scope;
-	char *dirs[BROKER_MAX_TARGETS] = {NULL};
-	int ret = list_dirs(dirs, scope);
+	struct dirs dirs;
 	bool is_enclosed;
+	int ret = 0;
 
-	if (!ret) {
-		is_enclosed = broker_enclose(config, (const char *const *)dirs, scope->nr_targets);
-		sockets->nr_targets = scope->nr_targets;
-		for (unsigned i = 0; i < scope->nr_targets && !ret; i++)
-			ret = find_target(&sockets->targets[i], &scope->targets[i], i, is_enclosed);
-	}
-	for (unsigned i = 0; i < BROKER_MAX_TARGETS; i++)
-		free(dirs[i]);
+	list_dirs(&dirs, scope);
+	is_enclosed = broker_enclose(config, dirs.list, scope->nr_targets);
+	sockets->nr_targets = scope->nr_targets;
+	for (unsigned i = 0; i < scope->nr_targets && !ret; i++)
+		ret = find_target(&sockets->targets[i], &scope->targets[i], i, is_enclosed);
 	return ret;
 }
 
