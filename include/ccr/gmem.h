@@ -49,6 +49,12 @@ enum gmem_side { GMEM_PRIVATE, GMEM_SHARED };
 #define GMEM_MAX_RUNS 8192
 
 /**
+ * GMEM_MAX_ANONYMOUS - most blocks of 2 MiB that are shared in anonymous memory, each of which
+ * costs the host four mappings at the most
+ */
+#define GMEM_MAX_ANONYMOUS 4096
+
+/**
  * struct gmem_private_ops - how the private side of a GMEM_REALM machine changes
  * @to_shared, @to_private: change [@offset, @offset + @size) of RAM, whole granules, and give the
  *	memory of the side that died back to the host. Called with gmem's lock held for writing.
@@ -121,31 +127,25 @@ ipa_t gmem_strip(const struct gmem *gmem, ipa_t at);
 uint64_t gmem_slot_address(const struct gmem *gmem, enum gmem_side side);
 
 /**
- * struct gmem_shared - the shared side, for back ends that run a device's queues in other processes
- * @fd: its memfd, borrowed: the byte of RAM at base + n is at offset n. Sealed: whoever gets it can
- *	neither shrink nor grow it, so our own copies never fault.
- * @base, @size: of RAM
- * @shared_bit: drivers may write addresses with it or without; 0 for GMEM_PLAIN
- */
-struct gmem_shared {
-	int fd;
-	ipa_t base;
-	uint64_t size;
-	uint64_t shared_bit;
-};
-
-/**
  * gmem_export_shared() - what another process may map to see what the guest has shared
  *
- * Not for memory that gmem_create() made as GMEM_PLAIN: it is in no file.
+ * To be called before a page is shared, and not for memory that gmem_create() made as GMEM_PLAIN:
+ * that is in no file.
  *
  * Private pages are holes in it, which read as zeros. Who writes there costs the host memory, as
  * much as the RAM at the most, until the page is shared next: then it is dropped. A process that is
  * about to use a page when it becomes private finds such a hole; nothing waits for it.
+ *
+ * Return: a memfd, borrowed: the byte of RAM at base + n is at offset n. Sealed: whoever gets it can
+ * neither shrink nor grow it, so our own copies never fault.
  */
-struct gmem_shared gmem_export_shared(struct gmem *gmem);
+int gmem_export_shared(struct gmem *gmem);
 
-/** gmem_base(), gmem_size(), gmem_shared_bit() - as created; the last is 0 for GMEM_PLAIN */
+/**
+ * gmem_base(), gmem_size(), gmem_shared_bit() - as created
+ *
+ * Drivers may write addresses of shared memory with the bit or without; it is 0 for GMEM_PLAIN.
+ */
 ipa_t gmem_base(const struct gmem *gmem);
 uint64_t gmem_size(const struct gmem *gmem);
 uint64_t gmem_shared_bit(const struct gmem *gmem);

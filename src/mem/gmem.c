@@ -10,16 +10,7 @@
 
 #include "ccr/file.h"
 #include "ccr/gmem.h"
-
-/*
- * One side's memory: a memfd mapped as a whole, or anonymous memory (fd is -1), which hosts give in
- * huge pages more readily. The mapping never moves; pages that are live on the other side are
- * PROT_NONE in it, which takes them from the guest too, because KVM follows the mapping.
- */
-struct backing {
-	int fd;
-	uint8_t *map;
-};
+#include "internal.h"
 
 /*
  * Ranges in the hands of a system call; @nr is 0 if the entry is free, and @next_free is then the
@@ -31,6 +22,8 @@ struct pin {
 	int next_free;
 };
 
+#define BLOCK_PAGES (SZ_2M / GRANULE_SIZE)
+
 struct gmem {
 	enum gmem_kind kind;
 	ipa_t base;
@@ -40,7 +33,10 @@ struct gmem {
 	const struct gmem_private_ops *private_ops; /* GMEM_REALM only */
 	void *private_ctx;
 	pthread_rwlock_t lock;
-	uint64_t *shared; /* one bit a granule; written under the write lock */
+	/* A bit for each granule, and for each block of 2 MiB; written under the write lock. */
+	uint64_t *shared;
+	uint64_t *anonymous; /* the shared side is no part of the memfd there */
+	uint64_t nr_anonymous;
 	uint64_t nr_shared;
 	struct gmem_changes changes;
 	uint64_t nr_runs; /* of neighbouring shared granules */
@@ -55,9 +51,9 @@ struct gmem {
 	struct pin pins[GMEM_MAX_PINS];
 };
 
-static bool test_bit(const struct gmem *gmem, uint64_t page)
+static bool test_bit(const uint64_t *bits, uint64_t at)
 {
-	return gmem->shared[page / 64] >> (page % 64) & 1;
+	return bits[at / 64] >> (at % 64) & 1;
 }
 
 static uint64_t nr_pages(const struct gmem *gmem)
@@ -65,184 +61,30 @@ static uint64_t nr_pages(const struct gmem *gmem)
 	return gmem->size / GRANULE_SIZE;
 }
 
-/* First page in [page, top) whose state is not @state; whole words at a time. */
-static uint64_t skip_state(const struct gmem *gmem, uint64_t page, uint64_t top, bool state)
+/* First bit in [at, top) that is not @state; whole words at a time. */
+static uint64_t skip_bits(const uint64_t *bits, uint64_t at, uint64_t top, bool state)
 {
 	const uint64_t same = state ? ~0ull : 0;
 
-	while (page < top) {
-		if (page % 64 == 0 && top - page >= 64 && gmem->shared[page / 64] == same)
-			page += 64;
-		else if (test_bit(gmem, page) == state)
-			page++;
+	while (at < top) {
+		if (at % 64 == 0 && top - at >= 64 && bits[at / 64] == same)
+			at += 64;
+		else if (test_bit(bits, at) == state)
+			at++;
 		else
 			break;
 	}
-	return page;
+	return at;
 }
 
-static void fill_bits(struct gmem *gmem, uint64_t page, uint64_t top, bool state)
+static void fill_bits(uint64_t *bits, uint64_t at, uint64_t top, bool state)
 {
-	for (; page < top && page % 64 != 0; page++)
-		gmem->shared[page / 64] = (gmem->shared[page / 64] & ~(1ull << page % 64)) |
-					  (uint64_t)state << page % 64;
-	for (; top - page >= 64; page += 64)
-		gmem->shared[page / 64] = state ? ~0ull : 0;
-	for (; page < top; page++)
-		gmem->shared[page / 64] = (gmem->shared[page / 64] & ~(1ull << page % 64)) |
-					  (uint64_t)state << page % 64;
-}
-
-/* The base-2 logarithm of @page_size, where memfd_create() wants it. */
-static unsigned huge_flags(uint64_t page_size)
-{
-	const unsigned bits = page_size ? (unsigned)__builtin_ctzll(page_size) : 0;
-
-	return MFD_HUGETLB | bits << MAP_HUGE_SHIFT;
-}
-
-static int no_huge_pages(uint64_t size, uint64_t page_size, int ret, struct ccr_err *err)
-{
-	if (ret == -ENOMEM)
-		return err_set(err, ret,
-			       "--hugepages: this host has too few free huge pages for %llu MiB; "
-			       "reserve them as root: sysctl vm.nr_hugepages=<number>, or for "
-			       "other sizes than the default in /sys/kernel/mm/hugepages",
-			       (unsigned long long)(size >> 20));
-	return err_set(err, -EINVAL,
-		       "--hugepages: this host has no huge pages of %llu KiB (%s); those that it "
-		       "has are in /sys/kernel/mm/hugepages",
-		       (unsigned long long)(page_size >> 10), strerror(-ret));
-}
-
-/* Without MAP_NORESERVE: the pages are the machine's from here on, or it does not start. */
-/* syscalls(build): memfd_create ftruncate */
-static int backing_open_huge(struct backing *side, uint64_t size, uint64_t page_size,
-			     struct ccr_err *err)
-{
-	void *map;
-
-	if (page_size && size % page_size)
-		return err_set(err, -EINVAL,
-			       "--hugepages: RAM of %llu MiB is no whole number of pages of %llu "
-			       "MiB; change --mem",
-			       (unsigned long long)(size >> 20),
-			       (unsigned long long)(page_size >> 20));
-	side->fd = memfd_create("ccr-shared", MFD_CLOEXEC | huge_flags(page_size));
-	if (side->fd < 0)
-		return no_huge_pages(size, page_size, -errno, err);
-	if (ftruncate(side->fd, (off_t)size) < 0)
-		return no_huge_pages(size, page_size, -errno, err);
-	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, side->fd, 0);
-	if (map == MAP_FAILED)
-		return no_huge_pages(size, page_size, -errno, err);
-	side->map = map;
-	return 0;
-}
-
-static int cannot_map(uint64_t size, struct ccr_err *err)
-{
-	return err_set(err, -errno, "guest memory: cannot map %llu MiB: %s; try a smaller --mem",
-		       (unsigned long long)(size >> 20), strerror(errno));
-}
-
-/* syscalls(build): memfd_create ftruncate fcntl:F_ADD_SEALS */
-static int backing_open(struct backing *side, uint64_t size, int prot, struct ccr_err *err)
-{
-	const unsigned long long mib = size >> 20;
-	void *map;
-
-	side->fd = memfd_create("ccr-shared", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (side->fd < 0)
-		return err_set(err, -errno, "guest memory: memfd_create failed: %s",
-			       strerror(errno));
-	if (ftruncate(side->fd, (off_t)size) < 0 ||
-	    fcntl(side->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
-		return err_set(err, -errno, "guest memory: no memfd of %llu MiB: %s%s", mib,
-			       strerror(errno),
-			       errno == EFBIG ? "; raise the limit of files' sizes (ulimit -f)"
-					      : "");
-	map = mmap(NULL, size, prot, MAP_SHARED | MAP_NORESERVE, side->fd, 0);
-	if (map == MAP_FAILED)
-		return cannot_map(size, err);
-	side->map = map;
-	return 0;
-}
-
-/*
- * Aligned as the guest's addresses are: KVM can map a huge page into the guest as one then.
- * Advice: hosts without transparent huge pages go on with small ones.
- */
-/* syscalls(build): madvise:MADV_HUGEPAGE */
-static int backing_open_anonymous(struct backing *side, uint64_t size, struct ccr_err *err)
-{
-	uint8_t *map = mmap(NULL, size + SZ_2M, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	uint64_t before;
-
-	if (map == MAP_FAILED)
-		return cannot_map(size, err);
-	before = -(uint64_t)(uintptr_t)map % SZ_2M;
-	if (before > 0)
-		munmap(map, before);
-	munmap(map + before + size, SZ_2M - before);
-	side->map = map + before;
-	(void)madvise(side->map, size, MADV_HUGEPAGE);
-	return 0;
-}
-
-static void backing_close(struct backing *side, uint64_t size)
-{
-	if (side->map)
-		munmap(side->map, size);
-	if (side->fd >= 0)
-		close(side->fd);
-}
-
-/* Give pages back to the host; they read as zeros then. */
-/* syscalls(vcpu loop): fallocate madvise:MADV_DONTNEED */
-static int drop_side(struct backing *side, uint64_t offset, uint64_t size)
-{
-	int ret;
-
-	if (side->fd < 0)
-		ret = madvise(side->map + offset, size, MADV_DONTNEED);
-	else
-		ret = fallocate(side->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
-				(off_t)size);
-	return ret < 0 ? -errno : 0;
-}
-
-/* Take pages from the guest and from the host's memory. */
-static int kill_side(struct backing *side, uint64_t offset, uint64_t size)
-{
-	if (mprotect(side->map + offset, size, PROT_NONE) < 0)
-		return -errno;
-	return drop_side(side, offset, size);
-}
-
-/* Let the mapping of the private side show the shared one, and give its own memory back. */
-static int alias_shared(struct gmem *gmem, uint64_t offset, uint64_t size)
-{
-	void *map = mmap(gmem->sides[GMEM_PRIVATE].map + offset, size, PROT_READ | PROT_WRITE,
-			 MAP_SHARED | MAP_NORESERVE | MAP_FIXED, gmem->sides[GMEM_SHARED].fd,
-			 (off_t)offset);
-
-	return map == MAP_FAILED ? -errno : 0;
-}
-
-/* Let it show memory of its own again: zeros. */
-/* syscalls(vcpu): madvise:MADV_HUGEPAGE */
-static int end_alias(struct gmem *gmem, uint64_t offset, uint64_t size)
-{
-	void *map = mmap(gmem->sides[GMEM_PRIVATE].map + offset, size, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-
-	if (map == MAP_FAILED)
-		return -errno;
-	/* Also what lets the kernel join the mapping with its neighbours again. */
-	(void)madvise(map, size, MADV_HUGEPAGE);
-	return 0;
+	for (; at < top && at % 64 != 0; at++)
+		bits[at / 64] = (bits[at / 64] & ~(1ull << at % 64)) | (uint64_t)state << at % 64;
+	for (; top - at >= 64; at += 64)
+		bits[at / 64] = state ? ~0ull : 0;
+	for (; at < top; at++)
+		bits[at / 64] = (bits[at / 64] & ~(1ull << at % 64)) | (uint64_t)state << at % 64;
 }
 
 /* Devices that copy all the time must not keep a guest from sharing memory. */
@@ -273,7 +115,8 @@ static struct gmem *allocate(enum gmem_kind kind, ipa_t base, uint64_t size, uin
 	pthread_mutex_init(&gmem->pin_lock, NULL);
 	pthread_cond_init(&gmem->unpinned, NULL);
 	gmem->shared = calloc(size / GRANULE_SIZE / 64, sizeof(uint64_t));
-	if (gmem->shared)
+	gmem->anonymous = calloc(size / SZ_2M / 64 + 1, sizeof(uint64_t));
+	if (gmem->shared && gmem->anonymous)
 		return gmem;
 	gmem_destroy(gmem);
 	return NULL;
@@ -281,7 +124,7 @@ static struct gmem *allocate(enum gmem_kind kind, ipa_t base, uint64_t size, uin
 
 static void share_all(struct gmem *gmem)
 {
-	fill_bits(gmem, 0, nr_pages(gmem), true);
+	fill_bits(gmem->shared, 0, nr_pages(gmem), true);
 	gmem->nr_shared = nr_pages(gmem);
 	gmem->nr_runs = 1;
 }
@@ -367,33 +210,20 @@ int gmem_create_huge(struct gmem **ret_gmem, ipa_t base, uint64_t size, uint64_t
 	return 0;
 }
 
-/* Kernels before 5.14 have no advice for it. Return: 0, or -1 with errno set. */
-/* syscalls(build): madvise:MADV_POPULATE_WRITE fallocate */
-static int populate(const struct backing *backing, uint64_t size)
-{
-	if (madvise(backing->map, size, MADV_POPULATE_WRITE) == 0)
-		return 0;
-	if (errno != EINVAL)
-		return -1;
-	if (backing->fd >= 0)
-		return fallocate(backing->fd, 0, 0, (off_t)size);
-	for (uint64_t at = 0; at < size; at += GRANULE_SIZE)
-		*(volatile uint8_t *)(backing->map + at) = 0;
-	return 0;
-}
-
 int gmem_prealloc(struct gmem *gmem, struct ccr_err *err)
 {
 	const enum gmem_side side = gmem->kind == GMEM_PLAIN ? GMEM_SHARED : GMEM_PRIVATE;
 	const struct backing *backing = &gmem->sides[side];
+	int ret;
 
 	if (!backing->map)
 		return 0;
-	if (populate(backing, gmem->size) < 0)
-		return err_set(err, -errno,
+	ret = backing_populate(backing, gmem->size);
+	if (ret)
+		return err_set(err, ret,
 			       "--mem-prealloc: this host cannot give %llu MiB now: %s; try a "
 			       "smaller --mem",
-			       (unsigned long long)(gmem->size >> 20), strerror(errno));
+			       (unsigned long long)(gmem->size >> 20), strerror(-ret));
 	return 0;
 }
 
@@ -406,6 +236,7 @@ void gmem_destroy(struct gmem *gmem)
 	pthread_cond_destroy(&gmem->unpinned);
 	pthread_mutex_destroy(&gmem->pin_lock);
 	pthread_rwlock_destroy(&gmem->lock);
+	free(gmem->anonymous);
 	free(gmem->shared);
 	free(gmem);
 }
@@ -420,17 +251,12 @@ uint64_t gmem_slot_address(const struct gmem *gmem, enum gmem_side side)
 	return (uint64_t)(uintptr_t)gmem->sides[side].map;
 }
 
-struct gmem_shared gmem_export_shared(struct gmem *gmem)
+int gmem_export_shared(struct gmem *gmem)
 {
 	pthread_rwlock_wrlock(&gmem->lock);
 	gmem->is_exported = true;
 	pthread_rwlock_unlock(&gmem->lock);
-	return (struct gmem_shared){
-		.fd = gmem->sides[GMEM_SHARED].fd,
-		.base = gmem->base,
-		.size = gmem->size,
-		.shared_bit = gmem->shared_bit,
-	};
+	return gmem->sides[GMEM_SHARED].fd;
 }
 
 ipa_t gmem_base(const struct gmem *gmem)
@@ -466,7 +292,7 @@ static uint8_t *translate(const struct gmem *gmem, ipa_t at, size_t size, enum g
 		return NULL;
 	first = (at.v - gmem->base.v) / GRANULE_SIZE;
 	top = (at.v - gmem->base.v + size + GRANULE_SIZE - 1) / GRANULE_SIZE;
-	if (skip_state(gmem, first, top, side == GMEM_SHARED) != top)
+	if (skip_bits(gmem->shared, first, top, side == GMEM_SHARED) != top)
 		return NULL;
 	return gmem->sides[side].map + (at.v - gmem->base.v);
 }
@@ -546,7 +372,7 @@ void gmem_set_private_ops(struct gmem *gmem, const struct gmem_private_ops *ops,
 
 int gmem_seal(struct gmem *gmem)
 {
-	return kill_side(&gmem->sides[GMEM_SHARED], 0, gmem->size);
+	return backing_kill(&gmem->sides[GMEM_SHARED], 0, gmem->size);
 }
 
 int gmem_load16(struct gmem *gmem, ipa_t at, uint16_t *ret_value)
@@ -632,7 +458,7 @@ int gmem_give_back(struct gmem *gmem, ipa_t at, uint64_t size)
 	top = align_down(at.v + size, GRANULE_SIZE);
 	if (first >= top)
 		return 0;
-	return drop_side(&gmem->sides[GMEM_SHARED], first - gmem->base.v, top - first);
+	return backing_drop(&gmem->sides[GMEM_SHARED], first - gmem->base.v, top - first);
 }
 
 void gmem_alias_shared(struct gmem *gmem)
@@ -646,7 +472,7 @@ bool gmem_is_shared(struct gmem *gmem, ipa_t at)
 
 	pthread_rwlock_rdlock(&gmem->lock);
 	if (gmem_contains(gmem, at, 1))
-		shared = test_bit(gmem, (at.v - gmem->base.v) / GRANULE_SIZE);
+		shared = test_bit(gmem->shared, (at.v - gmem->base.v) / GRANULE_SIZE);
 	pthread_rwlock_unlock(&gmem->lock);
 	return shared;
 }
@@ -660,7 +486,7 @@ ipa_t gmem_run_end(struct gmem *gmem, ipa_t at, ipa_t top)
 	first = (at.v - gmem->base.v) / GRANULE_SIZE;
 	last = (top.v - gmem->base.v + GRANULE_SIZE - 1) / GRANULE_SIZE;
 	pthread_rwlock_rdlock(&gmem->lock);
-	end = skip_state(gmem, first, last, test_bit(gmem, first));
+	end = skip_bits(gmem->shared, first, last, test_bit(gmem->shared, first));
 	pthread_rwlock_unlock(&gmem->lock);
 	return end == last ? top : ipa_at(gmem->base.v + end * GRANULE_SIZE);
 }
@@ -670,8 +496,8 @@ static uint64_t count_runs(const struct gmem *gmem, uint64_t page, uint64_t top)
 {
 	uint64_t at = page > 0 ? page - 1 : 0, end = top < nr_pages(gmem) ? top + 1 : top, runs = 0;
 
-	while ((at = skip_state(gmem, at, end, false)) < end) {
-		at = skip_state(gmem, at, end, true);
+	while ((at = skip_bits(gmem->shared, at, end, false)) < end) {
+		at = skip_bits(gmem->shared, at, end, true);
 		runs++;
 	}
 	return runs;
@@ -680,44 +506,109 @@ static uint64_t count_runs(const struct gmem *gmem, uint64_t page, uint64_t top)
 /* What count_runs() would say if all of [page, top) had state @shared. */
 static uint64_t count_runs_after(const struct gmem *gmem, uint64_t page, uint64_t top, bool shared)
 {
-	const bool before = page > 0 && test_bit(gmem, page - 1);
-	const bool after = top < nr_pages(gmem) && test_bit(gmem, top);
+	const bool before = page > 0 && test_bit(gmem->shared, page - 1);
+	const bool after = top < nr_pages(gmem) && test_bit(gmem->shared, top);
 
 	return shared ? 1 : (uint64_t)before + (uint64_t)after;
 }
 
-static int revive_side(struct backing *side, uint64_t offset, uint64_t size)
+/*
+ * Blocks that become shared as a whole are what a guest does I/O through for good: they get
+ * anonymous memory, unless other processes map the memfd. KVM's ITS is given no tables as large, so
+ * nobody misses their alias.
+ */
+static int detach_blocks(struct gmem *gmem, uint64_t offset, uint64_t size)
 {
-	return mprotect(side->map + offset, size, PROT_READ | PROT_WRITE) < 0 ? -errno : 0;
+	const uint64_t first = align_up(offset, SZ_2M) / SZ_2M;
+	const uint64_t left = GMEM_MAX_ANONYMOUS - gmem->nr_anonymous;
+	uint64_t top = (offset + size) / SZ_2M;
+	int ret;
+
+	if (gmem->is_exported || top <= first || left == 0)
+		return 0;
+	if (top - first > left)
+		top = first + left;
+	ret = backing_detach(&gmem->sides[GMEM_SHARED], first * SZ_2M, (top - first) * SZ_2M);
+	if (ret)
+		return ret;
+	fill_bits(gmem->anonymous, first, top, true);
+	gmem->nr_anonymous += top - first;
+	return 0;
 }
 
-/* Make [@page, @top) live on one side and dead on the other. */
+/* A block keeps the memory that it has as long as any page of it is shared. */
+static int attach_blocks(struct gmem *gmem, uint64_t offset, uint64_t size)
+{
+	const uint64_t top = align_up(offset + size, SZ_2M) / SZ_2M;
+	int ret = 0;
+
+	for (uint64_t block = offset / SZ_2M; block < top && !ret; block++) {
+		const uint64_t page = block * BLOCK_PAGES, end = page + BLOCK_PAGES;
+
+		if (!test_bit(gmem->anonymous, block) ||
+		    skip_bits(gmem->shared, page, end, false) < end)
+			continue;
+		ret = backing_attach(&gmem->sides[GMEM_SHARED], block * SZ_2M, SZ_2M);
+		fill_bits(gmem->anonymous, block, block + 1, false);
+		gmem->nr_anonymous--;
+	}
+	return ret;
+}
+
+/* Make memory of one kind live on one side and dead on the other. */
+static int switch_stretch(struct gmem *gmem, uint64_t offset, uint64_t size, bool shared)
+{
+	struct backing *ours = &gmem->sides[GMEM_SHARED], *theirs = &gmem->sides[GMEM_PRIVATE];
+	const bool has_alias = gmem->aliases && !test_bit(gmem->anonymous, offset / SZ_2M);
+	int ret = 0;
+
+	if (shared && has_alias)
+		ret = backing_alias(theirs, ours, offset, size);
+	else if (shared && gmem->kind == GMEM_SPLIT)
+		ret = backing_kill(theirs, offset, size);
+	if (shared)
+		return ret ? ret : backing_revive(ours, offset, size);
+
+	if (has_alias)
+		ret = backing_end_alias(theirs, offset, size);
+	else if (gmem->kind == GMEM_SPLIT)
+		ret = backing_revive(theirs, offset, size);
+	return ret ? ret : backing_kill(ours, offset, size);
+}
+
+/* Where the blocks end that are as the one at @offset, @top at most. */
+static uint64_t stretch_end(const struct gmem *gmem, uint64_t offset, uint64_t top)
+{
+	const uint64_t block = offset / SZ_2M;
+	const uint64_t end = skip_bits(gmem->anonymous, block, align_up(top, SZ_2M) / SZ_2M,
+				       test_bit(gmem->anonymous, block));
+
+	return end * SZ_2M < top ? end * SZ_2M : top;
+}
+
+/* Make [@page, @top), all of it in the other state, live on one side and dead on the other. */
 static int switch_side(struct gmem *gmem, uint64_t page, uint64_t top, bool shared)
 {
-	struct backing *to = &gmem->sides[shared ? GMEM_SHARED : GMEM_PRIVATE];
-	struct backing *from = &gmem->sides[shared ? GMEM_PRIVATE : GMEM_SHARED];
 	const uint64_t offset = page * GRANULE_SIZE, size = (top - page) * GRANULE_SIZE;
+	uint64_t end;
 	int ret = 0;
 
 	/* What was written to a hole in the meantime is not the guest's. */
 	if (shared && gmem->is_exported)
-		ret = drop_side(to, offset, size);
+		ret = backing_drop(&gmem->sides[GMEM_SHARED], offset, size);
+	if (!ret && gmem->kind == GMEM_REALM)
+		ret = shared ? gmem->private_ops->to_shared(gmem->private_ctx, offset, size)
+			     : gmem->private_ops->to_private(gmem->private_ctx, offset, size);
+	if (!ret && shared)
+		ret = detach_blocks(gmem, offset, size);
+	for (uint64_t at = offset; at < offset + size && !ret; at = end) {
+		end = stretch_end(gmem, at, offset + size);
+		ret = switch_stretch(gmem, at, end - at, shared);
+	}
 	if (ret)
 		return ret;
-	if (gmem->kind == GMEM_REALM && shared) {
-		ret = gmem->private_ops->to_shared(gmem->private_ctx, offset, size);
-		return ret ? ret : revive_side(to, offset, size);
-	}
-	if (gmem->kind == GMEM_REALM) {
-		ret = gmem->private_ops->to_private(gmem->private_ctx, offset, size);
-		return ret ? ret : kill_side(from, offset, size);
-	}
-	if (gmem->aliases && !shared) {
-		ret = end_alias(gmem, offset, size);
-		return ret ? ret : kill_side(from, offset, size);
-	}
-	ret = gmem->aliases ? alias_shared(gmem, offset, size) : kill_side(from, offset, size);
-	return ret ? ret : revive_side(to, offset, size);
+	fill_bits(gmem->shared, page, top, shared);
+	return shared ? 0 : attach_blocks(gmem, offset, size);
 }
 
 /* Under pin_lock. */
@@ -771,11 +662,10 @@ static int set_state(struct gmem *gmem, ipa_t at, uint64_t size, bool shared)
 		ret = -ENOSPC;
 	else
 		gmem->nr_runs = gmem->nr_runs + now - was;
-	while (!ret && (page = skip_state(gmem, page, last, shared)) < last) {
-		end = skip_state(gmem, page, last, !shared);
+	while (!ret && (page = skip_bits(gmem->shared, page, last, shared)) < last) {
+		end = skip_bits(gmem->shared, page, last, !shared);
 		ret = switch_side(gmem, page, end, shared);
 		if (!ret) {
-			fill_bits(gmem, page, end, shared);
 			gmem->nr_shared += shared ? end - page : page - end;
 			*(shared ? &gmem->changes.nr_to_shared : &gmem->changes.nr_to_private) +=
 				end - page;

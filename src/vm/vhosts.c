@@ -214,21 +214,19 @@ static void close_fds(struct vhost_port *port)
  */
 static void describe_memory(struct vhost_dev_config *config, struct gmem *gmem, bool is_kernel)
 {
-	const struct gmem_shared shared = gmem_export_shared(gmem);
+	const uint64_t shared_bit = gmem_shared_bit(gmem);
 	const struct vhost_region region = {
-		.guest_at = shared.base.v,
-		.size = shared.size,
-		.user_at = shared.base.v,
-		.fd = shared.fd,
+		.guest_at = gmem_base(gmem).v,
+		.size = gmem_size(gmem),
+		.user_at = is_kernel ? gmem_slot_address(gmem, GMEM_SHARED) : gmem_base(gmem).v,
+		.fd = is_kernel ? -1 : gmem_export_shared(gmem),
 	};
 
 	config->regions[0] = region;
 	config->regions[1] = region;
-	config->regions[1].guest_at |= shared.shared_bit;
-	config->regions[1].user_at |= shared.shared_bit;
-	config->nr_regions = shared.shared_bit ? 2 : 1;
-	for (unsigned i = 0; i < config->nr_regions && is_kernel; i++)
-		config->regions[i].user_at = gmem_slot_address(gmem, GMEM_SHARED);
+	config->regions[1].guest_at |= shared_bit;
+	config->regions[1].user_at |= is_kernel ? 0 : shared_bit;
+	config->nr_regions = shared_bit ? 2 : 1;
 }
 
 /* The last life may have lost it. */

@@ -137,7 +137,7 @@ HOST_RESOURCE_USERS = {
     "src/sandbox/isolate.c": "open syscall",
     "src/sandbox/keeper.c": "fork pipe2",
     "src/sandbox/root.c": "mount syscall",
-    "src/mem/gmem.c": "memfd_create mmap",
+    "src/mem/backing.c": "memfd_create mmap",
     "src/kvm/sys.c": "open mmap",
     "src/kvm/record.c": "open",
     "arch/arm64/kvm/host.c": "kvm_sys_open kvm_vm_create",

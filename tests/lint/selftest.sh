@@ -144,7 +144,7 @@ uint64_t gmem_slot_address(struct ccr_err *err);
 
 #endif
 END
-cat >src/mem/gmem.c <<'END'
+cat >src/mem/backing.c <<'END'
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE 1
 #include <sys/mman.h>
@@ -238,7 +238,7 @@ catches analyzer 'src/util/err.c:29: double-.*free.* of .*text' \
 break_copy
 mkdir -p src/kvm src/unknown src/vm
 printf '#include "ccr/gmem.h"\n#include <errno.h>\n#include "ccr/none.h"\n' >>src/util/err.c
-printf '#include <ccr/err.h>\n#include "../util/x.h"\n#include <linux/kvm.h>\n' >>src/mem/gmem.c
+printf '#include <ccr/err.h>\n#include "../util/x.h"\n#include <linux/kvm.h>\n' >>src/mem/backing.c
 printf '#include <linux/kvm.h>\n' >src/kvm/kvm.c
 : >src/util/x.h
 : >src/unknown/x.c
@@ -270,7 +270,7 @@ END
 printf '\tp = (uint8_t *)(uintptr_t)gmem_slot_address(err);\n' >arch/arm64/kvm/vm.c
 printf '\tp = (uint8_t *)gmem_slot_address(err);\n\tp = (void *)(uintptr_t)number;\n' \
 	>>arch/arm64/kvm/vm.c
-sed -i '/memfd_create/d' src/mem/gmem.c
+sed -i '/memfd_create/d' src/mem/backing.c
 catches denials 'err.c:25: perror' 'err.c:26: exit' 'err.c:28: assert' 'err.c:29: open' \
 	'err.c:30: gmem_rmm_read' 'err.c:30: gmem_slot_address' \
 	'arm64/kvm/vm.c:1:.*must not become' 'arm64/kvm/vm.c:2:.*must not become' \
@@ -316,7 +316,7 @@ void err_end(void)
 	__builtin_abort();
 }
 END
-printf 'int gmem_broken(void) { return nothing; }\n' >>src/mem/gmem.c
+printf 'int gmem_broken(void) { return nothing; }\n' >>src/mem/backing.c
 catches symbols 'err.c: wrong_name has none' 'err.c: nr_calls.* is mutable' \
 	'err.c: pointer is mutable' 'err.c: uses abort' 'gmem.c:15:.*nothing.* undeclared'
 printf '%s\n' "$output" | grep -q names && complain "symbols: takes a const table for mutable"
@@ -350,7 +350,7 @@ printf '# Calls\n\n<!-- made by tests/lint/filters.py -u -->\n<!-- until here --
 	>Documentation/system-calls.md
 python3 "$here/filters.py" . -u
 lint filters || complain "filters: does not take its own table: $output"
-sed -i 's/^\/\* syscalls(build): mmap/& mprotect/' src/mem/gmem.c
+sed -i 's/^\/\* syscalls(build): mmap/& mprotect/' src/mem/backing.c
 catches filters 'system-calls.md: is not what the comments say'
 
 break_copy

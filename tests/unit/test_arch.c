@@ -4,7 +4,7 @@
  *	arch/arm64/kvm/vm.c arch/arm64/kvm/msi.c
  *	arch/arm64/kvm/vcpu.c arch/arm64/kvm/features.c
  *	src/realm/features.c
- *	src/kvm/kvm.c src/kvm/exit.c src/mem/gmem.c arch/arm64/memmap.c
+ *	src/kvm/kvm.c src/kvm/exit.c src/mem/backing.c src/mem/gmem.c arch/arm64/memmap.c
  *	src/util/err.c src/util/log.c src/util/file.c src/util/parse.c
  *	tests/fake/fake_kvm.c tests/fake/fake_gic.c tests/fake/fake_vcpu.c
  *	tests/fake/fake_cpu.c tests/fake/fake_run.c

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: src/mem/gmem.c src/util/file.c src/util/err.c */
+/* links: src/mem/backing.c src/mem/gmem.c src/util/file.c src/util/err.c */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -459,6 +459,7 @@ static void test_is_aligned_for_huge_pages(void **state)
 
 		assert_int_equal(gmem_slot_address(plain, GMEM_SHARED) % SZ_2M, 0);
 		assert_int_equal(gmem_slot_address(split, GMEM_PRIVATE) % SZ_2M, 0);
+		assert_int_equal(gmem_slot_address(split, GMEM_SHARED) % SZ_2M, 0);
 		gmem_destroy(plain);
 		gmem_destroy(split);
 	}
@@ -617,25 +618,32 @@ static void test_random_changes(void **state)
 	}
 }
 
-/* Whatever the changes, what a page holds is what its present side was last given. */
-static void test_random_contents(void **state)
+/*
+ * Whatever the changes, of pages or of blocks, what a page holds is what its present side was last
+ * given.
+ */
+static void change_at_random(struct gmem *gmem)
 {
-	struct gmem *gmem = *state;
-	uint64_t held[64] = {0}, seed = 7, value;
+	static uint64_t held[PAGES];
+	uint64_t seed = 7, value;
 
-	for (unsigned i = 0; i < 4000; i++) {
-		const uint64_t page = next_random(&seed) % 64;
+	memset(held, 0, sizeof(held));
+	for (unsigned i = 0; i < 8000; i++) {
+		const uint64_t page = next_random(&seed) % PAGES;
+		const uint64_t span = next_random(&seed) % 4 ? 1 : next_random(&seed) % PAGES;
+		const uint64_t nr = span < PAGES - page ? span : PAGES - page;
 		const bool shared = gmem_is_shared(gmem, page_at(page));
 		const ipa_t at = ipa_at(page_at(page).v + 0x123);
+		const unsigned what = next_random(&seed) % 4;
 
-		switch (next_random(&seed) % 4) {
+		switch (what) {
 		case 0:
-			assert_int_equal(show(gmem, page, 1), 0);
-			held[page] = shared ? held[page] : 0;
-			break;
 		case 1:
-			assert_int_equal(hide(gmem, page, 1), 0);
-			held[page] = shared ? 0 : held[page];
+			for (uint64_t j = page; j < page + nr; j++)
+				held[j] = gmem_is_shared(gmem, page_at(j)) == !what ? held[j] : 0;
+			if (nr > 0)
+				assert_int_equal(what ? hide(gmem, page, nr) : show(gmem, page, nr),
+						 0);
 			break;
 		case 2:
 			value = next_random(&seed);
@@ -651,6 +659,114 @@ static void test_random_contents(void **state)
 			assert_int_equal(value, held[page]);
 		}
 	}
+}
+
+static void test_random_contents(void **state)
+{
+	change_at_random(*state);
+}
+
+static void test_random_contents_aliased(void **state)
+{
+	gmem_alias_shared(*state);
+	change_at_random(*state);
+}
+
+static void test_random_contents_exported(void **state)
+{
+	assert_true(gmem_export_shared(*state) >= 0);
+	change_at_random(*state);
+}
+
+/* Blocks that are shared as a whole leave the memfd, for huge pages, until nothing is shared. */
+
+#define BLOCK (SZ_2M / GRANULE_SIZE)
+
+static void test_blocks_leave_the_memfd(void **state)
+{
+	const uint64_t before = mapped_kib("ccr-shared"), block = SZ_2M >> 10;
+	struct gmem *gmem = *state;
+	char bytes[4] = "tail";
+
+	/* All but a page of block 0, all of block 1, some of block 2. */
+	assert_int_equal(show(gmem, 1, 2 * BLOCK + 8), 0);
+	assert_int_equal(mapped_kib("ccr-shared"), before - block);
+	assert_int_equal(gmem_write(gmem, page_at(2 * BLOCK - 1), bytes, 4), 0);
+	assert_int_equal(show(gmem, 0, 1), 0);
+	assert_int_equal(show(gmem, 2 * BLOCK + 8, BLOCK - 8), 0);
+	assert_int_equal(mapped_kib("ccr-shared"), before - block);
+
+	assert_int_equal(hide(gmem, BLOCK, BLOCK - 1), 0);
+	assert_int_equal(mapped_kib("ccr-shared"), before - block);
+	assert_int_equal(show(gmem, BLOCK, BLOCK - 1), 0);
+	assert_int_equal(mapped_kib("ccr-shared"), before - block);
+	assert_int_equal(gmem_read(gmem, page_at(2 * BLOCK - 1), bytes, 4), 0);
+	assert_memory_equal(bytes, "tail", 4);
+
+	assert_int_equal(hide(gmem, 3, 2 * BLOCK), 0);
+	assert_int_equal(mapped_kib("ccr-shared"), before);
+	assert_int_equal(show(gmem, BLOCK, 1), 0);
+	assert_int_equal(gmem_read(gmem, page_at(BLOCK), bytes, 4), 0);
+	assert_memory_equal(bytes, "\0\0\0\0", 4);
+	assert_int_equal(mapped_kib("ccr-shared"), before);
+}
+
+static void test_exported_blocks_stay_in_the_memfd(void **state)
+{
+	const uint64_t before = mapped_kib("ccr-shared");
+
+	assert_true(gmem_export_shared(*state) >= 0);
+	assert_int_equal(show(*state, 0, PAGES), 0);
+	assert_int_equal(mapped_kib("ccr-shared"), before);
+}
+
+/* Mappings of a side. */
+static unsigned nr_mappings(struct gmem *gmem, enum gmem_side side)
+{
+	const uint64_t map = gmem_slot_address(gmem, side);
+	unsigned nr = 0;
+	char line[512];
+	FILE *file = fopen("/proc/self/maps", "re");
+
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file)) {
+		unsigned long long start;
+
+		if (sscanf(line, "%llx-", &start) == 1)
+			nr += start >= map && start < map + gmem_size(gmem);
+	}
+	fclose(file);
+	return nr;
+}
+
+/* A guest cannot make more mappings with blocks than by sharing in as many pieces. */
+static void test_blocks_cost_few_mappings(void **state)
+{
+	struct gmem *gmem = *state;
+
+	gmem_alias_shared(gmem);
+	assert_int_equal(show(gmem, BLOCK, BLOCK), 0);
+	for (uint64_t page = BLOCK; page < 2 * BLOCK; page += 2)
+		assert_int_equal(hide(gmem, page, 1), 0);
+	for (uint64_t page = BLOCK; page < 2 * BLOCK; page += 2)
+		assert_int_equal(show(gmem, page, 1), 0);
+	assert_in_range(nr_mappings(gmem, GMEM_SHARED), 1, 3);
+	assert_in_range(nr_mappings(gmem, GMEM_PRIVATE), 1, 3);
+}
+
+static void test_blocks_are_capped(void **state)
+{
+	const uint64_t before = mapped_kib("ccr-shared"), block = SZ_2M >> 10;
+	struct gmem *gmem = create(GMEM_SPLIT, (GMEM_MAX_ANONYMOUS + 2) * SZ_2M);
+
+	(void)state;
+	assert_int_equal(show(gmem, BLOCK, BLOCK), 0);
+	assert_int_equal(show(gmem, 0, (GMEM_MAX_ANONYMOUS + 2) * BLOCK), 0);
+	assert_int_equal(mapped_kib("ccr-shared") - before, 2 * block);
+	assert_int_equal(hide(gmem, 2 * BLOCK, BLOCK), 0);
+	assert_int_equal(show(gmem, 2 * BLOCK, BLOCK), 0);
+	assert_int_equal(mapped_kib("ccr-shared") - before, 2 * block);
+	gmem_destroy(gmem);
 }
 
 static void test_run_end(void **state)
@@ -1089,9 +1205,10 @@ static void test_realm_host_fails(void **state)
 }
 
 /* As a back end in another process has it. */
-static uint8_t *map_shared(const struct gmem_shared *shared)
+static uint8_t *map_shared(struct gmem *gmem)
 {
-	uint8_t *map = mmap(NULL, shared->size, PROT_READ | PROT_WRITE, MAP_SHARED, shared->fd, 0);
+	uint8_t *map =
+		mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, gmem_export_shared(gmem), 0);
 
 	assert_ptr_not_equal(map, MAP_FAILED);
 	return map;
@@ -1099,12 +1216,8 @@ static uint8_t *map_shared(const struct gmem_shared *shared)
 
 static void test_export_plain(void **state)
 {
-	const struct gmem_shared shared = gmem_export_shared(*state);
-	uint8_t *map = map_shared(&shared), byte = 0;
+	uint8_t *map = map_shared(*state), byte = 0;
 
-	assert_int_equal(shared.base.v, BASE);
-	assert_int_equal(shared.size, SIZE);
-	assert_int_equal(shared.shared_bit, 0);
 	map[GRANULE_SIZE + 5] = 0x5a;
 	assert_int_equal(gmem_read(*state, ipa_at(BASE + GRANULE_SIZE + 5), &byte, 1), 0);
 	assert_int_equal(byte, 0x5a);
@@ -1114,23 +1227,21 @@ static void test_export_plain(void **state)
 /* Our own accesses would fault behind a new end. */
 static void test_export_is_sealed(void **state)
 {
-	const struct gmem_shared shared = gmem_export_shared(*state);
+	const int fd = gmem_export_shared(*state);
 
-	assert_int_equal(ftruncate(shared.fd, SIZE / 2), -1);
+	assert_int_equal(ftruncate(fd, SIZE / 2), -1);
 	assert_int_equal(errno, EPERM);
-	assert_int_equal(ftruncate(shared.fd, 2 * SIZE), -1);
+	assert_int_equal(ftruncate(fd, 2 * SIZE), -1);
 	assert_int_equal(errno, EPERM);
-	assert_int_equal(fcntl(shared.fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE), -1);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE), -1);
 	assert_int_equal(errno, EPERM);
 }
 
 static void test_export_shows_the_shared_side_only(void **state)
 {
 	struct gmem *gmem = *state;
-	const struct gmem_shared shared = gmem_export_shared(gmem);
-	uint8_t *map = map_shared(&shared), bytes[GRANULE_SIZE];
+	uint8_t *map = map_shared(gmem), bytes[GRANULE_SIZE];
 
-	assert_int_equal(shared.shared_bit, SHARED_BIT);
 	memset(bytes, 0x77, sizeof(bytes));
 	assert_int_equal(gmem_rmm_write(gmem, page_at(2), bytes, sizeof(bytes)), 0);
 	assert_all_zero(map + 2 * GRANULE_SIZE, GRANULE_SIZE);
@@ -1146,8 +1257,7 @@ static void test_export_shows_the_shared_side_only(void **state)
 static void test_export_what_comes_late_is_dropped(void **state)
 {
 	struct gmem *gmem = *state;
-	const struct gmem_shared shared = gmem_export_shared(gmem);
-	uint8_t *map = map_shared(&shared), bytes[GRANULE_SIZE];
+	uint8_t *map = map_shared(gmem), bytes[GRANULE_SIZE];
 
 	assert_int_equal(show(gmem, 7, 1), 0);
 	assert_int_equal(hide(gmem, 7, 1), 0);
@@ -1250,6 +1360,12 @@ int main(void)
 		split_test(test_word_borders),
 		split_test(test_random_changes),
 		split_test(test_random_contents),
+		split_test(test_random_contents_aliased),
+		split_test(test_random_contents_exported),
+		split_test(test_blocks_leave_the_memfd),
+		split_test(test_exported_blocks_stay_in_the_memfd),
+		split_test(test_blocks_cost_few_mappings),
+		cmocka_unit_test(test_blocks_are_capped),
 		split_test(test_run_end),
 		cmocka_unit_test(test_runs_are_capped),
 		cmocka_unit_test_setup_teardown(test_export_plain, exportable_begin, gmem_end),
