@@ -31,8 +31,9 @@ uint64_t bounce_slots(uint64_t size);
 
 /**
  * struct bounce_limits - what a disk allows its driver
- * @queue_size: requests in flight in each queue, a power of two
- * @seg_max, @size_max: segments a request, and bytes a segment; @size_max 0 for any
+ * @queue_size: entries of each queue, a power of two
+ * @seg_max, @size_max: segments a request, and bytes a segment; @size_max 0 for any, else the guest
+ *	bounces, and must not be offered VIRTIO_RING_F_INDIRECT_DESC
  */
 struct bounce_limits {
 	uint16_t queue_size;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_ids.h>
+#include <linux/virtio_ring.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -435,6 +436,7 @@ int blk_init(struct blk *blk, const struct blk_config *config, const struct virt
 	own.type = &blk_type;
 	own.self = blk;
 	own.features = features_of(config);
+	own.withheld = config->limits.size_max ? BIT(VIRTIO_RING_F_INDIRECT_DESC) : 0;
 	own.queue_size = config->limits.queue_size;
 	own.nr_queues = config->nr_queues;
 	memcpy(blk->serial, config->serial, strnlen(config->serial, sizeof(blk->serial)));

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a request costs
- * --------------------
- * Each data segment takes size_max bytes; header, status and the indirect table one slot each. With
- * segments of two slots no allocation needs a long free stretch. Still, a pool of single and double
- * slots fragments: in the worst case first fit needs half as much again as is in use (Robson's
- * bound for two sizes), so only two thirds are given out.
+ * What a disk costs
+ * -----------------
+ * Without indirect descriptors each piece of a request is an entry of the queue: header, status and
+ * each segment, which takes size_max bytes at the most. So the queue itself bounds what is bounced,
+ * whether requests are many or large, and no table of descriptors is bounced as well.
  *
- * Depth against size: requests of 64 KiB keep the number of exits low, so depth grows only once
- * every request can be that large; below that, four requests in flight are kept and shrink.
+ * A pool of stretches of different lengths fragments: if the longest has 2^n slots, first fit needs
+ * 1 + n/2 times what is in use in the worst case (Robson's bound). Only that much is given out.
+ *
+ * Entries come first: with 256 of them Linux has deep queues and large requests of scattered pages.
+ * Then segments grow, for what is in one piece is copied faster so. A request takes a quarter of
+ * the queue at the most.
  *
  * A message to a shared directory takes its own pages and those of the longest reply, whatever the
  * reply will be: about as much as its limit says, and some. Four are in flight.
@@ -44,16 +47,14 @@
 /* A console's four pages for input (16 KiB each in some guests), what it prints, the rng. */
 #define OTHERS_SIZE (80u * 1024)
 
-#define SEGMENT_SIZE   4096u
-#define OVERHEAD_SIZE  (3 * SLOT_SIZE)
-#define GOOD_DATA_SIZE (64u * 1024)
-#define MIN_DEPTH      4
-#define MAX_DEPTH      128
-#define MESSAGE_SIZE   (2 * SEGMENT_SIZE) /* of one that carries no data */
-#define MIN_MSIZE      (2 * SEGMENT_SIZE) /* what Linux's client can do with, and some use */
-#define MAX_MSIZE      (128u * 1024)
-#define MIN_RING_SIZE  16
-#define MAX_SEGMENTS   (VIRTIO_MAX_SEGMENTS - 2) /* less header and status */
+#define SEGMENT_SIZE  4096u
+#define MIN_DEPTH     4
+#define MAX_DEPTH     128
+#define MESSAGE_SIZE  (2 * SEGMENT_SIZE) /* of one that carries no data */
+#define MIN_MSIZE     (2 * SEGMENT_SIZE) /* what Linux's client can do with, and some use */
+#define MAX_MSIZE     (128u * 1024)
+#define MIN_RING_SIZE 16
+#define MAX_SEGMENTS  (VIRTIO_MAX_SEGMENTS - 2) /* less header and status */
 
 uint64_t bounce_default_size(uint64_t ram_size)
 {
@@ -90,16 +91,18 @@ int bounce_limit_channels(uint64_t pool_size, unsigned nr_channels, uint64_t *re
 	return 0;
 }
 
-/* What each of @nr_users may have in flight. */
-static uint64_t share_of(uint64_t pool_size, unsigned nr_users)
+/* What each of @nr_users may have in flight, in stretches of at most @size bytes. */
+static uint64_t share_of(uint64_t pool_size, unsigned nr_users, uint64_t size)
 {
-	return pool_size > OTHERS_SIZE ? (pool_size - OTHERS_SIZE) / 3 * 2 / nr_users : 0;
+	const unsigned halves = 2 + (unsigned)__builtin_ctzll(size / SLOT_SIZE);
+
+	return pool_size > OTHERS_SIZE ? (pool_size - OTHERS_SIZE) / halves * 2 / nr_users : 0;
 }
 
 int bounce_limit_share(uint64_t pool_size, unsigned nr_users, struct bounce_share *ret_limits,
 		       struct ccr_err *err)
 {
-	const uint64_t share = share_of(pool_size, nr_users) / MIN_DEPTH;
+	const uint64_t share = share_of(pool_size, nr_users, SEGMENT_SIZE) / MIN_DEPTH;
 	uint64_t msize;
 
 	*ret_limits = (struct bounce_share){0};
@@ -119,32 +122,44 @@ int bounce_limit_share(uint64_t pool_size, unsigned nr_users, struct bounce_shar
 	return 0;
 }
 
+/* From the most generous on. */
+static const struct {
+	uint16_t queue_size;
+	uint32_t size_max;
+} disk_levels[] = {
+	{256, 64 * 1024},    {256, 32 * 1024},    {256, 16 * 1024},   {256, 8 * 1024},
+	{256, SEGMENT_SIZE}, {128, SEGMENT_SIZE}, {64, SEGMENT_SIZE}, {32, SEGMENT_SIZE},
+	{16, SEGMENT_SIZE},  {8, SEGMENT_SIZE},
+};
+
+#define NR_DISK_LEVELS (sizeof(disk_levels) / sizeof(disk_levels[0]))
+
+/* Of a request, so that some fit the queue. */
+static uint32_t segments_of(uint16_t queue_size)
+{
+	return queue_size > 2 * MIN_DEPTH ? queue_size / MIN_DEPTH - 2u : 1;
+}
+
 int bounce_limit_disk(uint64_t pool_size, unsigned nr_queues, struct bounce_limits *ret_limits,
 		      struct ccr_err *err)
 {
-	uint16_t depth = MIN_DEPTH;
-	uint64_t share, segments;
-
 	if (pool_size == 0) {
 		*ret_limits = (struct bounce_limits){MAX_DEPTH, MAX_SEGMENTS, 0};
 		return 0;
 	}
-	share = share_of(pool_size, nr_queues);
-	if (share < (uint64_t)MIN_DEPTH * (OVERHEAD_SIZE + SEGMENT_SIZE))
-		return err_set(
-			err, -ENOSPC,
-			"%u disk queues do not fit the guest's bounce buffers of %llu KiB; give it "
-			"more with --bounce, or use fewer disks or queues",
-			nr_queues, (unsigned long long)(pool_size >> 10));
-	while (depth < MAX_DEPTH && share / (2u * depth) >= OVERHEAD_SIZE + GOOD_DATA_SIZE)
-		depth *= 2;
-	segments = (share / depth - OVERHEAD_SIZE) / SEGMENT_SIZE;
-	*ret_limits = (struct bounce_limits){
-		.queue_size = depth,
-		.seg_max = segments < MAX_SEGMENTS ? (uint32_t)segments : MAX_SEGMENTS,
-		.size_max = SEGMENT_SIZE,
-	};
-	return 0;
+	for (unsigned i = 0; i < NR_DISK_LEVELS; i++) {
+		const uint16_t queue_size = disk_levels[i].queue_size;
+		const uint32_t size_max = disk_levels[i].size_max;
+
+		if ((uint64_t)queue_size * size_max > share_of(pool_size, nr_queues, size_max))
+			continue;
+		*ret_limits = (struct bounce_limits){queue_size, segments_of(queue_size), size_max};
+		return 0;
+	}
+	return err_set(err, -ENOSPC,
+		       "%u disk queues do not fit the guest's bounce buffers of %llu KiB; give it "
+		       "more with --bounce, or use fewer disks or queues",
+		       nr_queues, (unsigned long long)(pool_size >> 10));
 }
 
 #define PAGE_SIZE_MAPPED 4096u
@@ -216,7 +231,7 @@ int bounce_limit_net(uint64_t pool_size, unsigned nr_pairs, struct bounce_net_li
 
 uint16_t bounce_ring_size(const struct bounce_limits *limits)
 {
-	const uint64_t pages = (uint64_t)limits->queue_size * limits->seg_max;
+	const uint64_t pages = (uint64_t)limits->queue_size * limits->size_max / SEGMENT_SIZE;
 	uint16_t size = MIN_RING_SIZE;
 
 	if (limits->size_max == 0)

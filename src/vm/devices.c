@@ -174,6 +174,12 @@ static void destroy_port(struct machine *machine, unsigned at)
 	machine->ports[at] = NULL;
 }
 
+/* Without indirect descriptors the rings bound what is bounced. */
+static uint64_t withheld_rings(const struct machine_config *config)
+{
+	return config->limits.size_max ? 1ull << VIRTIO_RING_F_INDIRECT_DESC : 0;
+}
+
 static int create_back_ends_disk(struct machine *machine, unsigned nr,
 				 const struct machine_config *config,
 				 const struct virtio_setup *setup, struct virtio_dev **ret_dev,
@@ -181,6 +187,7 @@ static int create_back_ends_disk(struct machine *machine, unsigned nr,
 {
 	const unsigned at = SLOT_DISKS + nr;
 	const struct vhost_dev_config vhost = {
+		.withheld = withheld_rings(config),
 		.own_features = vhost_blk_own_features(&config->limits),
 		.nr_queues = machine->slots[at].nr_lanes,
 		.limits = config->limits,
@@ -238,16 +245,14 @@ static unsigned fs_lanes(const struct machine_config *config, unsigned nr)
 	return VHOST_FS_NR_QUEUES;
 }
 
-/* Without indirect descriptors the rings bound what is bounced. */
 static int create_fs(struct machine *machine, unsigned nr, const struct machine_config *config,
 		     const struct virtio_setup *setup, struct virtio_dev **ret_dev,
 		     struct ccr_err *err)
 {
 	const unsigned index = nr - (VM_MAX_SHARES - config->nr_fs);
-	const bool bounces = config->limits.size_max;
 	uint8_t space[VHOST_FS_CONFIG_SIZE];
 	const struct vhost_dev_config vhost = {
-		.withheld = bounces ? 1ull << VIRTIO_RING_F_INDIRECT_DESC : 0,
+		.withheld = withheld_rings(config),
 		.nr_queues = VHOST_FS_NR_QUEUES,
 		.limits = {.queue_size = bounce_ring_size(&config->limits)},
 		.config = space,

@@ -175,6 +175,8 @@ static void test_config_space(void **state)
 				 BIT(VIRTIO_BLK_F_BLK_SIZE) | BIT(VIRTIO_BLK_F_FLUSH) |
 				 BIT(VIRTIO_BLK_F_CONFIG_WCE) | BIT(VIRTIO_BLK_F_DISCARD) |
 				 BIT(VIRTIO_BLK_F_WRITE_ZEROES));
+	/* For what bounces, the queue is the bound. */
+	assert_int_equal(guest_offered(&b->device) & BIT(VIRTIO_RING_F_INDIRECT_DESC), 0);
 	guest_common_write(&b->device, VIRTIO_PCI_COMMON_Q_SELECT, 2, 0);
 	assert_int_equal(guest_common_read(&b->device, VIRTIO_PCI_COMMON_Q_SIZE, 2), 16);
 }

@@ -43,10 +43,17 @@ static const struct {
 	unsigned nr_disks;
 	struct bounce_limits limits;
 } known[] = {
-	{0, 1, {128, 126, 0}},          {0, 9, {128, 126, 0}},
-	{256 * KIB, 1, {4, 5, 4096}},   {512 * KIB, 1, {4, 16, 4096}},
-	{512 * KIB, 2, {4, 7, 4096}},   {4 * MIB, 1, {32, 19, 4096}},
-	{64 * MIB, 1, {128, 83, 4096}}, {1 * GIB, 1, {128, 126, 4096}},
+	{0, 1, {128, 126, 0}},
+	{0, 9, {128, 126, 0}},
+	{256 * KIB, 1, {16, 2, 4096}},
+	{256 * KIB, 3, {8, 1, 4096}},
+	{512 * KIB, 1, {64, 14, 4096}},
+	{512 * KIB, 2, {32, 6, 4096}},
+	{1 * MIB, 1, {128, 30, 4096}},
+	{2 * MIB, 1, {256, 62, 4096}},
+	{64 * MIB, 1, {256, 62, 64 * 1024}},
+	{64 * MIB, 2, {256, 62, 32 * 1024}},
+	{1 * GIB, 1, {256, 62, 64 * 1024}},
 };
 
 static void test_known_limits(void **state)
@@ -83,9 +90,22 @@ static void test_channels(void **state)
 				     "give it more with --bounce, or use fewer");
 }
 
-/* Whatever the pool: all requests of all disks fit two thirds of it, in whole slots. */
+/* First fit's worst case (Robson) for stretches of up to @size, in slots of 2 KiB. */
+static uint64_t worst_case(uint64_t used, uint64_t size)
+{
+	unsigned n = 0;
+
+	while (2048ull << n < size)
+		n++;
+	return used + used * n / 2;
+}
+
+/* Whatever the pool: all entries of all disks fit it, wherever they have been put. */
 static void test_everything_fits(void **state)
 {
+	unsigned nr_levels = 0;
+	uint64_t last = 0;
+
 	(void)state;
 	for (uint64_t pool = 256 * KIB; pool <= 128 * MIB; pool += 256 * KIB) {
 		for (unsigned nr_disks = 1; nr_disks <= 4; nr_disks++) {
@@ -94,13 +114,19 @@ static void test_everything_fits(void **state)
 
 			if (bounce_limit_disk(pool, nr_disks, &l, NULL))
 				continue;
-			used = (uint64_t)l.queue_size * nr_disks *
-			       (l.seg_max * (uint64_t)l.size_max + 3 * 2048);
-			assert_true(used <= pool / 3 * 2);
+			used = (uint64_t)l.queue_size * nr_disks * l.size_max;
+			assert_true(worst_case(used, l.size_max) <= pool);
 			assert_true(l.seg_max >= 1 && l.seg_max <= 126);
+			/* Two requests at least, however large. */
+			assert_true(2 * (l.seg_max + 2) <= l.queue_size);
 			assert_int_equal(l.queue_size & (l.queue_size - 1), 0);
+			/* More of a pool is never less of a disk. */
+			nr_levels += nr_disks == 1 && used > last;
+			assert_true(nr_disks > 1 || used >= last);
+			last = nr_disks == 1 ? used : last;
 		}
 	}
+	assert_in_range(nr_levels, 8, 10);
 }
 
 static void test_too_small(void **state)
@@ -230,18 +256,18 @@ static void test_shares(void **state)
 	}
 }
 
-/* The largest power of two of pages that the disk's own limits make up. */
+/* As many pages as the disk's own queue has room for, in as many entries. */
 static void test_ring_size(void **state)
 {
-	struct bounce_limits limits = {.queue_size = 4, .seg_max = 3, .size_max = 4096};
+	struct bounce_limits limits = {.queue_size = 8, .seg_max = 1, .size_max = 4096};
 
 	(void)state;
 	assert_int_equal(bounce_ring_size(&limits), 16);
-	limits.seg_max = 8;
+	limits.queue_size = 32;
 	assert_int_equal(bounce_ring_size(&limits), 32);
-	limits.seg_max = 15;
-	assert_int_equal(bounce_ring_size(&limits), 32);
-	limits.queue_size = 128;
+	limits.size_max = 16384;
+	assert_int_equal(bounce_ring_size(&limits), 128);
+	limits.queue_size = 256;
 	assert_int_equal(bounce_ring_size(&limits), 128);
 	limits.size_max = 0;
 	assert_int_equal(bounce_ring_size(&limits), 128);
