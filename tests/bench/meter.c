@@ -45,7 +45,7 @@
 enum { STAT_UTIME = 11, STAT_STIME = 12, STAT_GUEST_TIME = 40 };
 
 struct cost {
-	uint64_t cpu_us;
+	int64_t cpu_us;
 	uint64_t pss_kib;
 };
 
@@ -80,10 +80,11 @@ static size_t read_file(const char *path, char *buf, size_t size)
 	return done;
 }
 
-static uint64_t cpu_of(pid_t pid)
+/* Less than nothing at times: the kernel scales user and system time, but not the guest's. */
+static int64_t cpu_of(pid_t pid)
 {
 	char path[64], text[1024], *field, *rest;
-	uint64_t ticks = 0;
+	int64_t ticks = 0;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	read_file(path, text, sizeof(text));
@@ -93,11 +94,11 @@ static uint64_t cpu_of(pid_t pid)
 	rest += 2;
 	for (int nr = 0; (field = strsep(&rest, " ")); nr++) {
 		if (nr == STAT_UTIME || nr == STAT_STIME)
-			ticks += strtoull(field, NULL, 10);
+			ticks += strtoll(field, NULL, 10);
 		else if (nr == STAT_GUEST_TIME)
-			ticks -= strtoull(field, NULL, 10);
+			ticks -= strtoll(field, NULL, 10);
 	}
-	return ticks * 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
+	return ticks * 1000000 / sysconf(_SC_CLK_TCK);
 }
 
 /*
@@ -199,7 +200,7 @@ static void print_line(const char *line, pid_t pid, uint64_t ram, uint64_t start
 	struct cost cost = {0};
 
 	add_cost(pid, is_ready ? ram : 0, &cost);
-	printf("%s host_us=%" PRIu64 " cpu_us=%" PRIu64 " exits=%" PRIu64, line, host_us,
+	printf("%s host_us=%" PRIu64 " cpu_us=%" PRId64 " exits=%" PRIu64, line, host_us,
 	       cost.cpu_us, count_exits());
 	if (is_ready)
 		printf(" pss_kib=%" PRIu64, cost.pss_kib);
@@ -358,7 +359,7 @@ static int cost_of(uint64_t ram, char **pids)
 
 	for (; *pids; pids++)
 		add_cost((pid_t)strtol(*pids, NULL, 10), ram, &cost);
-	printf("cpu_us=%" PRIu64 " pss_kib=%" PRIu64 "\n", cost.cpu_us, cost.pss_kib);
+	printf("cpu_us=%" PRId64 " pss_kib=%" PRIu64 "\n", cost.cpu_us, cost.pss_kib);
 	return 0;
 }
 

@@ -8,7 +8,7 @@
 
 # shared ARGUMENT... - all of tests/harness/guest-9p, and what the host finds afterwards
 shared() {
-	limit=240
+	limit=480
 	mkdir -p "$dir/share/mounted"
 	echo "a line of the host's" >"$dir/share/from-host"
 	echo secret >"$dir/secret"
@@ -38,7 +38,7 @@ contract_share() {
 
 # contract_9p ARGUMENT... - a hostile client
 contract_9p() {
-	limit=240
+	limit=480
 	dd if=/dev/zero of="$dir/disk" bs=1M count=1 2>/dev/null
 	contract_share
 	launch "$@" -m 64M --bounce 1M -k "$guest/contract.img" -p ccr.only=9p --disk "$dir/disk" \
