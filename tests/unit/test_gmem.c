@@ -1123,6 +1123,26 @@ static void test_alias(void **state)
 	assert_int_equal(read_mapping(gmem, GMEM_SHARED, 6, out), -EFAULT);
 }
 
+/* What only one of the two addresses shows would not be the memory that devices see. */
+static void test_blocks_have_no_alias(void **state)
+{
+	struct gmem *gmem = *state;
+	char out[4] = "none";
+
+	gmem_alias_shared(gmem);
+	assert_int_equal(show(gmem, BLOCK - 1, BLOCK + 1), 0);
+	assert_int_equal(read_mapping(gmem, GMEM_PRIVATE, BLOCK - 1, out), 0);
+	assert_int_equal(read_mapping(gmem, GMEM_PRIVATE, BLOCK, out), -EFAULT);
+	assert_int_equal(read_mapping(gmem, GMEM_SHARED, BLOCK, out), 0);
+	assert_int_equal(hide(gmem, BLOCK, 1), 0);
+	assert_int_equal(read_mapping(gmem, GMEM_PRIVATE, BLOCK, out), 0);
+	assert_memory_equal(out, "\0\0\0\0", 4);
+	assert_int_equal(read_mapping(gmem, GMEM_SHARED, BLOCK, out), -EFAULT);
+	assert_int_equal(read_mapping(gmem, GMEM_PRIVATE, BLOCK + 1, out), -EFAULT);
+	assert_int_equal(show(gmem, BLOCK, 1), 0);
+	assert_int_equal(read_mapping(gmem, GMEM_PRIVATE, BLOCK, out), -EFAULT);
+}
+
 /* Real realms: the private side is somebody else's. */
 
 struct private_side {
@@ -1381,6 +1401,7 @@ int main(void)
 		split_test(test_halfwords),
 		split_test(test_dead_side_is_not_mapped),
 		split_test(test_alias),
+		split_test(test_blocks_have_no_alias),
 		cmocka_unit_test(test_realm),
 		cmocka_unit_test(test_realm_host_fails),
 	};
