@@ -156,6 +156,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz *f = calloc(1, sizeof(*f));
 	struct uart_host host = {on_irq, on_kick, NULL};
+	unsigned left = 2 * UART_RING_SIZE;
 
 	require(f != NULL);
 	host.ctx = &f->line;
@@ -182,8 +183,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		case 3:
 			host_takes(f, value);
 			break;
-		case 4: /* enough to fill the ring now and then */
-			for (unsigned n = 0; n < value * 16u; n++)
+		case 4: /* enough to fill the ring now and then, but once */
+			for (unsigned n = 0; n < value * 16u && left > 0; n++, left--)
 				write_line(f, DATA, (uint8_t)(n + value));
 			break;
 		}
