@@ -18,6 +18,10 @@
 /* Of x86-64: the same calls once more, under other numbers. */
 #define X32_BIT 0x40000000u
 
+/* More than there are; and those that are not worth dividing. */
+#define MAX_CALLS 512
+#define MAX_LEAF  3
+
 /**
  * struct condition - what a call must be like to be allowed at all
  * @arg: the argument that is looked at
@@ -158,19 +162,17 @@ static void decide(struct program *program, const struct filter_config *config, 
 	answer(program, config->denied);
 }
 
-/* One call: skip what decides about it if it is another. */
-static int add_call(struct program *program, const struct filter_config *config, size_t from,
-		    size_t to)
+/* Where a jump is that jump_here() says the end of. */
+static unsigned jump_away(struct program *program)
 {
-	const unsigned at = program->nr;
-
-	jump(program, BPF_JEQ, config->rules[from].nr, 1, 0);
 	add(program, (struct sock_filter)BPF_STMT(BPF_JMP | BPF_JA, 0));
-	decide(program, config, from, to);
-	if (program->nr > FILTER_MAX_INSNS)
-		return -E2BIG;
-	program->insns[at + 1].k = program->nr - (at + 2);
-	return 0;
+	return program->nr - 1;
+}
+
+static void jump_here(struct program *program, unsigned at)
+{
+	if (at < FILTER_MAX_INSNS)
+		program->insns[at].k = program->nr - (at + 1);
 }
 
 static bool is_wanted(const struct filter_config *config, size_t from, size_t to)
@@ -182,18 +184,66 @@ static bool is_wanted(const struct filter_config *config, size_t from, size_t to
 	return false;
 }
 
-/* @only_conditional: the kernel remembers calls that need no look; the others are slow anyway. */
-static int add_calls(struct program *program, const struct filter_config *config, bool conditional)
+/* Calls of which it depends on their arguments; a vCPU makes little else all the time. */
+static void add_conditional(struct program *program, const struct filter_config *config)
 {
-	int ret = 0;
+	for (size_t i = 0, next; i < config->nr_rules; i = next) {
+		const uint32_t nr = config->rules[i].nr;
+		unsigned away;
 
-	for (size_t i = 0, next; i < config->nr_rules && !ret; i = next) {
 		next = next_call(config, i);
-		if (is_wanted(config, i, next) &&
-		    (condition_of(config->rules[i].nr) != NULL) == conditional)
-			ret = add_call(program, config, i, next);
+		if (!condition_of(nr) || !is_wanted(config, i, next))
+			continue;
+		jump(program, BPF_JEQ, nr, 1, 0);
+		away = jump_away(program);
+		decide(program, config, i, next);
+		jump_here(program, away);
 	}
-	return ret;
+}
+
+/*
+ * The calls that are allowed whatever they do, sorted. Return: how many; -E2BIG if they are too many.
+ */
+static int list_others(const struct filter_config *config, uint32_t numbers[MAX_CALLS])
+{
+	int nr = 0;
+
+	for (size_t i = 0, next; i < config->nr_rules; i = next) {
+		int at = nr;
+
+		next = next_call(config, i);
+		if (condition_of(config->rules[i].nr) || !is_wanted(config, i, next))
+			continue;
+		if (nr == MAX_CALLS)
+			return -E2BIG;
+		for (; at > 0 && numbers[at - 1] > config->rules[i].nr; at--)
+			numbers[at] = numbers[at - 1];
+		numbers[at] = config->rules[i].nr;
+		nr++;
+	}
+	return nr;
+}
+
+/*
+ * Allow @nr calls. The kernel goes through a new filter once for every call that there is, to
+ * remember which need no look, so a search is better than a list.
+ */
+static void search(struct program *program, const uint32_t *numbers, unsigned nr, uint32_t denied)
+{
+	const unsigned half = nr / 2;
+	unsigned away;
+
+	if (nr <= MAX_LEAF) {
+		for (unsigned i = 0; i < nr; i++)
+			allow_value(program, numbers[i]);
+		answer(program, denied);
+		return;
+	}
+	jump(program, BPF_JGE, numbers[half], 0, 1);
+	away = jump_away(program);
+	search(program, numbers, half, denied);
+	jump_here(program, away);
+	search(program, numbers + half, nr - half, denied);
 }
 
 static int check(const struct filter_config *config)
@@ -210,7 +260,9 @@ static int check(const struct filter_config *config)
 int filter_build(const struct filter_config *config, struct sock_filter *ret_insns)
 {
 	struct program program = {.insns = ret_insns};
-	int ret = check(config);
+	uint32_t others[MAX_CALLS];
+	const int nr_others = list_others(config, others);
+	const int ret = nr_others < 0 ? nr_others : check(config);
 
 	if (ret)
 		return ret;
@@ -224,12 +276,8 @@ int filter_build(const struct filter_config *config, struct sock_filter *ret_ins
 	/* Its flags are in memory, where no filter can see them: libc then uses clone. */
 	jump(&program, BPF_JEQ, __NR_clone3, 0, 1);
 	answer(&program, SECCOMP_RET_ERRNO | ENOSYS);
-	ret = add_calls(&program, config, true);
-	if (!ret)
-		ret = add_calls(&program, config, false);
-	answer(&program, config->denied);
-	if (ret)
-		return ret;
+	add_conditional(&program, config);
+	search(&program, others, (unsigned)nr_others, config->denied);
 	return program.nr > FILTER_MAX_INSNS ? -E2BIG : (int)program.nr;
 }
 

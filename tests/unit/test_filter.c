@@ -45,6 +45,9 @@ static uint32_t word_at(const struct seccomp_data *data, uint32_t offset)
 	return word;
 }
 
+/* Instructions that run() has executed. */
+static unsigned nr_steps;
+
 /* What the kernel does with the program. */
 static uint32_t run(const struct sock_filter *insns, unsigned nr, const struct seccomp_data *data)
 {
@@ -54,6 +57,7 @@ static uint32_t run(const struct sock_filter *insns, unsigned nr, const struct s
 		const struct sock_filter *insn = &insns[at];
 		bool taken = false;
 
+		nr_steps++;
 		switch (insn->code) {
 		case BPF_LD | BPF_W | BPF_ABS:
 			a = word_at(data, insn->k);
@@ -233,6 +237,36 @@ static void test_too_many_rules(void **state)
 	assert_int_equal(filter_build(&config, insns), -E2BIG);
 }
 
+/* Sets of every size, in any order: those that are in them and nothing else, and soon found. */
+static void test_search(void **state)
+{
+	struct sock_filter insns[FILTER_MAX_INSNS];
+	struct filter_rule rules[120];
+
+	(void)state;
+	for (unsigned size = 1; size <= 120; size++) {
+		const struct filter_config config = {rules, size, LOOP, DENIED, OUR_PID};
+		int nr;
+
+		for (unsigned i = 0; i < size; i++)
+			rules[i] = (struct filter_rule){1000 + 2 * (i * 53 % size), false, 0, LOOP};
+		/* 53 is prime to all sizes but its multiples. */
+		if (size % 53 == 0)
+			continue;
+		nr = filter_build(&config, insns);
+		assert_true(nr > 0);
+		for (uint32_t call = 998; call <= 1000 + 2 * size; call++) {
+			const struct seccomp_data data = {(int)call, OUR_ARCH, 0, {0}};
+			const bool is_in = call >= 1000 && call % 2 == 0 && call < 1000 + 2 * size;
+
+			nr_steps = 0;
+			assert_int_equal(run(insns, (unsigned)nr, &data),
+					 is_in ? SECCOMP_RET_ALLOW : DENIED);
+			assert_in_range(nr_steps, 1, 30);
+		}
+	}
+}
+
 static void test_counts_calls(void **state)
 {
 	const struct filter_config loop = config_of(LOOP), vcpu = config_of(VCPU);
@@ -373,6 +407,7 @@ int main(void)
 		cmocka_unit_test(test_other_ways_into_the_kernel_are_closed),
 		cmocka_unit_test(test_rules_that_cannot_be),
 		cmocka_unit_test(test_too_many_rules),
+		cmocka_unit_test(test_search),
 		cmocka_unit_test(test_counts_calls),
 		cmocka_unit_test(test_a_machine_never_does_these),
 		cmocka_unit_test(test_only_builders_make_rings),
