@@ -136,8 +136,8 @@ uint64_t gmem_slot_address(const struct gmem *gmem, enum gmem_side side);
  * much as the RAM at the most, until the page is shared next: then it is dropped. A process that is
  * about to use a page when it becomes private finds such a hole; nothing waits for it.
  *
- * Return: a memfd, borrowed: the byte of RAM at base + n is at offset n. Sealed: whoever gets it can
- * neither shrink nor grow it, so our own copies never fault.
+ * Return: a memfd, borrowed: the byte of RAM at base + n is at offset n. Sealed: whoever gets it
+ * can neither shrink nor grow it, so our own copies never fault.
  */
 int gmem_export_shared(struct gmem *gmem);
 

@@ -12,6 +12,9 @@ static int set_kind(struct net_config *config, enum net_kind kind, const char *w
 {
 	if (config->kind != NET_NONE && config->kind != kind)
 		return err_set(err, -EINVAL, "more than one kind of network");
+	if (where && config->where)
+		return err_set(err, -EINVAL, "%s or %s? a network has one other end", config->where,
+			       where);
 	config->kind = kind;
 	if (where)
 		config->where = where;

@@ -202,7 +202,9 @@ static void add_conditional(struct program *program, const struct filter_config 
 }
 
 /*
- * The calls that are allowed whatever they do, sorted. Return: how many; -E2BIG if they are too many.
+ * The calls that are allowed whatever they do, sorted.
+ *
+ * Return: how many; -E2BIG if they are too many.
  */
 static int list_others(const struct filter_config *config, uint32_t numbers[MAX_CALLS])
 {

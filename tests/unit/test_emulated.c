@@ -6,7 +6,8 @@
  *	arch/arm64/kvm/host.c arch/arm64/kvm/probe.c arch/arm64/kvm/realm_abi.c
  *	arch/arm64/memmap.c
  *	src/kvm/kvm.c
- *	src/kvm/exit.c src/mem/backing.c src/mem/gmem.c src/realm/realm.c src/realm/plan.c src/realm/measure.c
+ *	src/kvm/exit.c src/mem/backing.c
+ *	src/mem/gmem.c src/realm/realm.c src/realm/plan.c src/realm/measure.c
  *	src/realm/rsi.c src/realm/token.c src/realm/cose.c src/util/cbor.c src/util/err.c
  *	src/util/log.c src/util/hash.c src/util/file.c src/util/parse.c tests/fake/fake_kvm.c
  *	tests/fake/fake_gic.c tests/fake/fake_vcpu.c tests/fake/fake_cpu.c tests/fake/fake_run.c

@@ -6,7 +6,8 @@
  * links: arch/arm64/kvm/host.c arch/arm64/kvm/probe.c arch/arm64/kvm/realm_abi.c
  *	arch/arm64/kvm/vm.c arch/arm64/kvm/vcpu.c arch/arm64/kvm/features.c
  *	arch/arm64/kvm/realm_kvm.c src/realm/features.c src/realm/plan.c src/realm/measure.c
- *	src/realm/realm.c src/kvm/kvm.c src/kvm/exit.c src/mem/backing.c src/mem/gmem.c arch/arm64/memmap.c
+ *	src/realm/realm.c src/kvm/kvm.c src/kvm/exit.c src/mem/backing.c
+ *	src/mem/gmem.c arch/arm64/memmap.c
  *	src/util/err.c src/util/log.c src/util/hash.c src/util/parse.c
  *	tests/fake/fake_kvm.c tests/fake/fake_gic.c tests/fake/fake_vcpu.c tests/fake/fake_cpu.c
  *	tests/fake/fake_run.c tests/fake/fake_realm.c tests/fake/fake_realm_run.c

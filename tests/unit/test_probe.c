@@ -7,7 +7,8 @@
  *	arch/arm64/kvm/vm.c
  *	arch/arm64/kvm/vcpu.c arch/arm64/kvm/features.c
  *	src/realm/features.c arch/arm64/kvm/realm_kvm.c arch/arm64/memmap.c
- *	src/kvm/kvm.c src/kvm/exit.c src/mem/backing.c src/mem/gmem.c src/realm/realm.c src/realm/plan.c
+ *	src/kvm/kvm.c src/kvm/exit.c src/mem/backing.c
+ *	src/mem/gmem.c src/realm/realm.c src/realm/plan.c
  *	src/util/err.c src/util/log.c src/util/hash.c src/util/parse.c
  *	tests/fake/fake_kvm.c tests/fake/fake_gic.c tests/fake/fake_vcpu.c
  *	tests/fake/fake_cpu.c tests/fake/fake_run.c
