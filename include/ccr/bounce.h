@@ -21,11 +21,14 @@
  */
 uint64_t bounce_default_size(uint64_t ram_size);
 
+/** bounce_made_size() - what Linux makes of a wish for @size bytes: a power of two, from 6.0 on */
+uint64_t bounce_made_size(uint64_t size);
+
 /**
  * bounce_slots() - what to say after swiotlb= for a pool of at least @size bytes
  *
  * Linux takes its own default of 64 MiB, asked for by name, for no wish at all, and on arm64 makes
- * the pool of bounce_default_size() then: a set more is asked for instead.
+ * the pool of bounce_default_size() then: a set less is asked for instead, which it rounds up.
  */
 uint64_t bounce_slots(uint64_t size);
 

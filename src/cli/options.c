@@ -1054,15 +1054,16 @@ static int unexpected_argument(const struct cli_command *command, char **argv, s
 static int add_bounce(struct cli_options *options, struct ccr_err *err)
 {
 	const char *cmdline = options->launch.cmdline;
+	const uint64_t made_size = bounce_made_size(options->bounce_size);
 
 	if (options->bounce_size == 0)
 		return 0;
-	if (options->bounce_size >= options->launch.ram_size)
+	if (made_size >= options->launch.ram_size)
 		return err_set(
 			err, -EINVAL,
-			"--bounce: a pool of %llu MiB does not fit RAM of %llu MiB; give the "
-			"guest more of it with --mem",
-			(unsigned long long)(options->bounce_size >> 20),
+			"--bounce: a pool of %llu MiB (Linux makes it a power of two) does not fit RAM of "
+			"%llu MiB; give the guest more of it with --mem",
+			(unsigned long long)(made_size >> 20),
 			(unsigned long long)(options->launch.ram_size >> 20));
 	if (asprintf(&options->cmdline, "%s%sswiotlb=%llu", cmdline ? cmdline : "",
 		     cmdline && *cmdline ? " " : "",

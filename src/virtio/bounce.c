@@ -63,10 +63,19 @@ uint64_t bounce_default_size(uint64_t ram_size)
 	return size < POOL_MAX_SIZE ? size : POOL_MAX_SIZE;
 }
 
+uint64_t bounce_made_size(uint64_t size)
+{
+	uint64_t made = POOL_SET_SIZE;
+
+	while (made < size)
+		made *= 2;
+	return made;
+}
+
 uint64_t bounce_slots(uint64_t size)
 {
 	if (align_up(size, POOL_SET_SIZE) == POOL_MAX_SIZE)
-		size = POOL_MAX_SIZE + POOL_SET_SIZE;
+		size = POOL_MAX_SIZE - POOL_SET_SIZE;
 	return align_up(size, SLOT_SIZE) / SLOT_SIZE;
 }
 

@@ -17,10 +17,10 @@ meter=$top/bin/meter
 peers=$top/peers
 rounds=$(sed -n 's/.*ccr\.rounds=\([0-9]*\).*/\1/p' /proc/cmdline)
 rounds=${rounds:-1}
-# A guest that bounces without need, with a pool as large as that of the realm. 64 MiB would be the
-# default, which Linux on arm64 takes for no wish at all: a guest of 1 GiB has 1 MiB then, and waits
-# for ever for the rest.
-bounces=swiotlb=32896,force
+# A guest that bounces without need, with a pool as large as that of the realm. 64 MiB, 32768 slots,
+# would be the default, which Linux on arm64 takes for no wish at all: a guest of 1 GiB has 1 MiB
+# then, and waits for ever for the rest. Less is rounded up to it.
+bounces=swiotlb=32640,force
 # That of QEMU: a network's queues are run by the kernel.
 vhost=off
 

@@ -32,10 +32,26 @@ static void test_slots(void **state)
 	assert_int_equal(bounce_slots(16 * MIB), 8192);
 	/* Whatever would be rounded up to the default. */
 	assert_int_equal(bounce_slots(64 * MIB - 256 * KIB), 32640);
-	assert_int_equal(bounce_slots(64 * MIB - 255 * KIB), 32896);
-	assert_int_equal(bounce_slots(64 * MIB), 32896);
+	assert_int_equal(bounce_slots(64 * MIB - 255 * KIB), 32640);
+	assert_int_equal(bounce_slots(64 * MIB), 32640);
 	assert_int_equal(bounce_slots(64 * MIB + KIB), 32769);
 	assert_int_equal(bounce_slots(65 * MIB), 33280);
+}
+
+/* What is asked for is never the default, and what Linux makes of it never less than the wish. */
+static void test_made_size(void **state)
+{
+	(void)state;
+	assert_int_equal(bounce_made_size(64 * KIB), 256 * KIB);
+	assert_int_equal(bounce_made_size(16 * MIB), 16 * MIB);
+	assert_int_equal(bounce_made_size(65 * MIB), 128 * MIB);
+	for (uint64_t size = 64 * KIB; size <= 130 * MIB; size += 64 * KIB) {
+		const uint64_t slots = (bounce_slots(size) + 127) / 128 * 128;
+
+		assert_int_not_equal(slots, 32768);
+		assert_true(bounce_made_size(slots * 2048) >= size);
+		assert_int_equal(bounce_made_size(slots * 2048), bounce_made_size(size));
+	}
 }
 
 static const struct {
@@ -278,6 +294,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_default_size),
 		cmocka_unit_test(test_slots),
+		cmocka_unit_test(test_made_size),
 		cmocka_unit_test(test_known_limits),
 		cmocka_unit_test(test_channels),
 		cmocka_unit_test(test_everything_fits),
