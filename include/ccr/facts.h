@@ -116,6 +116,14 @@ void facts_ask(struct facts_answers *ret_answers);
 void facts_read(const char *root, const struct facts_answers *answers, struct facts *ret_facts);
 
 /**
+ * facts_available() - memory that this host can give now without taking it from others, in bytes
+ * @root: as for facts_read()
+ *
+ * Return: UINT64_MAX if the host does not say.
+ */
+uint64_t facts_available(const char *root);
+
+/**
  * facts_group_name() - the name of a group, by the file /etc/group below @root
  *
  * Not the C library's way, whose plug-ins a static program cannot load.

@@ -360,6 +360,19 @@ static bool is_line_of(const char *line, gid_t gid, char name[33])
 	return true;
 }
 
+uint64_t facts_available(const char *root)
+{
+	char *text = read_text(root, "/proc/meminfo", MAX_FILE);
+	const char *line = text ? strstr(text, "MemAvailable:") : NULL;
+	unsigned long long kib;
+	uint64_t size = UINT64_MAX;
+
+	if (line && sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
+		size = kib * 1024;
+	free(text);
+	return size;
+}
+
 int facts_group_name(const char *root, gid_t gid, char name[33])
 {
 	char *text = read_text(root, "/etc/group", MAX_GROUP), *rest = NULL;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ccr/facts.h"
 #include "ccr/parse.h"
 #include "internal.h"
 
@@ -763,9 +764,22 @@ static int check_nets(struct host_ends *ends, struct ccr_err *err)
 	return ret;
 }
 
+/* Beyond this the kernel would look for processes to end, this one or its neighbours. */
+static int check_prealloc(const struct vm_config *config, struct ccr_err *err)
+{
+	const uint64_t size = config->launch->map.ram_size, available = facts_available("");
+
+	if (!config->mem_prealloc || config->has_hugepages || size <= available)
+		return 0;
+	return err_set(err, -ENOMEM,
+		       "--mem-prealloc: this host can give %llu MiB now, not %llu MiB; try a "
+		       "smaller --mem",
+		       (unsigned long long)(available >> 20), (unsigned long long)(size >> 20));
+}
+
 static int open_ends(const struct vm_config *config, struct host_ends *ends, struct ccr_err *err)
 {
-	int ret = 0;
+	int ret = check_prealloc(config, err);
 
 	for (unsigned i = 0; i < config->nr_disks && !ret; i++) {
 		ret = open_disk(&config->disks[i], &ends->disks[i], &ends->back_ends[i], err);

@@ -3,8 +3,8 @@
 # shellcheck disable=SC2154,SC2034 # run.sh sets here, dir, out, err, guest; lib.sh uses limit
 #
 # What goes wrong on the host of a real realm; those that are killed are in stack-realm.sh. That
-# memory of a control group ends is not here: on Linux 6.12-rc1 with series v5 such a realm stood
-# still until it was killed from outside, and why is not known.
+# memory of a control group ends is not here: on Linux 6.12-rc1 with series v5 one of the host's own
+# CPUs stalls in the kernel then (RCU says so), and what runs on it cannot even be killed.
 
 # shellcheck source=faults.sh source-path=SCRIPTDIR
 . "$here/faults.sh"

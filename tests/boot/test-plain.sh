@@ -64,6 +64,10 @@ test_hugepages_and_affinity() {
 	launch --hugepages -k "$guest/Image" -m 64M
 	want_status 1
 	want "$err" 'too few free huge pages for 64 MiB'
+	# Memory that nobody has is no reason for the kernel to end somebody.
+	launch --mem-prealloc -k "$guest/Image" -m 100G
+	want_status 1
+	want "$err" 'this host can give [0-9]* MiB now, not 102400 MiB'
 	echo 130 >/proc/sys/vm/nr_hugepages
 	[ "$(cat /proc/sys/vm/nr_hugepages)" = 130 ] || skip "the host gives no huge pages"
 	start --hugepages --mem-prealloc --vcpu-affinity 0=1,1=0 -k "$guest/Image" -m 256M -c 2 \

@@ -324,6 +324,20 @@ static void test_cgroup(void **state)
 	assert_true(facts.memory_max == FACTS_NO_LIMIT);
 }
 
+static void test_available(void **state)
+{
+	const struct tree *tree = *state;
+
+	assert_true(facts_available(tree->root) == UINT64_MAX);
+	put(state, "/proc/meminfo", "MemTotal:        8052 kB\nMemFree:   12 kB\n");
+	assert_true(facts_available(tree->root) == UINT64_MAX);
+	put(state, "/proc/meminfo",
+	    "MemTotal:        8052 kB\nMemFree:   12 kB\nMemAvailable:    4711 kB\n");
+	assert_int_equal(facts_available(tree->root), 4711 * 1024);
+	put(state, "/proc/meminfo", "MemAvailable: many\n");
+	assert_true(facts_available(tree->root) == UINT64_MAX);
+}
+
 static void test_group_names(void **state)
 {
 	static const struct {
@@ -384,6 +398,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_yama, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_answers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cgroup, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_available, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_group_names, setup, teardown),
 		cmocka_unit_test(test_ask),
 	};
