@@ -144,20 +144,47 @@ uint64_t gmem_slot_address(struct ccr_err *err);
 
 #endif
 END
+cat >src/mem/internal.h <<'END'
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef MEM_INTERNAL_H
+#define MEM_INTERNAL_H
+
+#include <stdint.h>
+
+#include "ccr/err.h"
+
+/**
+ * backing_map() - map some of the host's memory
+ * @err: what went wrong
+ */
+uint64_t backing_map(struct ccr_err *err);
+
+#endif
+END
 cat >src/mem/backing.c <<'END'
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE 1
 #include <sys/mman.h>
 
-#include "ccr/gmem.h"
+#include "internal.h"
 
 /* syscalls(build): mmap */
-uint64_t gmem_slot_address(struct ccr_err *err)
+uint64_t backing_map(struct ccr_err *err)
 {
 	int fd = memfd_create("x", MFD_CLOEXEC);
 	void *map = mmap((void *)0, 1, PROT_READ, MAP_SHARED, fd, 0);
 
 	return map == MAP_FAILED ? (uint64_t)err_set(err, -1) : (uint64_t)map;
+}
+END
+cat >src/mem/gmem.c <<'END'
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ccr/gmem.h"
+#include "internal.h"
+
+uint64_t gmem_slot_address(struct ccr_err *err)
+{
+	return backing_map(err);
 }
 END
 cat >src/main.c <<'END'
@@ -238,15 +265,15 @@ catches analyzer 'src/util/err.c:29: double-.*free.* of .*text' \
 break_copy
 mkdir -p src/kvm src/unknown src/vm
 printf '#include "ccr/gmem.h"\n#include <errno.h>\n#include "ccr/none.h"\n' >>src/util/err.c
-printf '#include <ccr/err.h>\n#include "../util/x.h"\n#include <linux/kvm.h>\n' >>src/mem/backing.c
+printf '#include <ccr/err.h>\n#include "../util/x.h"\n#include <linux/kvm.h>\n' >>src/mem/gmem.c
 printf '#include <linux/kvm.h>\n' >src/kvm/kvm.c
 : >src/util/x.h
 : >src/unknown/x.c
 : >include/ccr/stray.h
 printf '#include "ccr/stray.h"\n' >src/vm/vm.c
 catches layers 'err.c:21: util must not include "ccr/gmem.h" of mem' 'err.c:22: <errno.h> comes' \
-	'err.c:23: there is no "ccr/none.h"' 'gmem.c:15: <ccr/err.h> is the project' \
-	'gmem.c:16: "../util/x.h" is private' 'gmem.c:17: only src/kvm and arch/arm64/kvm include' \
+	'err.c:23: there is no "ccr/none.h"' 'gmem.c:9: <ccr/err.h> is the project' \
+	'gmem.c:10: "../util/x.h" is private' 'gmem.c:11: only src/kvm and arch/arm64/kvm include' \
 	'src/unknown/x.c: belongs to no module' 'ccr/stray.h: belongs to no module' \
 	'vm.c:1: "ccr/stray.h" belongs to no module'
 printf '%s\n' "$output" | grep -q src/kvm/kvm.c: &&
@@ -275,7 +302,7 @@ catches denials 'err.c:25: perror' 'err.c:26: exit' 'err.c:28: assert' 'err.c:29
 	'err.c:30: gmem_rmm_read' 'err.c:30: gmem_slot_address' \
 	'arm64/kvm/vm.c:1:.*must not become' 'arm64/kvm/vm.c:2:.*must not become' \
 	'arm64/kvm/vm.c:3:.*does not make a pointer' \
-	'gmem.c: does not call memfd_create'
+	'backing.c: does not call memfd_create'
 printf '%s\n' "$output" | grep -Eq 'err.c:2[127]:' && complain "denials: takes text for code"
 
 break_copy
@@ -316,9 +343,9 @@ void err_end(void)
 	__builtin_abort();
 }
 END
-printf 'int gmem_broken(void) { return nothing; }\n' >>src/mem/backing.c
+printf 'int gmem_broken(void) { return nothing; }\n' >>src/mem/gmem.c
 catches symbols 'err.c: wrong_name has none' 'err.c: nr_calls.* is mutable' \
-	'err.c: pointer is mutable' 'err.c: uses abort' 'gmem.c:15:.*nothing.* undeclared'
+	'err.c: pointer is mutable' 'err.c: uses abort' 'gmem.c:9:.*nothing.* undeclared'
 printf '%s\n' "$output" | grep -q names && complain "symbols: takes a const table for mutable"
 
 break_copy
