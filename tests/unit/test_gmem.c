@@ -891,23 +891,23 @@ static void *copy_all_the_time(void *arg)
 	return NULL;
 }
 
-static void test_copies_race_with_changes(void **state)
+static void race_with_changes(struct gmem *gmem, uint64_t nr_pages)
 {
-	struct race race = {.gmem = *state};
+	struct race race = {.gmem = gmem};
 	pthread_t thread;
 	unsigned rounds = 0;
 
 	assert_int_equal(pthread_create(&thread, NULL, copy_all_the_time, &race), 0);
 	while (rounds < RACE_ROUNDS || atomic_load(&race.nr_done) == 0 ||
 	       atomic_load(&race.nr_refused) == 0) {
-		assert_int_equal(show(race.gmem, 0, RACE_PAGES), 0);
+		assert_int_equal(show(gmem, 0, nr_pages), 0);
 		sched_yield();
-		assert_int_equal(hide(race.gmem, 0, RACE_PAGES), 0);
+		assert_int_equal(hide(gmem, 0, nr_pages), 0);
 		/* No copy that began earlier is still going on: none is seen on the new side. */
 		for (unsigned page = 0; page < RACE_PAGES; page++) {
 			uint8_t byte = 0xff;
 
-			assert_int_equal(gmem_rmm_read(race.gmem, page_at(page), &byte, 1), 0);
+			assert_int_equal(gmem_rmm_read(gmem, page_at(page), &byte, 1), 0);
 			assert_int_equal(byte, 0);
 		}
 		rounds++;
@@ -915,6 +915,18 @@ static void test_copies_race_with_changes(void **state)
 	atomic_store(&race.stop, true);
 	pthread_join(thread, NULL);
 	assert_int_equal(atomic_load(&race.nr_torn), 0);
+}
+
+static void test_copies_race_with_changes(void **state)
+{
+	race_with_changes(*state, RACE_PAGES);
+}
+
+static void test_copies_race_with_blocks(void **state)
+{
+	race_with_changes(*state, BLOCK);
+	gmem_alias_shared(*state);
+	race_with_changes(*state, BLOCK + RACE_PAGES);
 }
 
 /* Ranges that system calls work on. */
@@ -1394,6 +1406,7 @@ int main(void)
 		split_test(test_export_what_comes_late_is_dropped),
 		cmocka_unit_test(test_runs_are_counted),
 		split_test(test_copies_race_with_changes),
+		split_test(test_copies_race_with_blocks),
 		split_test(test_pin),
 		split_test(test_pin_refuses),
 		split_test(test_pins_are_limited),
