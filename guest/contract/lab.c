@@ -67,7 +67,7 @@ bool lab_open(struct lab *lab, struct machine *machine, struct console *console)
 		return missing(lab, "rng");
 	if (!lab_find(lab, &lab->console, VIRTIO_ID_CONSOLE, 0))
 		return missing(lab, "console");
-	lab->features = lab_base_features() | VIRTIO_F_INDIRECT;
+	lab->features = lab_base_features() | (virtio_offered(&lab->blk) & VIRTIO_F_INDIRECT);
 	return true;
 }
 

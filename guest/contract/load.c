@@ -6,8 +6,9 @@
  * are no atomics). Half of them, at least one, drive a disk each, if there are as many. The others,
  * or the only one, churn: they share and unshare pages all the time.
  *
- * A disk's worker keeps a request in flight for each of its slots. A slot is a run of shared pages
- * between private ones, and has a place of its own on the disk. What it does, in turns:
+ * A disk's worker keeps a request in flight for each of its slots: one descriptor with a table, or
+ * a chain of its own where tables are not offered. A slot is a run of shared pages between private
+ * ones, and has a place of its own on the disk. What it does, in turns:
  *
  *	WRITE	a new pattern; done: READ
  *	READ	into wiped pages; done and equal: WRITE
@@ -91,6 +92,7 @@ struct worker {
 	struct virtio blk;
 	struct vring ring;
 	unsigned nr_slots, nr_data;
+	unsigned nr_entries; /* of the ring, for each slot */
 	struct slot slots[MAX_SLOTS];
 	uint64_t churn_base;
 	struct churn_page churn[CHURN_PAGES];
@@ -172,6 +174,7 @@ static void describe(struct worker *worker, const struct slot *slot, unsigned in
 	const uint64_t meta = shared_at(worker, slot_meta(slot));
 	const uint16_t in = slot->action == ACT_READ ? DESC_WRITE : 0;
 	const unsigned nr = worker->nr_data + 2;
+	const unsigned first = worker->nr_entries > 1 ? index * worker->nr_entries : 0;
 	struct vdesc *table = (struct vdesc *)(uintptr_t)(meta + META_TABLE);
 	const struct vdesc desc = {slot_meta(slot) + META_TABLE, nr * sizeof(*table), DESC_INDIRECT,
 				   0};
@@ -182,13 +185,16 @@ static void describe(struct worker *worker, const struct slot *slot, unsigned in
 	};
 	mmio_write8(meta + META_STATUS, BLK_FILL);
 	table[0] = (struct vdesc){slot_meta(slot) + META_HEADER, sizeof(struct blk_header),
-				  DESC_NEXT, 1};
+				  DESC_NEXT, (uint16_t)(first + 1)};
 	for (unsigned i = 0; i < worker->nr_data; i++)
 		table[i + 1] = (struct vdesc){slot_data(slot, i), PAGE_SIZE, DESC_NEXT | in,
-					      (uint16_t)(i + 2)};
+					      (uint16_t)(first + i + 2)};
 	table[nr - 1] = (struct vdesc){slot_meta(slot) + META_STATUS, 1, DESC_WRITE, 0};
 	cache_flush((const void *)(uintptr_t)meta, PAGE_SIZE);
-	vring_put(&worker->ring, index, &desc);
+	if (worker->nr_entries == 1)
+		vring_put(&worker->ring, index, &desc);
+	for (unsigned i = 0; i < nr && worker->nr_entries > 1; i++)
+		vring_put(&worker->ring, first + i, &table[i]);
 }
 
 static void race(struct worker *worker, struct slot *slot)
@@ -217,7 +223,7 @@ static void submit(struct worker *worker, unsigned index)
 	slot->raced = -1;
 	slot->since = now_ms();
 	slot->in_flight = true;
-	vring_offer(&worker->ring, (uint16_t)index);
+	vring_offer(&worker->ring, (uint16_t)(index * worker->nr_entries));
 	vring_notify(&worker->ring);
 	if (worker->lab->realm.is_realm && next_random(worker) % 4 == 0)
 		race(worker, slot);
@@ -295,8 +301,11 @@ static void take_all(struct worker *worker)
 	uint32_t head;
 
 	while (vring_take(&worker->ring, &head, NULL)) {
-		if (head < worker->nr_slots && worker->slots[head].in_flight)
-			complete(worker, &worker->slots[head]);
+		const uint32_t index = head / worker->nr_entries;
+
+		if (head % worker->nr_entries == 0 && index < worker->nr_slots &&
+		    worker->slots[index].in_flight)
+			complete(worker, &worker->slots[index]);
 		else
 			fail(worker, FAILED_DATA, head);
 	}
@@ -417,8 +426,12 @@ static bool open_slots(struct worker *worker, struct room *room)
 {
 	const uint32_t seg_max = mmio_read32(worker->blk.config + BLK_SEG_MAX);
 
-	worker->nr_slots = worker->ring.size < MAX_SLOTS ? worker->ring.size : MAX_SLOTS;
+	unsigned nr_slots;
+
 	worker->nr_data = seg_max < SLOT_DATA ? seg_max : SLOT_DATA;
+	worker->nr_entries = worker->lab->features & VIRTIO_F_INDIRECT ? 1 : worker->nr_data + 2;
+	nr_slots = worker->ring.size / worker->nr_entries;
+	worker->nr_slots = nr_slots < MAX_SLOTS ? nr_slots : MAX_SLOTS;
 	for (unsigned i = 0; i < worker->nr_slots; i++) {
 		const uint64_t base = room_take(room, SLOT_PAGES * PAGE_SIZE);
 
@@ -428,7 +441,7 @@ static bool open_slots(struct worker *worker, struct room *room)
 		fill(base, guard_seed(base));
 		worker->slots[i] = (struct slot){.base = base, .sector = i * SLOT_SECTORS};
 	}
-	return worker->nr_data > 0;
+	return worker->nr_data > 0 && worker->nr_slots > 0;
 }
 
 static bool open_disk(struct worker *worker, struct room *room)
