@@ -193,9 +193,11 @@ ticks() {
 	await "$out" CCR-GUEST-CLOCK $(($(grep -c CCR-GUEST-CLOCK "$out") + $1))
 }
 
-# rtc_is SECONDS - the guest's clock on the bus says that, or some seconds more
+# rtc_is SECONDS - the guest's clock on the bus says that, or some seconds more, in the last line
+# that has come to its end
 rtc_is() {
-	rtc=$(tr -d '\r' <"$out" | sed -n 's/^CCR-GUEST-CLOCK .*rtc=//p' | tail -n 1)
+	rtc=$(tr '\r' '.' <"$out" | sed -n 's/^CCR-GUEST-CLOCK .*rtc=\([0-9]*\)\.$/\1/p' |
+		tail -n 1)
 	[ "$rtc" -ge "$1" ] || fail "the guest's clock: $rtc, not $1"
 	[ "$rtc" -le $(($1 + 30)) ] || fail "the guest's clock: $rtc, not $1"
 }
