@@ -210,7 +210,8 @@ void gmem_unpin(struct gmem *gmem, int handle);
  * gmem_alias_shared() - let the guest reach shared pages at their protected addresses as well
  *
  * For a GMEM_SPLIT machine with an ITS: KVM reads the tables that the guest shares with the ITS at
- * their protected addresses. Before any page is shared.
+ * their protected addresses. Before any page is shared. Not for blocks of 2 MiB that are shared at
+ * once: no table of an ITS is as large.
  */
 void gmem_alias_shared(struct gmem *gmem);
 
