@@ -11,6 +11,9 @@
  * No order is kept between requests that are in flight together, overlapping writes included; who
  * needs one waits. A flush covers the writes that had ended before it was submitted.
  *
+ * Reads or writes of a batch that go on where the one before them ends become one of the host's;
+ * each has its own result all the same.
+ *
  * What the host does halfway (short transfers) or not now (EINTR, EAGAIN) is carried on with here:
  * a request ends with all of it done or with an error.
  */
@@ -39,7 +42,7 @@ enum aio_op { AIO_READ, AIO_WRITE, AIO_FLUSH, AIO_DISCARD, AIO_ZERO };
  * @iov: of a read or a write: @nr_iov pieces, used up; they and what they name stay valid
  * @offset, @size: bytes, inside the disk; @size is that of all @iov together
  * @result: once it has ended: 0 or -errno, as the functions of disk.h return
- * @next: the engine's
+ * @next, @parts: the engine's
  */
 struct aio_request {
 	enum aio_op op;
@@ -50,6 +53,7 @@ struct aio_request {
 	uint64_t offset, size;
 	int result;
 	struct aio_request *next;
+	struct aio_request *parts;
 };
 
 struct aio;

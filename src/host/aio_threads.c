@@ -224,7 +224,6 @@ static void pool_destroy(struct aio *aio)
 }
 
 static const struct aio_ops pool_ops = {
-	.name = "threads",
 	.submit = pool_submit,
 	.begin = pool_begin,
 	.take = pool_take,
@@ -241,7 +240,7 @@ int aio_threads_create(struct aio **ret_aio, const struct disk *disk, unsigned n
 
 	if (!pool)
 		return err_set(err, -ENOMEM, "disk: out of memory");
-	pool->aio.ops = &pool_ops;
+	pool->aio = (struct aio){&pool_ops, "threads"};
 	pool->disk = disk;
 	pool->max_threads = nr_threads;
 	list_init(&pool->staged);

@@ -210,7 +210,6 @@ static void uring_destroy(struct aio *aio)
 }
 
 static const struct aio_ops uring_ops = {
-	.name = "uring",
 	.submit = uring_submit,
 	.begin = uring_begin,
 	.take = uring_take,
@@ -250,7 +249,7 @@ int aio_uring_create(struct aio **ret_aio, const struct disk *disk, struct ccr_e
 
 	if (!uring)
 		return err_set(err, -ENOMEM, "disk: out of memory");
-	uring->aio.ops = &uring_ops;
+	uring->aio = (struct aio){&uring_ops, "uring"};
 	uring->disk = disk;
 	ret = io_uring_queue_init(NR_ENTRIES, &uring->ring, IORING_SETUP_R_DISABLED);
 	if (ret) {

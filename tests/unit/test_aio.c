@@ -3,8 +3,8 @@
  * Both engines do the same, so each test runs with both. The host's misbehaviour comes from what
  * stands in for an image: a pipe transfers what it has, a full device takes nothing.
  *
- * links: src/host/aio.c src/host/aio_threads.c src/host/aio_uring.c src/host/disk.c
- *	src/sandbox/thread.c src/sandbox/filter.c build/generated/syscalls.c
+ * links: src/host/aio.c src/host/aio_join.c src/host/aio_threads.c src/host/aio_uring.c
+ *	src/host/disk.c src/sandbox/thread.c src/sandbox/filter.c build/generated/syscalls.c
  *	src/util/err.c src/util/log.c
  */
 #include <stdarg.h>
@@ -215,6 +215,7 @@ static void check_errors(struct bench *b, enum aio_kind kind)
  */
 static unsigned nr_odd;
 static int odd_result;
+static unsigned nr_calls; /* reads and writes that the host was asked for */
 static pthread_mutex_t odd_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_barrier_t *meeting;
 
@@ -253,6 +254,9 @@ static ssize_t transfer(bool is_write, int fd, const struct iovec *iov, int nr_i
 	ssize_t done = 0;
 	int result;
 
+	pthread_mutex_lock(&odd_lock);
+	nr_calls++;
+	pthread_mutex_unlock(&odd_lock);
 	if (meeting)
 		pthread_barrier_wait(meeting);
 	for (int i = 0; i < nr_iov; i++) {
@@ -288,6 +292,7 @@ int io_uring_submit(struct io_uring *ring)
 	unsigned mask = *ring->cq.kring_mask, head = *ring->cq.khead;
 	int result;
 
+	nr_calls += ret > 0 ? (unsigned)ret : 0;
 	for (; head != *ring->cq.ktail; head++) {
 		struct io_uring_cqe *entry = &ring->cq.cqes[head & mask];
 
@@ -339,7 +344,12 @@ static void test_parallel_threads(void **state)
 	create(b, AIO_THREADS);
 	pthread_barrier_init(&barrier, NULL, 4);
 	meeting = &barrier;
-	run_all(b, AIO_WRITE);
+	/* None goes on where the one before it ends. */
+	for (unsigned i = NR_REQUESTS; i > 0; i--)
+		aio_submit(b->aio, make(b, i - 1, AIO_WRITE));
+	aio_begin(b->aio);
+	for (unsigned i = 0; i < NR_REQUESTS; i++)
+		assert_int_equal(await(b)->result, 0);
 	meeting = NULL;
 	pthread_barrier_destroy(&barrier);
 }
@@ -355,8 +365,8 @@ static void test_parallel_uring(void **state)
 	open_image(b, ends[0]);
 	b->other_fd = ends[1];
 	create(b, AIO_URING);
-	for (unsigned i = 0; i < NR_REQUESTS; i++)
-		aio_submit(b->aio, make(b, i, AIO_READ));
+	for (unsigned i = NR_REQUESTS; i > 0; i--)
+		aio_submit(b->aio, make(b, i - 1, AIO_READ));
 	aio_begin(b->aio);
 	assert_null(aio_take(b->aio));
 	/* A pipe cannot be flushed. */
@@ -372,6 +382,128 @@ static void test_parallel_uring(void **state)
 	assert_null(aio_take(b->aio));
 	for (unsigned i = 0; i < IMAGE_SIZE; i++)
 		assert_int_equal(b->data[i], 7);
+}
+
+/* Return: how many of the host's they became. */
+static unsigned begin_and_count(struct bench *b, unsigned nr, const int *results)
+{
+	bool seen[NR_REQUESTS] = {false};
+
+	nr_calls = 0;
+	aio_begin(b->aio);
+	for (unsigned i = 0; i < nr; i++) {
+		const struct aio_request *ended = await(b);
+		const ptrdiff_t index = ended - b->requests;
+
+		assert_in_range(index, 0, NR_REQUESTS - 1);
+		assert_false(seen[index]);
+		seen[index] = true;
+		assert_int_equal(ended->result, results ? results[index] : 0);
+	}
+	assert_null(aio_take(b->aio));
+	return nr_calls;
+}
+
+/* Neighbours are one request of the host's, and what is between them ends it. */
+static void check_neighbours(struct bench *b, enum aio_kind kind)
+{
+	open_image(b, memfd_create("image", 0));
+	create(b, kind);
+	for (unsigned i = 0; i < IMAGE_SIZE; i++)
+		b->data[i] = (uint8_t)(i / BLOCK + i);
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < NR_REQUESTS; i++)
+			aio_submit(b->aio, make(b, i, AIO_WRITE));
+		assert_int_equal(begin_and_count(b, NR_REQUESTS, NULL), 1);
+	}
+	memset(b->data, 0, IMAGE_SIZE);
+	for (unsigned i = 0; i < NR_REQUESTS; i++)
+		aio_submit(b->aio, make(b, i, AIO_READ));
+	assert_int_equal(begin_and_count(b, NR_REQUESTS, NULL), 1);
+	for (unsigned i = 0; i < IMAGE_SIZE; i++)
+		assert_int_equal(b->data[i], (uint8_t)(i / BLOCK + i));
+
+	/* A gap, the same block again, another batch, another operation, another promise. */
+	aio_submit(b->aio, make(b, 0, AIO_READ));
+	aio_submit(b->aio, make(b, 1, AIO_READ));
+	aio_submit(b->aio, make(b, 3, AIO_READ));
+	aio_submit(b->aio, make(b, 2, AIO_READ));
+	aio_submit(b->aio, make(b, 4, AIO_READ));
+	assert_int_equal(begin_and_count(b, 5, NULL), 4);
+	aio_submit(b->aio, make(b, 5, AIO_READ));
+	assert_int_equal(begin_and_count(b, 1, NULL), 1);
+	aio_submit(b->aio, make(b, 6, AIO_READ));
+	aio_submit(b->aio, make(b, 7, AIO_WRITE));
+	make(b, 8, AIO_WRITE)->durable = true;
+	aio_submit(b->aio, &b->requests[8]);
+	make(b, 9, AIO_WRITE)->durable = true;
+	aio_submit(b->aio, &b->requests[9]);
+	assert_int_equal(begin_and_count(b, 4, NULL), 3);
+	/* A flush is none, though what it has no use for is like theirs. */
+	for (unsigned i = 10; i < 12; i++) {
+		b->requests[i] = (struct aio_request){.op = AIO_FLUSH};
+		aio_submit(b->aio, &b->requests[i]);
+	}
+	begin_and_count(b, 2, NULL);
+}
+
+/* What fails in a run is one's own failure: the others are what they would have been alone. */
+static void check_failing_neighbours(struct bench *b, enum aio_kind kind)
+{
+	const int results[] = {0, 0, 0, -EIO, -EIO};
+
+	open_image(b, memfd_create("image", 0));
+	create(b, kind);
+	for (unsigned i = 0; i < IMAGE_SIZE; i++)
+		b->data[i] = (uint8_t)(i / BLOCK + i);
+	run_all(b, AIO_WRITE);
+	assert_int_equal(ftruncate(b->disk.fd, 3 * BLOCK + 700), 0);
+	memset(b->data, 0, IMAGE_SIZE);
+	for (unsigned i = 0; i < 5; i++)
+		aio_submit(b->aio, make(b, i, AIO_READ));
+	begin_and_count(b, 5, results);
+	for (unsigned i = 0; i < 3 * BLOCK; i++)
+		assert_int_equal(b->data[i], (uint8_t)(i / BLOCK + i));
+	/* Halfway through the third, it can do no more; asked again, it can. */
+	for (unsigned i = 0; i < 3; i++)
+		aio_submit(b->aio, make(b, i, AIO_WRITE));
+	expect_odd(1, 2 * BLOCK + 100);
+	begin_and_count(b, 3, NULL);
+	/* Nothing at all of the run, and then each of them. */
+	for (unsigned i = 0; i < 3; i++)
+		aio_submit(b->aio, make(b, i, AIO_WRITE));
+	expect_odd(1, -ENOSPC);
+	assert_int_equal(begin_and_count(b, 3, NULL), 4);
+	assert_int_equal(nr_odd, 0);
+}
+
+/* A run has its limits: 1 MiB, and 128 pieces. */
+static void check_long_runs(struct bench *b, enum aio_kind kind)
+{
+	const uint32_t size = 384 << 10;
+	struct iovec pieces[3][64];
+
+	open_image(b, memfd_create("image", 0));
+	create(b, kind);
+	/* All write the same memory, which is as long as a piece. */
+	for (unsigned i = 0; i < 5; i++) {
+		make(b, i, AIO_WRITE)->nr_iov = 3;
+		for (unsigned j = 0; j < 3; j++)
+			pieces[0][3 * i + j] = (struct iovec){b->data, IMAGE_SIZE};
+		b->requests[i].iov = &pieces[0][3 * i];
+		b->requests[i].offset = i * (uint64_t)size;
+		b->requests[i].size = size;
+		aio_submit(b->aio, &b->requests[i]);
+	}
+	assert_int_equal(begin_and_count(b, 5, NULL), 3);
+	for (unsigned i = 0; i < 3; i++) {
+		make(b, i, AIO_WRITE)->iov = pieces[i];
+		for (unsigned j = 0; j < 64; j++)
+			pieces[i][j] = (struct iovec){b->data + (size_t)64 * j, 64};
+		b->requests[i].nr_iov = 64;
+		aio_submit(b->aio, &b->requests[i]);
+	}
+	assert_int_equal(begin_and_count(b, 3, NULL), 2);
 }
 
 /* O_DIRECT and buffers that it does not take: their contents get there all the same. */
@@ -456,6 +588,9 @@ BOTH(short_image)
 BOTH(full_host)
 BOTH(errors)
 BOTH(odd_ends)
+BOTH(neighbours)
+BOTH(failing_neighbours)
+BOTH(long_runs)
 BOTH(direct)
 BOTH(destroy_in_flight)
 
@@ -488,9 +623,18 @@ static void test_auto(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		AIO_TESTS(write_and_read), AIO_TESTS(ranges),   AIO_TESTS(short_image),
-		AIO_TESTS(full_host),      AIO_TESTS(errors),   AIO_TESTS(odd_ends),
-		AIO_TESTS(direct),         AIO_TESTS(parallel), AIO_TESTS(destroy_in_flight),
+		AIO_TESTS(write_and_read),
+		AIO_TESTS(ranges),
+		AIO_TESTS(short_image),
+		AIO_TESTS(full_host),
+		AIO_TESTS(errors),
+		AIO_TESTS(odd_ends),
+		AIO_TESTS(direct),
+		AIO_TESTS(parallel),
+		AIO_TESTS(destroy_in_flight),
+		AIO_TESTS(neighbours),
+		AIO_TESTS(failing_neighbours),
+		AIO_TESTS(long_runs),
 		AIO_TEST(test_auto),
 	};
 
