@@ -73,4 +73,15 @@ int hash_ctx_digest(struct hash_ctx *ctx, const void *data, size_t size,
  */
 int hash_digest(enum hash_algo algo, const void *data, size_t size, uint8_t digest[HASH_MAX_SIZE]);
 
+/** HASH_SHORT_SIZE - of a digest that hash_short() makes */
+#define HASH_SHORT_SIZE 32
+
+/**
+ * hash_short() - SHA-256 of a few bytes
+ *
+ * Without looking the algorithm up, for which libcrypto makes tables that a process then keeps (80
+ * KiB): for who has nothing else to hash.
+ */
+void hash_short(const void *data, size_t size, uint8_t digest[HASH_SHORT_SIZE]);
+
 #endif

@@ -91,10 +91,8 @@ int net_parse(char *text, struct net_config *ret_config, struct ccr_err *err);
 /**
  * net_default_mac() - locally administered, the same for the same machine and device each time
  * @name: of the machine; @index: of the device in it
- *
- * Return: 0 or -EIO.
  */
-int net_default_mac(const char *name, unsigned index, uint8_t mac[NET_MAC_SIZE]);
+void net_default_mac(const char *name, unsigned index, uint8_t mac[NET_MAC_SIZE]);
 
 /** NET_MAX_MACS - addresses that a filter can hold */
 #define NET_MAX_MACS 64

@@ -11,18 +11,16 @@
 #include "ccr/hash.h"
 #include "net_internal.h"
 
-int net_default_mac(const char *name, unsigned index, uint8_t mac[NET_MAC_SIZE])
+void net_default_mac(const char *name, unsigned index, uint8_t mac[NET_MAC_SIZE])
 {
-	uint8_t digest[HASH_MAX_SIZE];
+	uint8_t digest[HASH_SHORT_SIZE];
 	char text[128];
 	const int size = snprintf(text, sizeof(text), "%s/net%u", name, index);
 
-	if (hash_digest(HASH_SHA256, text, (size_t)size, digest))
-		return -EIO;
+	hash_short(text, (size_t)size, digest);
 	memcpy(mac, digest, NET_MAC_SIZE);
 	/* Locally administered, of one station. */
 	mac[0] = (uint8_t)((mac[0] & 0xfc) | 2);
-	return 0;
 }
 
 static char *name_of(const struct net_config *config)
@@ -95,11 +93,9 @@ int net_open(struct net *net, const struct net_config *config, const char *machi
 	if (!net->name)
 		return err_set(err, -ENOMEM, "network: out of memory");
 	memcpy(net->mac, config->mac, NET_MAC_SIZE);
-	ret = config->has_mac ? 0 : net_default_mac(machine, index, net->mac);
-	if (ret)
-		err_set(err, ret, "%s: cannot make an address for it", net->name);
-	else
-		ret = open_end(net, config, err);
+	if (!config->has_mac)
+		net_default_mac(machine, index, net->mac);
+	ret = open_end(net, config, err);
 	if (!ret)
 		ret = gather(net, err);
 	if (ret)

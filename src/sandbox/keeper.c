@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
-#include <link.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "ccr/trim.h"
 #include "internal.h"
 
 /* The machine's side of it. @fd takes a result at once, so nobody waits for a keeper. */
@@ -22,44 +21,27 @@ static void be_machine(pid_t keeper, int fd, const struct sandbox_sides *sides, 
 	_exit(write(fd, result, size) == (ssize_t)size ? 0 : 1);
 }
 
-/* syscalls(setup): madvise:MADV_DONTNEED */
-static int give_back_segments(struct dl_phdr_info *object, size_t size, void *ctx)
-{
-	const uintptr_t page_size = (uintptr_t)sysconf(_SC_PAGESIZE);
-
-	(void)size;
-	(void)ctx;
-	for (unsigned i = 0; i < object->dlpi_phnum; i++) {
-		const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
-		const uintptr_t at = object->dlpi_addr + segment->p_vaddr;
-		const uintptr_t before = at % page_size;
-
-		if (segment->p_type == PT_LOAD && !(segment->p_flags & PF_W))
-			(void)madvise((void *)(at - before), segment->p_memsz + before,
-				      MADV_DONTNEED);
-	}
-	return 0;
-}
+/* The launch is the machine's then, and must not be held up by what its keeper does. */
+static const struct timespec launch_time = {.tv_sec = 1};
 
 /*
- * Code and constants that the launch has used. A keeper only waits: the little that it needs for
- * that is mapped again by itself, and the rest is not kept in memory by each of many keepers.
+ * Until the process has ended; others may end as well. When the launch is over, the memory that it
+ * needed is given back: a keeper only waits. Return: its wait status.
  */
-static void give_back_code(void)
-{
-	dl_iterate_phdr(give_back_segments, NULL);
-}
-
-/* Until the process has ended; others may end as well. Return: its wait status. */
 static int wait_for(pid_t pid, const sigset_t *set)
 {
+	const struct timespec *timeout = &launch_time;
 	int status = 0;
 
 	while (waitpid(pid, &status, WNOHANG) == 0) {
-		const int signal = sigwaitinfo(set, NULL);
+		const int signal = sigtimedwait(set, NULL, timeout);
 
 		if (signal > 0 && signal != SIGCHLD)
 			kill(pid, signal);
+		if (signal > 0 || !timeout)
+			continue;
+		trim_memory();
+		timeout = NULL;
 	}
 	return status;
 }
@@ -115,7 +97,6 @@ static int keep(const int fds[2], const struct sandbox_sides *sides, void *ctx, 
 	if (pid == 0)
 		be_machine(keeper, fds[1], sides, ctx, result, size);
 	sides->keeper(ctx);
-	give_back_code();
 	status = wait_for(pid, &set);
 	if (read(fds[0], result, size) == (ssize_t)size)
 		return SANDBOX_DONE;

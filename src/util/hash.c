@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Of these only what hash_short() is for: libcrypto would rather look algorithms up. */
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
 #include <openssl/evp.h>
+#include <openssl/sha.h>
 
 #include "ccr/hash.h"
 
@@ -106,4 +110,13 @@ int hash_digest(enum hash_algo algo, const void *data, size_t size, uint8_t dige
 	ret = hash_ctx_digest(&ctx, data, size, digest);
 	hash_ctx_done(&ctx);
 	return ret;
+}
+
+void hash_short(const void *data, size_t size, uint8_t digest[HASH_SHORT_SIZE])
+{
+	SHA256_CTX ctx;
+
+	SHA256_Init(&ctx);
+	SHA256_Update(&ctx, data, size);
+	SHA256_Final(digest, &ctx);
 }

@@ -7,6 +7,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "ccr/trim.h"
 #include "internal.h"
 
 /* How long the last output may take to leave once the machine has ended. */
@@ -319,15 +320,35 @@ static void arm_timer(struct loop *loop, unsigned seconds)
 	timerfd_settime(loop->timer_fd, 0, &when, NULL);
 }
 
+/* What the launch needed is given back when the guest has let us rest for that long. */
+#define REST_MS 1000
+
+/* Return: as poll(). @is_trimmed: once it was. */
 /* syscalls(loop): ppoll */
+static int wait_for_work(struct vm *vm, struct pollfd sources[NR_SOURCES], bool *is_trimmed)
+{
+	int timeout, ret;
+
+	set_sources(vm, sources);
+	timeout = set_timeout(vm);
+	if (*is_trimmed || earlier(timeout, REST_MS) < REST_MS)
+		return poll(sources, NR_SOURCES, timeout);
+	ret = poll(sources, NR_SOURCES, REST_MS);
+	if (ret == 0) {
+		trim_memory();
+		*is_trimmed = true;
+	}
+	return ret;
+}
+
 void loop_run(struct vm *vm)
 {
 	struct pollfd sources[NR_SOURCES];
+	bool is_trimmed = false;
 
 	arm_timer(&vm->loop, vm->config->quiet_s);
 	while (!atomic_load(&vm->loop.ended)) {
-		set_sources(vm, sources);
-		if (poll(sources, NR_SOURCES, set_timeout(vm)) < 0)
+		if (wait_for_work(vm, sources, &is_trimmed) < 0)
 			continue;
 		if (sources[SOURCE_WAKE].revents)
 			on_wake(&vm->loop);

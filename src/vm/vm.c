@@ -919,15 +919,33 @@ static int keep(struct life *life, enum vm_outcome *ret_outcome, struct ccr_err 
 	return 0;
 }
 
+/* Opened, and closed again by close_all(), also after a failure. */
+static int open_all(const struct vm_config *config, struct host_ends *ends, struct ccr_err *err)
+{
+	int ret = open_ends(config, ends, err);
+
+	if (!ret)
+		ret = console_open(&ends->console, &config->console, err);
+	if (!ret)
+		ret = channels_open(&ends->channels, config->channels, config->nr_channels, err);
+	return ret ? ret : check_nets(ends, err);
+}
+
+static void close_all(struct host_ends *ends, const sigset_t *old_mask)
+{
+	channels_close(&ends->channels);
+	console_close(&ends->console);
+	pthread_sigmask(SIG_SETMASK, old_mask, NULL);
+	close_ends(ends);
+}
+
 int vm_run(const struct vm_config *config, enum vm_outcome *ret_outcome, struct ccr_err *err)
 {
 	struct sandbox not_confined = {.mode = SANDBOX_OFF};
-	struct host_ends ends = {0};
 	struct arch_host host;
 	struct life life = {
 		.config = config,
 		.host = &host,
-		.ends = &ends,
 		.sandbox = config->sandbox ? config->sandbox : &not_confined,
 	};
 	sigset_t old_mask;
@@ -936,22 +954,19 @@ int vm_run(const struct vm_config *config, enum vm_outcome *ret_outcome, struct 
 
 	if (ret)
 		return ret;
+	/* Not on the stack: it is large, and what is not used of it takes no memory here. */
+	life.ends = calloc(1, sizeof(*life.ends));
+	if (!life.ends) {
+		arch_host_close(&host);
+		return err_set(err, -ENOMEM, "machine: out of memory");
+	}
 	life.sandbox->may_rebuild = may_restart(config);
 	loop_block_signals(&old_mask);
-	ret = open_ends(config, &ends, err);
+	ret = open_all(config, life.ends, err);
 	if (!ret)
-		ret = console_open(&ends.console, &config->console, err);
-	if (!ret)
-		ret = channels_open(&ends.channels, config->channels, config->nr_channels, err);
-	if (!ret) {
-		ret = check_nets(&ends, err);
-		if (!ret)
-			ret = keep(&life, ret_outcome, err);
-	}
-	channels_close(&ends.channels);
-	console_close(&ends.console);
-	pthread_sigmask(SIG_SETMASK, &old_mask, NULL);
-	close_ends(&ends);
+		ret = keep(&life, ret_outcome, err);
+	close_all(life.ends, &old_mask);
+	free(life.ends);
 	arch_host_close(&host);
 	return ret;
 }

@@ -52,7 +52,7 @@ SOURCES = {
 
 # Whose contract a header of include/ccr is.
 HEADERS = {
-    "util": ("cbor", "err", "file", "hash", "ipa", "jsontext", "jstream", "log", "parse"),
+    "util": ("cbor", "err", "file", "hash", "ipa", "jsontext", "jstream", "log", "parse", "trim"),
     "sandbox": ("filter", "sandbox"),
     "mem": ("gmem",),
     "kvm": ("kvm", "record"),

@@ -3,7 +3,7 @@
  * links: src/host/broker.c src/host/broker_proto.c src/host/broker_files.c
  *	src/host/broker_sockets.c src/sandbox/filter.c src/sandbox/isolate.c src/sandbox/keeper.c
  *	src/sandbox/root.c src/sandbox/sandbox.c src/sandbox/thread.c src/util/err.c src/util/log.c
- *	tests/fake/scratch.c build/generated/syscalls.c
+ *	src/util/trim.c tests/fake/scratch.c build/generated/syscalls.c
  */
 /*
  * Real brokers, in processes of their own, of directories and sockets in /tmp; in the root

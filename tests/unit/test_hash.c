@@ -45,6 +45,9 @@ static void test_known_digests(void **state)
 	assert_digest(digest, abc_sha512);
 	assert_int_equal(hash_digest(HASH_SHA384, "abc", 3, digest), 0);
 	assert_digest(digest, abc_sha384);
+	memset(digest, 0, sizeof(digest));
+	hash_short("abc", 3, digest);
+	assert_digest(digest, abc_sha256);
 	assert_int_equal(hash_digest(HASH_SHA256, NULL, 0, digest), 0);
 	assert_digest(digest, empty_sha256);
 }

@@ -113,16 +113,16 @@ static void test_default_mac(void **state)
 	uint8_t other[NET_MAC_SIZE];
 
 	(void)state;
-	assert_int_equal(net_default_mac("web", 0, first), 0);
-	assert_int_equal(net_default_mac("web", 0, again), 0);
-	assert_int_equal(net_default_mac("web", 1, second), 0);
-	assert_int_equal(net_default_mac("db", 0, other), 0);
+	net_default_mac("web", 0, first);
+	net_default_mac("web", 0, again);
+	net_default_mac("web", 1, second);
+	net_default_mac("db", 0, other);
 	assert_memory_equal(first, again, NET_MAC_SIZE);
 	assert_memory_not_equal(first, second, NET_MAC_SIZE);
 	assert_memory_not_equal(first, other, NET_MAC_SIZE);
 	/* Locally administered, of one station; and what users have written down stays so. */
 	for (unsigned i = 0; i < 64; i++) {
-		assert_int_equal(net_default_mac("web", i, again), 0);
+		net_default_mac("web", i, again);
 		assert_int_equal(again[0] & 3, 2);
 	}
 	assert_memory_equal(first, ((const uint8_t[]){0x0e, 0xbf, 0x6f, 0xa9, 0x26, 0xff}),

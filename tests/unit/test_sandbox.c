@@ -4,7 +4,7 @@
  * what its keeper makes of that. Built without sanitizers, which need system calls of their own.
  *
  * links: src/sandbox/filter.c src/sandbox/isolate.c src/sandbox/keeper.c src/sandbox/root.c
- *	src/sandbox/sandbox.c src/sandbox/thread.c src/util/err.c src/util/log.c
+ *	src/sandbox/sandbox.c src/sandbox/thread.c src/util/err.c src/util/log.c src/util/trim.c
  *	build/generated/syscalls.c
  */
 #include <stdarg.h>
