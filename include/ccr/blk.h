@@ -45,12 +45,15 @@ struct blk_request;
 
 /**
  * struct blk_lane - a queue's part; private to its thread, and to blk_init() and blk_done()
- * @requests: AIO_MAX_DEPTH of them; those that are free are linked from @free
+ * @requests: AIO_MAX_DEPTH of them, of which @nr_used were ever needed; those of them that are
+ *	free are linked from @free
  */
 struct blk_lane {
 	struct aio *aio;
 	struct blk_request *requests;
+	unsigned nr_used;
 	struct blk_request *free;
+	unsigned nr_in_flight;
 };
 
 /** struct blk - private to blk.c, but for the virtio device */
@@ -74,8 +77,12 @@ int blk_init(struct blk *blk, const struct blk_config *config, const struct virt
 /** blk_done() - when no thread works on it any more; waits for what is in flight */
 void blk_done(struct blk *blk);
 
-/** blk_work() - give back what has ended, take and begin what is new; by the lane's thread */
-void blk_work(struct blk *blk, unsigned lane);
+/**
+ * blk_work() - give back what has ended, take and begin what is new; by the lane's thread
+ *
+ * Return: how many requests were in flight at once, as far as it saw.
+ */
+unsigned blk_work(struct blk *blk, unsigned lane);
 
 /** blk_fd() - readable when some of a lane's requests have ended */
 int blk_fd(const struct blk *blk, unsigned lane);

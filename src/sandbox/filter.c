@@ -50,6 +50,7 @@ static const struct condition conditions[] = {
 	{__NR_mprotect, LACKS_BITS, 2, PROT_EXEC},
 	{__NR_clone, HAS_BITS, 0, CLONE_THREAD | CLONE_VM},
 	{__NR_tgkill, IS_OUR_PID, 0, 0},
+	{__NR_sched_setattr, LACKS_BITS, 0, UINT32_MAX}, /* 0 is the thread itself */
 };
 
 static const struct condition *condition_of(uint32_t nr)

@@ -197,6 +197,14 @@ static void put_request(struct blk_lane *lane, struct blk_request *request)
 	lane->free = request;
 }
 
+/* Memory is touched only as far as it is needed. Return: NULL if all are in use. */
+static struct blk_request *first_free(struct blk_lane *lane)
+{
+	if (!lane->free && lane->nr_used < AIO_MAX_DEPTH)
+		put_request(lane, &lane->requests[lane->nr_used++]);
+	return lane->free;
+}
+
 static uint8_t to_status(int ret)
 {
 	if (ret == 0)
@@ -256,6 +264,7 @@ static bool give_back_ended(struct blk *blk, unsigned index)
 		if (virtio_release(&blk->virtio))
 			give_back(blk, index, request, ended->result);
 		put_request(lane, request);
+		lane->nr_in_flight--;
 		any = true;
 	}
 	return any;
@@ -272,7 +281,7 @@ static bool take_new(struct blk *blk, unsigned index, bool *ret_submitted)
 	unsigned nr = 0;
 
 	*ret_submitted = false;
-	while (nr < AIO_MAX_DEPTH && (request = lane->free) &&
+	while (nr < AIO_MAX_DEPTH && (request = first_free(lane)) &&
 	       virtio_pop(&blk->virtio, index, &request->chain)) {
 		const char *why = decode(blk, request);
 		const int ret = why ? 0 : prepare(blk, request);
@@ -286,6 +295,7 @@ static bool take_new(struct blk *blk, unsigned index, bool *ret_submitted)
 			lane->free = request->next;
 			virtio_hold(&blk->virtio);
 			aio_submit(lane->aio, &request->io);
+			lane->nr_in_flight++;
 			*ret_submitted = true;
 		}
 	}
@@ -296,14 +306,17 @@ static bool take_new(struct blk *blk, unsigned index, bool *ret_submitted)
  * What ends while a batch is begun is given back right away, and its interrupt then goes out with
  * that of others.
  */
-void blk_work(struct blk *blk, unsigned lane)
+unsigned blk_work(struct blk *blk, unsigned lane)
 {
+	unsigned depth = 0;
 	bool more, submitted;
 
 	virtio_lock(&blk->virtio);
 	do {
 		more = give_back_ended(blk, lane);
 		more |= take_new(blk, lane, &submitted);
+		if (depth < blk->lanes[lane].nr_in_flight)
+			depth = blk->lanes[lane].nr_in_flight;
 		virtio_notify(&blk->virtio, lane);
 		if (submitted) {
 			virtio_unlock(&blk->virtio);
@@ -312,6 +325,7 @@ void blk_work(struct blk *blk, unsigned lane)
 		}
 	} while (more);
 	virtio_unlock(&blk->virtio);
+	return depth;
 }
 
 int blk_fd(const struct blk *blk, unsigned lane)
@@ -405,12 +419,10 @@ static int open_lane(struct blk_lane *lane, const struct blk_config *config, str
 	int ret;
 
 	lane->requests = calloc(AIO_MAX_DEPTH, sizeof(*lane->requests));
-	if (!lane->requests)
-		return err_set(err, -ENOMEM, "disk: out of memory");
-	/* The first is used first: the memory of those that are never needed is never touched. */
-	for (unsigned i = AIO_MAX_DEPTH; i > 0; i--)
-		put_request(lane, &lane->requests[i - 1]);
-	ret = aio_create(&lane->aio, config->disk, config->io, nr_threads, err);
+	if (lane->requests)
+		ret = aio_create(&lane->aio, config->disk, config->io, nr_threads, err);
+	else
+		ret = err_set(err, -ENOMEM, "disk: out of memory");
 	if (ret)
 		close_lane(lane);
 	return ret;

@@ -117,9 +117,9 @@ static int disk_lane_fd(struct machine *machine, unsigned nr, unsigned lane)
 	return blk_fd(&machine->blks[nr], lane);
 }
 
-static void work_disk(struct machine *machine, unsigned nr, unsigned lane)
+static unsigned work_disk(struct machine *machine, unsigned nr, unsigned lane)
 {
-	blk_work(&machine->blks[nr], lane);
+	return blk_work(&machine->blks[nr], lane);
 }
 
 static void destroy_disk(struct machine *machine, unsigned nr)

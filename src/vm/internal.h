@@ -54,7 +54,7 @@ enum server {
  * @serve: that descriptor is ready; called by who serves the device's first lane
  * @lane_fd: a descriptor of each lane's to wait for, in place of @wait; NULL for none
  * @work: serve a lane, whichever of its descriptors is ready, in place of @serve and
- *	virtio_service(); NULL for those
+ *	virtio_service(); NULL for those. Return: requests that were in flight at once
  * @wait_ns: nanoseconds until device @nr is due although nothing is ready, UINT64_MAX for never;
  *	NULL for never
  */
@@ -74,7 +74,7 @@ struct device_kind {
 	void (*wait)(struct machine *machine, unsigned nr, struct pollfd *ret_source);
 	void (*serve)(struct machine *machine, unsigned nr);
 	int (*lane_fd)(struct machine *machine, unsigned nr, unsigned lane);
-	void (*work)(struct machine *machine, unsigned nr, unsigned lane);
+	unsigned (*work)(struct machine *machine, unsigned nr, unsigned lane);
 	uint64_t (*wait_ns)(struct machine *machine, unsigned nr);
 };
 

@@ -14,6 +14,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "ccr/slice.h"
 #include "internal.h"
 
 /* Guest memory. */
@@ -299,21 +300,21 @@ static int to_timeout_ms(uint64_t ns)
 	return ns / NS_PER_MS < INT_MAX ? (int)(ns / NS_PER_MS) + 1 : -1;
 }
 
-static void serve(struct virtio_lane *lane, const struct pollfd sources[2])
+/* Return: requests that were in flight at once; 0 if the device does not say. */
+static unsigned serve(struct virtio_lane *lane, const struct pollfd sources[2])
 {
 	const struct virtio_slot *slot = lane->slot;
 	const bool is_kicked = sources[0].revents, is_ready = sources[1].revents;
 
 	if (is_kicked)
 		clear_kick(lane);
-	if (slot->kind->work) {
-		slot->kind->work(slot->machine, slot->nr, (unsigned)(lane - slot->lanes));
-		return;
-	}
+	if (slot->kind->work)
+		return slot->kind->work(slot->machine, slot->nr, (unsigned)(lane - slot->lanes));
 	if (is_ready)
 		slot->kind->serve(slot->machine, slot->nr);
 	if (is_kicked || is_ready || wait_ns(lane) == 0)
 		virtio_service(slot->dev);
+	return 0;
 }
 
 static bool is_loops(const struct virtio_slot *slot)
@@ -358,12 +359,19 @@ void pcibus_serve(struct machine *machine, const struct pollfd sources[PCIBUS_NR
 static void *lane_main(void *arg)
 {
 	struct virtio_lane *lane = arg;
+	const bool tells_depth = lane->slot->kind->work != NULL;
+	struct slice slice = {0};
 	struct pollfd sources[2];
 
 	while (!atomic_load(&lane->slot->stop)) {
+		unsigned depth;
+
 		set_sources(lane, sources);
-		if (poll(sources, 2, to_timeout_ms(wait_ns(lane))) >= 0)
-			serve(lane, sources);
+		if (poll(sources, 2, to_timeout_ms(wait_ns(lane))) < 0)
+			continue;
+		depth = serve(lane, sources);
+		if (tells_depth)
+			slice_follow(&slice, depth);
 	}
 	return NULL;
 }

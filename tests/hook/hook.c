@@ -306,13 +306,13 @@ void __wrap_console_serve(struct console *console, const struct pollfd fds[CONSO
 	__real_console_serve(console, fds);
 }
 
-void __real_blk_work(struct blk *blk, unsigned lane);
-void __wrap_blk_work(struct blk *blk, unsigned lane);
+unsigned __real_blk_work(struct blk *blk, unsigned lane);
+unsigned __wrap_blk_work(struct blk *blk, unsigned lane);
 
-void __wrap_blk_work(struct blk *blk, unsigned lane)
+unsigned __wrap_blk_work(struct blk *blk, unsigned lane)
 {
 	obey(HOOK_WORKER);
-	__real_blk_work(blk, lane);
+	return __real_blk_work(blk, lane);
 }
 
 int __real_broker_decode_request(const uint8_t *buf, size_t size,

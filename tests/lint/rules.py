@@ -68,6 +68,7 @@ HEADERS = {
         "facts",
         "net",
         "runtime",
+        "slice",
         "vhost",
         "vsock_host",
     ),
@@ -164,6 +165,7 @@ HOST_RESOURCE_USERS = {
     "src/host/net.c": "epoll_create1",
     "src/host/passt.c": "connect pipe2 posix_spawnp socket socketpair",
     "src/host/tap.c": "open socket",
+    "src/host/slice.c": "syscall",
     "src/host/runtime.c": "open openat socket bind listen connect",
     "src/vm/control.c": "accept4",
     "src/realm/launch.c": "file_open_ro file_save",
@@ -334,6 +336,7 @@ CALLS_WITHIN = {
     ("src/host/chardev_stdio.c", "stdio_start"),
     ("src/realm/cose.c", "cose_sign1_put"),
     ("src/sandbox/filter.c", "filter_install"),
+    ("src/host/slice.c", "set_slice"),
     ("src/sandbox/thread.c", "sandbox_thread_settle"),
     ("src/host/chardev.c", "chardev_make_raw"),
 }
@@ -392,6 +395,10 @@ ANALYZER_IS_WRONG = {
     ("src/realm/cose.c", "-Wanalyzer-null-dereference"): (
         "scheme_of_alg(), scheme_of_curve(): whoever holds an algorithm or a curve got it from the "
         "table that is searched; names and numbers from outside were looked up first"
+    ),
+    ("src/virtio/blk.c", "-Wanalyzer-malloc-leak"): (
+        "open_lane(): it takes the lanes, elements of an array, for one; close_lane() frees what "
+        "each has"
     ),
     ("src/virtio/vsock.c", "-Wanalyzer-malloc-leak"): (
         "on_request(): the buffer is the connection's, an element of a table; set_free() frees it"

@@ -106,6 +106,7 @@ static const struct filter_rule some[] = {
 	{__NR_mprotect, false, 0, LOOP},
 	{__NR_clone, false, 0, LOOP},
 	{__NR_tgkill, false, 0, LOOP},
+	{__NR_sched_setattr, false, 0, LOOP},
 };
 
 static struct filter_config config_of(uint32_t kinds)
@@ -186,6 +187,14 @@ static void test_signals_stay_in_the_process(void **state)
 	assert_int_equal(loop_call(__NR_tgkill, OUR_PID, 1, 10), SECCOMP_RET_ALLOW);
 	assert_int_equal(loop_call(__NR_tgkill, OUR_PID + 1, 1, 10), DENIED);
 	assert_int_equal(vcpu_call(__NR_tgkill, OUR_PID, 1, 10), DENIED);
+}
+
+static void test_only_the_thread_itself_is_scheduled(void **state)
+{
+	(void)state;
+	assert_int_equal(loop_call(__NR_sched_setattr, 0, 4096, 0), SECCOMP_RET_ALLOW);
+	assert_int_equal(loop_call(__NR_sched_setattr, OUR_PID, 4096, 0), DENIED);
+	assert_int_equal(loop_call(__NR_sched_setattr, 1, 4096, 0), DENIED);
 }
 
 static void test_other_ways_into_the_kernel_are_closed(void **state)
@@ -272,7 +281,7 @@ static void test_counts_calls(void **state)
 	const struct filter_config loop = config_of(LOOP), vcpu = config_of(VCPU);
 
 	(void)state;
-	assert_int_equal(filter_count(&loop), 7);
+	assert_int_equal(filter_count(&loop), 8);
 	assert_int_equal(filter_count(&vcpu), 2);
 }
 
@@ -404,6 +413,7 @@ int main(void)
 		cmocka_unit_test(test_no_memory_becomes_code),
 		cmocka_unit_test(test_new_tasks_are_threads),
 		cmocka_unit_test(test_signals_stay_in_the_process),
+		cmocka_unit_test(test_only_the_thread_itself_is_scheduled),
 		cmocka_unit_test(test_other_ways_into_the_kernel_are_closed),
 		cmocka_unit_test(test_rules_that_cannot_be),
 		cmocka_unit_test(test_too_many_rules),
