@@ -35,7 +35,7 @@ struct bench {
 	struct aio *aio;
 	int other_fd; /* the other end of a pipe */
 	struct aio_request requests[NR_REQUESTS];
-	struct iovec iovs[NR_REQUESTS][2];
+	struct iovec iovs[NR_REQUESTS][3];
 	uint8_t *data; /* IMAGE_SIZE bytes, page aligned */
 };
 
@@ -81,7 +81,7 @@ static int bench_end(void **state)
 	return 0;
 }
 
-/* Request @i is of block @i, in two pieces. */
+/* Request @i is of block @i, in two pieces, behind which nothing may be looked at. */
 static struct aio_request *make(struct bench *b, unsigned i, enum aio_op op)
 {
 	struct aio_request *request = &b->requests[i];
@@ -96,6 +96,7 @@ static struct aio_request *make(struct bench *b, unsigned i, enum aio_op op)
 	};
 	b->iovs[i][0] = (struct iovec){b->data + (size_t)i * BLOCK, 1024};
 	b->iovs[i][1] = (struct iovec){b->data + (size_t)i * BLOCK + 1024, BLOCK - 1024};
+	b->iovs[i][2] = (struct iovec){NULL, BLOCK};
 	return request;
 }
 
@@ -506,6 +507,82 @@ static void check_long_runs(struct bench *b, enum aio_kind kind)
 	assert_int_equal(begin_and_count(b, 3, NULL), 2);
 }
 
+/* @nr of the blocks, most of them in order. */
+static void choose_blocks(unsigned *order, unsigned nr)
+{
+	const unsigned from = (unsigned)random() % (NR_REQUESTS - nr + 1);
+
+	for (unsigned i = 0; i < nr; i++)
+		order[i] = from + i;
+	for (unsigned left = (unsigned)random() % 8; left > 0; left--) {
+		const unsigned x = (unsigned)random() % nr, y = (unsigned)random() % nr;
+		const unsigned old = order[x];
+
+		order[x] = order[y];
+		order[y] = old;
+	}
+}
+
+static void submit_any(struct bench *b, unsigned block, uint8_t fill, unsigned writes)
+{
+	const bool is_write = (unsigned)random() % 8 < writes;
+	struct aio_request *request = make(b, block, is_write ? AIO_WRITE : AIO_READ);
+
+	memset(b->data + (size_t)block * BLOCK, fill, BLOCK);
+	request->durable = is_write && random() % 8 == 0;
+	aio_submit(b->aio, request);
+}
+
+/* Return: how many have failed. */
+static unsigned take_batch(struct bench *b, unsigned nr, uint8_t *image)
+{
+	unsigned nr_failed = 0;
+
+	for (unsigned i = 0; i < nr; i++) {
+		const struct aio_request *ended = await(b);
+		const size_t at = (size_t)(ended - b->requests) * BLOCK;
+
+		nr_failed += ended->result != 0;
+		/* The host has written what it says that it has not. */
+		if (ended->op == AIO_WRITE)
+			memcpy(image + at, b->data + at, BLOCK);
+		else if (ended->result == 0)
+			assert_memory_equal(b->data + at, image + at, BLOCK);
+	}
+	assert_null(aio_take(b->aio));
+	return nr_failed;
+}
+
+/*
+ * Batches of any requests, many of them neighbours, of which the host fails a call now and then:
+ * what has ended well has done its work, and no more requests have failed than calls did.
+ */
+static void check_any_batches(struct bench *b, enum aio_kind kind)
+{
+	uint8_t image[IMAGE_SIZE] = {0};
+	unsigned order[NR_REQUESTS];
+
+	open_image(b, memfd_create("image", 0));
+	create(b, kind);
+	run_all(b, AIO_WRITE);
+	srandom(1);
+	for (unsigned round = 0; round < 500; round++) {
+		const unsigned nr = 1 + (unsigned)random() % NR_REQUESTS;
+		const bool fails = random() % 3 == 0;
+
+		choose_blocks(order, nr);
+		for (unsigned i = 0; i < nr; i++)
+			submit_any(b, order[i], (uint8_t)(round + i), round % 9);
+		expect_odd(fails, -EIO);
+		aio_begin(b->aio);
+		assert_in_range(take_batch(b, nr, image), 0, fails);
+		expect_odd(0, 0);
+	}
+	for (unsigned i = 0; i < NR_REQUESTS; i++)
+		assert_int_equal(run(b, make(b, i, AIO_READ)), 0);
+	assert_memory_equal(b->data, image, IMAGE_SIZE);
+}
+
 /* O_DIRECT and buffers that it does not take: their contents get there all the same. */
 static void check_direct(struct bench *b, enum aio_kind kind)
 {
@@ -591,6 +668,7 @@ BOTH(odd_ends)
 BOTH(neighbours)
 BOTH(failing_neighbours)
 BOTH(long_runs)
+BOTH(any_batches)
 BOTH(direct)
 BOTH(destroy_in_flight)
 
@@ -635,6 +713,7 @@ int main(void)
 		AIO_TESTS(neighbours),
 		AIO_TESTS(failing_neighbours),
 		AIO_TESTS(long_runs),
+		AIO_TESTS(any_batches),
 		AIO_TEST(test_auto),
 	};
 
