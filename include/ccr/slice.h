@@ -14,12 +14,9 @@
 #ifndef CCR_SLICE_H
 #define CCR_SLICE_H
 
-#include <stdbool.h>
-
 /** struct slice - private; of one thread, {0} to begin with */
 struct slice {
 	unsigned nr_short;
-	bool is_short;
 };
 
 /**

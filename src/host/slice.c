@@ -37,13 +37,12 @@ static void set_slice(uint64_t ns)
 
 void slice_follow(struct slice *slice, unsigned depth)
 {
-	if (depth > SHORT_DEPTH) {
-		slice->nr_short = 0;
-		if (slice->is_short)
-			set_slice(USUAL_SLICE_NS);
-		slice->is_short = false;
-	} else if (!slice->is_short && ++slice->nr_short == MIN_SHORT) {
-		set_slice(SHORT_SLICE_NS);
-		slice->is_short = true;
+	if (depth <= SHORT_DEPTH) {
+		if (slice->nr_short < MIN_SHORT && ++slice->nr_short == MIN_SHORT)
+			set_slice(SHORT_SLICE_NS);
+		return;
 	}
+	if (slice->nr_short == MIN_SHORT)
+		set_slice(USUAL_SLICE_NS);
+	slice->nr_short = 0;
 }
