@@ -49,7 +49,12 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wca
 BASE_CFLAGS := -std=gnu17 -D_GNU_SOURCE=1 -Iinclude -pthread -ffile-prefix-map=$(CURDIR)=. \
 	$(WARNINGS) $(WERROR)
 HARDEN      := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fPIE \
-	-fstack-clash-protection -ftrivial-auto-var-init=zero
+	-fstack-clash-protection
+# zeroes COMPILER - the flag that fills variables with zeros, unless the compiler is there and does
+# not take it, like clang before 16
+ZEROES      := -ftrivial-auto-var-init=zero
+zeroes       = $(shell command -v $(1) >/dev/null && \
+	! $(1) $(ZEROES) -x c -c -o /dev/null /dev/null 2>/dev/null || echo $(ZEROES))
 HARDEN_LD   := -Wl,-z,relro,-z,now,-z,noexecstack
 SANITIZE    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 RACES       := -fsanitize=thread -fno-omit-frame-pointer
@@ -82,9 +87,11 @@ SYSROOT := build/sysroot/arm64
 SYSROOT_LIB := $(SYSROOT)/usr/lib/aarch64-linux-gnu
 
 native_CC     := $(CC)
-native_CFLAGS  = $(BASE_CFLAGS) $(CFLAGS) $(HARDEN) $(call uapi,$<)
+native_ZEROES := $(call zeroes,$(CC))
+native_CFLAGS  = $(BASE_CFLAGS) $(CFLAGS) $(HARDEN) $(native_ZEROES) $(call uapi,$<)
 arm64_CC      := $(ARM64_CC)
-arm64_CFLAGS   = $(BASE_CFLAGS) $(CFLAGS) $(HARDEN) -mbranch-protection=standard \
+arm64_ZEROES  := $(call zeroes,$(ARM64_CC))
+arm64_CFLAGS   = $(BASE_CFLAGS) $(CFLAGS) $(HARDEN) $(arm64_ZEROES) -mbranch-protection=standard \
 	-isystem $(SYSROOT)/usr/include -isystem $(SYSROOT)/usr/include/aarch64-linux-gnu
 san_CC        := $(CC)
 san_CFLAGS     = $(BASE_CFLAGS) -O1 -g $(SANITIZE) $(call uapi,$<)

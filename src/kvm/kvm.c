@@ -112,17 +112,18 @@ static struct kvm_irq_routing_entry routing_entry(const struct kvm_msi_route *ro
 /* syscalls(loop vcpu worker): ioctl:KVM_SET_GSI_ROUTING */
 int kvm_vm_set_msi_routes(int vm_fd, const struct kvm_msi_route *routes, unsigned nr)
 {
-	/* The kernel's structure, with as many entries as there can be. */
-	struct {
-		struct kvm_irq_routing head;
-		struct kvm_irq_routing_entry entries[KVM_MAX_MSI_ROUTES];
-	} table = {.head.nr = nr};
+	/* With room for as many entries as there can be. */
+	union {
+		struct kvm_irq_routing table;
+		uint8_t room[sizeof(struct kvm_irq_routing) +
+			     KVM_MAX_MSI_ROUTES * sizeof(struct kvm_irq_routing_entry)];
+	} request = {.table.nr = nr};
 
 	if (nr > KVM_MAX_MSI_ROUTES)
 		return -E2BIG;
 	for (unsigned i = 0; i < nr; i++)
-		table.entries[i] = routing_entry(&routes[i]);
-	return kvm_sys_ioctl(vm_fd, KVM_SET_GSI_ROUTING, &table);
+		request.table.entries[i] = routing_entry(&routes[i]);
+	return kvm_sys_ioctl(vm_fd, KVM_SET_GSI_ROUTING, &request);
 }
 
 /* syscalls(build vcpu worker): ioctl:KVM_IRQFD */

@@ -41,35 +41,44 @@ static const struct {
 	struct realm_abi abi;
 	const char *text;
 } expected[FAKE_NR_REALM_GENERATIONS] = {
-	[FAKE_V5] = {{REALM_FAMILY_EXPLICIT, TYPE_V1, REALM_ATTRIBUTES_VM, 300, 0, 8, false, false},
+	[FAKE_V5] = {{REALM_FAMILY_EXPLICIT, TYPE_V1, REALM_ATTRIBUTES_VM, 300, 0, 8, false, false,
+		      NULL},
 		     "explicit life-cycle (series v1 to v11), capability 300, no REC feature (up "
 		     "to v5)"},
-	[FAKE_V7] = {{REALM_FAMILY_EXPLICIT, TYPE_V1, REALM_ATTRIBUTES_VM, 300, 8, 8, false, true},
+	[FAKE_V7] = {{REALM_FAMILY_EXPLICIT, TYPE_V1, REALM_ATTRIBUTES_VM, 300, 8, 8, false, true,
+		      NULL},
 		     "explicit life-cycle (series v1 to v11), capability 300, REC feature 8 (v6 to "
 		     "v8)"},
-	[FAKE_V8] = {{REALM_FAMILY_EXPLICIT, TYPE_V1, REALM_ATTRIBUTES_VM, 240, 8, 8, false, true},
+	[FAKE_V8] = {{REALM_FAMILY_EXPLICIT, TYPE_V1, REALM_ATTRIBUTES_VM, 240, 8, 8, false, true,
+		      NULL},
 		     "explicit life-cycle (series v1 to v11), capability 240, REC feature 8 (v6 to "
 		     "v8)"},
-	[FAKE_V9] = {{REALM_FAMILY_EXPLICIT, TYPE_V1, REALM_ATTRIBUTES_VM, 243, 9, 9, false, true},
+	[FAKE_V9] = {{REALM_FAMILY_EXPLICIT, TYPE_V1, REALM_ATTRIBUTES_VM, 243, 9, 9, false, true,
+		      NULL},
 		     "explicit life-cycle (series v1 to v11), capability 243, REC feature 9 (v9 "
 		     "on)"},
-	[FAKE_V10] = {{REALM_FAMILY_EXPLICIT, TYPE_V1, REALM_ATTRIBUTES_VM, 244, 9, 9, false, true},
+	[FAKE_V10] = {{REALM_FAMILY_EXPLICIT, TYPE_V1, REALM_ATTRIBUTES_VM, 244, 9, 9, false, true,
+		       NULL},
 		      "explicit life-cycle (series v1 to v11), capability 244, REC feature 9 (v9 "
 		      "on)"},
-	[FAKE_V11] = {{REALM_FAMILY_EXPLICIT, TYPE_V1, REALM_ATTRIBUTES_VM, 245, 9, 9, false, true},
+	[FAKE_V11] = {{REALM_FAMILY_EXPLICIT, TYPE_V1, REALM_ATTRIBUTES_VM, 245, 9, 9, false, true,
+		       NULL},
 		      "explicit life-cycle (series v1 to v11), capability 245, REC feature 9 (v9 "
 		      "on)"},
-	[FAKE_V12] = {{REALM_FAMILY_IMPLICIT, TYPE_V1, REALM_ATTRIBUTES_VM, 0, 0, 0, true, true},
+	[FAKE_V12] = {{REALM_FAMILY_IMPLICIT, TYPE_V1, REALM_ATTRIBUTES_VM, 0, 0, 0, true, true,
+		       NULL},
 		      "implicit life-cycle (series v12), attributes of the VM"},
-	[FAKE_V13] = {{REALM_FAMILY_IMPLICIT, TYPE_V1, REALM_ATTRIBUTES_VM, 0, 0, 0, false, true},
+	[FAKE_V13] = {{REALM_FAMILY_IMPLICIT, TYPE_V1, REALM_ATTRIBUTES_VM, 0, 0, 0, false, true,
+		       NULL},
 		      "implicit life-cycle (series v13), attributes of the VM"},
-	[FAKE_V14] = {{REALM_FAMILY_IMPLICIT, TYPE_V14, REALM_ATTRIBUTES_VM, 0, 0, 0, false, true},
+	[FAKE_V14] = {{REALM_FAMILY_IMPLICIT, TYPE_V14, REALM_ATTRIBUTES_VM, 0, 0, 0, false, true,
+		       NULL},
 		      "implicit life-cycle (series v14), attributes of the VM"},
 	[FAKE_V15] = {{REALM_FAMILY_IMPLICIT_GMEM, TYPE_V14, REALM_ATTRIBUTES_GMEM, 0, 0, 0, false,
-		       false},
+		       false, NULL},
 		      "implicit life-cycle (series v15 on), attributes of the guest_memfd"},
 	[FAKE_V16] = {{REALM_FAMILY_IMPLICIT_GMEM, TYPE_V14, REALM_ATTRIBUTES_GMEM, 0, 0, 0, false,
-		       false},
+		       false, NULL},
 		      "implicit life-cycle (series v15 on), attributes of the guest_memfd"},
 };
 
