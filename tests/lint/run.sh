@@ -20,7 +20,7 @@ if [ "${1-}" = -C ]; then
 	project=$2
 	shift 2
 fi
-[ $# -gt 0 ] || set -- format tidy cppcheck analyzer layers denials cloexec symbols \
+[ $# -gt 0 ] || set -- format clang tidy cppcheck analyzer layers denials cloexec symbols \
 	syscalls filters contracts headers limits text shell manpage completion binary selftest
 
 export PYTHONDONTWRITEBYTECODE=1
