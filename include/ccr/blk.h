@@ -84,6 +84,9 @@ void blk_done(struct blk *blk);
  */
 unsigned blk_work(struct blk *blk, unsigned lane);
 
+/** blk_io() - the engine that its lanes have, as aio_name() says */
+const char *blk_io(const struct blk *blk);
+
 /** blk_fd() - readable when some of a lane's requests have ended */
 int blk_fd(const struct blk *blk, unsigned lane);
 

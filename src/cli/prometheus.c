@@ -26,6 +26,7 @@ enum source {
 	OF_VCPUS,
 	OF_EXITS, /* each member of an object of each vCPU */
 	OF_DEVICES,
+	OF_DISKS,
 	OF_NETWORKS,
 	OF_CHANNELS,
 };
@@ -44,6 +45,7 @@ static const struct {
 	[OF_VCPUS] = {"vcpus", {"vcpu"}, {"index"}},
 	[OF_EXITS] = {"vcpus", {"vcpu"}, {"index"}},
 	[OF_DEVICES] = {"devices", {"device", "slot"}, {"device", "slot"}},
+	[OF_DISKS] = {"disks", {"disk", "slot"}, {"disk", "slot"}},
 	[OF_NETWORKS] = {"networks", {"network"}, {"network"}},
 	[OF_CHANNELS] = {"channels", {"channel"}, {"channel"}},
 };
@@ -115,6 +117,8 @@ static const struct metric metrics[] = {
 	 "Whether a device's back end is connected."},
 	{OF_DEVICES, "back-ends-lost", AS_IS, "device_back_ends_lost_total", true,
 	 "Times that a device has lost its back end."},
+	{OF_DISKS, "size", AS_IS, "disk_bytes", false,
+	 "Size of a disk; its slot is that of its device."},
 	{OF_NETWORKS, "link", IF_UP, "network_up", false,
 	 "Whether the link is up."},
 	{OF_NETWORKS, "dropped-from-guest", AS_IS, "network_dropped_from_guest_total", true,

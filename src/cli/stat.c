@@ -38,17 +38,28 @@ static void print_vcpu(struct json_object *vcpu)
 	printf("; %s aborts\n", cli_answer_text(vcpu, "aborts"));
 }
 
+static bool is_true(struct json_object *object, const char *name)
+{
+	return json_object_get_boolean(cli_answer_member(object, name));
+}
+
+static void print_disk(struct json_object *disk)
+{
+	printf("disk %s: slot %s", cli_answer_text(disk, "disk"), cli_answer_text(disk, "slot"));
+	if (is_true(disk, "vhost-user"))
+		puts(", of a vhost-user back end");
+	else
+		printf(", serial %s, %s bytes, %s%s\n", cli_answer_text(disk, "serial"),
+		       cli_answer_text(disk, "size"), cli_answer_text(disk, "io"),
+		       is_true(disk, "read-only") ? ", read only" : "");
+}
+
 static void print_network(struct json_object *network)
 {
 	printf("%s: %s, link %s; frames dropped: %s from the guest, %s to it\n",
 	       cli_answer_text(network, "network"), cli_answer_text(network, "mac"),
 	       cli_answer_text(network, "link"), cli_answer_text(network, "dropped-from-guest"),
 	       cli_answer_text(network, "dropped-to-guest"));
-}
-
-static bool is_true(struct json_object *object, const char *name)
-{
-	return json_object_get_boolean(cli_answer_member(object, name));
 }
 
 static void print_channel(struct json_object *channel)
@@ -118,6 +129,7 @@ static void print_stat(struct json_object *stat)
 	if (cli_answer_count(stat, "devices") > 0)
 		print_devices(cli_answer_member(stat, "devices"));
 	print_each(stat, "devices", print_back_end);
+	print_each(stat, "disks", print_disk);
 	print_each(stat, "networks", print_network);
 	print_each(stat, "channels", print_channel);
 }

@@ -328,6 +328,11 @@ unsigned blk_work(struct blk *blk, unsigned lane)
 	return depth;
 }
 
+const char *blk_io(const struct blk *blk)
+{
+	return aio_name(blk->lanes[0].aio);
+}
+
 int blk_fd(const struct blk *blk, unsigned lane)
 {
 	return aio_fd(blk->lanes[lane].aio);

@@ -493,6 +493,10 @@ struct vm {
 	struct loop loop;
 };
 
+/** vm_disk_serial() - the serial number of disk @nr, the user's or ours. Return: @serial. */
+const char *vm_disk_serial(const struct vm_disk *disk, unsigned nr,
+			   char serial[BLK_SERIAL_SIZE + 1]);
+
 /** loop_init() - create the descriptors. Return: 0 or -errno with @err set. */
 int loop_init(struct loop *loop, struct ccr_err *err);
 void loop_done(struct loop *loop);

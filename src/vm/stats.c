@@ -6,6 +6,8 @@
  * it holds anyway; here they are only read.
  */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include <json-c/json.h>
 
@@ -17,9 +19,21 @@ static void add_int(struct json_object *object, const char *name, uint64_t value
 	json_object_object_add(object, name, json_object_new_uint64(value));
 }
 
+/* Paths are the user's: any bytes. Clients take no other text than UTF-8, and people see it. */
 static void add_text(struct json_object *object, const char *name, const char *text)
 {
-	json_object_object_add(object, name, json_object_new_string(text));
+	char *copy = strdup(text);
+
+	if (!copy)
+		return;
+	err_make_printable(copy);
+	json_object_object_add(object, name, json_object_new_string(copy));
+	free(copy);
+}
+
+static void add_bool(struct json_object *object, const char *name, bool value)
+{
+	json_object_object_add(object, name, json_object_new_boolean(value));
 }
 
 static struct json_object *stat_vcpu(struct vcpu *vcpu)
@@ -207,6 +221,34 @@ static struct json_object *stat_nets(struct vm *vm)
 	return list;
 }
 
+/* Of what a back end has, only where it is reached. */
+static struct json_object *stat_disk(struct vm *vm, unsigned nr)
+{
+	const struct vm_disk *wish = &vm->config->disks[nr];
+	struct json_object *object = json_object_new_object();
+	char serial[BLK_SERIAL_SIZE + 1];
+
+	add_text(object, "disk", wish->path);
+	add_int(object, "slot", SLOT_DISKS + nr);
+	add_bool(object, "vhost-user", wish->is_vhost);
+	if (wish->is_vhost)
+		return object;
+	add_text(object, "serial", vm_disk_serial(wish, nr, serial));
+	add_int(object, "size", vm->disks[nr].size);
+	add_bool(object, "read-only", vm->disks[nr].read_only);
+	add_text(object, "io", blk_io(&vm->machine.blks[nr]));
+	return object;
+}
+
+static struct json_object *stat_disks(struct vm *vm)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (unsigned i = 0; i < vm->config->nr_disks; i++)
+		json_object_array_add(list, stat_disk(vm, i));
+	return list;
+}
+
 static struct json_object *stat_channel(struct vm *vm, unsigned nr)
 {
 	const struct vconsole_state state =
@@ -214,8 +256,8 @@ static struct json_object *stat_channel(struct vm *vm, unsigned nr)
 	struct json_object *object = json_object_new_object();
 
 	add_text(object, "channel", vm->channels->names[nr]);
-	json_object_object_add(object, "connected", json_object_new_boolean(state.is_connected));
-	json_object_object_add(object, "open", json_object_new_boolean(state.is_open));
+	add_bool(object, "connected", state.is_connected);
+	add_bool(object, "open", state.is_open);
 	add_int(object, "bytes-from-guest", state.nr_written);
 	add_int(object, "bytes-to-guest", state.nr_received);
 	add_int(object, "bytes-dropped", state.nr_dropped);
@@ -276,6 +318,8 @@ void stats_fill(struct vm *vm, enum qmp_status status, struct json_object *objec
 		json_object_object_add(object, "realm", stat_realm(vm));
 	if (vm->machine.has_vsock)
 		json_object_object_add(object, "vsock", stat_vsock(vm));
+	if (vm->config->nr_disks > 0)
+		json_object_object_add(object, "disks", stat_disks(vm));
 	if (vm->config->nr_nets > 0)
 		json_object_object_add(object, "networks", stat_nets(vm));
 	if (vm->config->nr_channels > 0)

@@ -372,6 +372,16 @@ static int limit_devices(const struct vm *vm, struct machine_config *config, str
 	return ret;
 }
 
+const char *vm_disk_serial(const struct vm_disk *disk, unsigned nr,
+			   char serial[BLK_SERIAL_SIZE + 1])
+{
+	if (disk->serial)
+		snprintf(serial, BLK_SERIAL_SIZE + 1, "%s", disk->serial);
+	else
+		snprintf(serial, BLK_SERIAL_SIZE + 1, "ccr-disk-%u", nr);
+	return serial;
+}
+
 static int create_devices(struct vm *vm, struct ccr_err *err)
 {
 	char serials[VM_MAX_DISKS][BLK_SERIAL_SIZE + 1];
@@ -405,12 +415,8 @@ static int create_devices(struct vm *vm, struct ccr_err *err)
 	};
 	const int ret = limit_devices(vm, &config, err);
 
-	for (unsigned i = 0; i < config.nr_disks; i++) {
-		if (vm->config->disks[i].serial)
-			snprintf(serials[i], sizeof(serials[i]), "%s", vm->config->disks[i].serial);
-		else
-			snprintf(serials[i], sizeof(serials[i]), "ccr-disk-%u", i);
-	}
+	for (unsigned i = 0; i < config.nr_disks; i++)
+		vm_disk_serial(&vm->config->disks[i], i, serials[i]);
 	return ret ? ret : machine_init(&vm->machine, &config, err);
 }
 

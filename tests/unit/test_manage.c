@@ -11,6 +11,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -328,6 +329,71 @@ static void test_stat(void **state)
 
 	(void)state;
 	control(bench, ask_for_stat);
+	end(bench);
+}
+
+static const char *text(struct json_object *object, const char *name)
+{
+	return json_object_get_string(member(object, name));
+}
+
+static unsigned check_disks(struct json_object *stat)
+{
+	struct json_object *disks = member(stat, "disks"), *first, *second;
+
+	NEED(json_object_array_length(disks) == 2);
+	first = json_object_array_get_idx(disks, 0);
+	second = json_object_array_get_idx(disks, 1);
+	/* Of the file's own name, only what everybody can read. */
+	NEED(strncmp(text(first, "disk"), "/tmp/test_manage.", 17) == 0);
+	NEED(strcmp(strrchr(text(first, "disk"), '/'), "/d?1") == 0);
+	NEED(number(first, "slot") == 2 && number(second, "slot") == 3);
+	NEED(number(first, "size") == 1 << 20);
+	NEED(!strcmp(text(first, "serial"), "ccr-disk-0"));
+	NEED(!strcmp(text(second, "serial"), "exactly-20-character"));
+	NEED(!json_object_get_boolean(member(first, "read-only")));
+	NEED(json_object_get_boolean(member(second, "read-only")));
+	NEED(!json_object_get_boolean(member(first, "vhost-user")));
+	NEED(!strcmp(text(second, "io"), "threads"));
+	return 0;
+}
+
+static unsigned ask_for_disks(struct bench *bench)
+{
+	struct json_object *stat = NULL;
+	unsigned line;
+
+	NEED(goes_on(bench, LONG_MS));
+	NEED(client_execute(&bench->client, "x-ccr-stat", NULL, -1, &stat, NULL) == 0);
+	line = check_disks(stat);
+	json_object_put(stat);
+	return line;
+}
+
+static void test_stat_disks(void **state)
+{
+	struct bench *bench = begin(MACHINE_PLAIN);
+	struct vm_disk *disks = bench->machine.config.disks;
+	char paths[2][64];
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		int fd;
+
+		snprintf(paths[i], sizeof(paths[i]), "%s/d\xff%u", bench->dir, i + 1);
+		fd = open(paths[i], O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		assert_true(fd >= 0);
+		assert_int_equal(ftruncate(fd, 1 << 20), 0);
+		close(fd);
+		disks[i].path = paths[i];
+	}
+	disks[1].serial = "exactly-20-character";
+	disks[1].read_only = true;
+	disks[1].io = AIO_THREADS;
+	bench->machine.config.nr_disks = 2;
+	control(bench, ask_for_disks);
+	for (unsigned i = 0; i < 2; i++)
+		unlink(paths[i]);
 	end(bench);
 }
 
@@ -651,6 +717,7 @@ int main(void)
 		cmocka_unit_test(test_no_reset),
 		cmocka_unit_test(test_grace),
 		cmocka_unit_test(test_stat),
+		cmocka_unit_test(test_stat_disks),
 		cmocka_unit_test(test_hostile_clients),
 	};
 

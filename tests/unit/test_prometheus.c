@@ -69,6 +69,9 @@ static void test_values(void **state)
 	expect("{\"name\":\"a\",\"status\":\"running\"}", "\nccr_run_running{machine=\"a\"} 1\n");
 	expect("{\"name\":\"a\",\"channels\":[{\"channel\":\"c\",\"open\":true}]}",
 	       "\nccr_run_channel_open{machine=\"a\",channel=\"c\"} 1\n");
+	expect("{\"name\":\"a\",\"disks\":[{\"disk\":\"/d\",\"slot\":2,\"size\":512},"
+	       "{\"disk\":\"/s\",\"slot\":3,\"vhost-user\":true}]}",
+	       "\nccr_run_disk_bytes{machine=\"a\",disk=\"/d\",slot=\"2\"} 512\n");
 	expect("{\"name\":\"a\",\"networks\":[{\"network\":\"tap0\",\"link\":\"down\"}]}",
 	       "\nccr_run_network_up{machine=\"a\",network=\"tap0\"} 0\n");
 	expect("{\"name\":\"a\",\"vcpus\":[{\"aborts\":18446744073709551615}]}",
