@@ -311,16 +311,21 @@ static unsigned check_stat(struct json_object *stat)
 	return 0;
 }
 
-static unsigned ask_for_stat(struct bench *bench)
+static unsigned see(struct bench *bench, unsigned (*check)(struct json_object *stat))
 {
 	struct json_object *stat = NULL;
 	unsigned line;
 
 	NEED(goes_on(bench, LONG_MS));
 	NEED(client_execute(&bench->client, "x-ccr-stat", NULL, -1, &stat, NULL) == 0);
-	line = check_stat(stat);
+	line = check(stat);
 	json_object_put(stat);
 	return line;
+}
+
+static unsigned ask_for_stat(struct bench *bench)
+{
+	return see(bench, check_stat);
 }
 
 static void test_stat(void **state)
@@ -360,14 +365,7 @@ static unsigned check_disks(struct json_object *stat)
 
 static unsigned ask_for_disks(struct bench *bench)
 {
-	struct json_object *stat = NULL;
-	unsigned line;
-
-	NEED(goes_on(bench, LONG_MS));
-	NEED(client_execute(&bench->client, "x-ccr-stat", NULL, -1, &stat, NULL) == 0);
-	line = check_disks(stat);
-	json_object_put(stat);
-	return line;
+	return see(bench, check_disks);
 }
 
 static void test_stat_disks(void **state)
