@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -216,7 +217,7 @@ static void check_errors(struct bench *b, enum aio_kind kind)
  */
 static unsigned nr_odd;
 static int odd_result;
-static unsigned nr_calls; /* reads and writes that the host was asked for */
+static atomic_uint nr_calls; /* reads and writes that the host was asked for */
 static pthread_mutex_t odd_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_barrier_t *meeting;
 
@@ -255,9 +256,7 @@ static ssize_t transfer(bool is_write, int fd, const struct iovec *iov, int nr_i
 	ssize_t done = 0;
 	int result;
 
-	pthread_mutex_lock(&odd_lock);
 	nr_calls++;
-	pthread_mutex_unlock(&odd_lock);
 	if (meeting)
 		pthread_barrier_wait(meeting);
 	for (int i = 0; i < nr_iov; i++) {
