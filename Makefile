@@ -428,11 +428,12 @@ build/host/demo.cpio: $(HOST_FILES) | deps-run
 	$(call say,HOST,$@)
 	$(Q)$(HARNESS)/mkhost.sh demo
 
-# Newer than the host's image whenever other files are given than those that are in it.
+# Newer than the host's image whenever other files are given than those that are in it. Always made,
+# by several makes at once at times: each has a file of its own until it is done.
 build/host/given: FORCE
 	@mkdir -p $(@D)
-	@echo '$(FIRMWARE) $(FIRMWARE_DISK)' >$@.new
-	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+	@new=$@.$$$$; echo '$(FIRMWARE) $(FIRMWARE_DISK)' >$$new; \
+	if cmp -s $$new $@; then rm $$new; else mv $$new $@; fi
 
 .PHONY: FORCE
 FORCE:
